@@ -1,0 +1,100 @@
+//! Files that a reader sees whole or not at all.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, fsync, openat, renameat, unlinkat};
+use rustix::io::{Errno, retry_on_intr, write};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Error;
+
+pub(super) fn encode(value: &impl Serialize, path: &Path) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(value).map_err(|source| Error::Encode {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads a file of JSON; `None` when there is no such file.
+pub(super) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if is_gone(&error) => return Ok(None),
+        Err(error) => return Err(Error::std_io("read", path)(error)),
+    };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|source| Error::Decode {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+pub(super) fn is_gone(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::NotFound
+}
+
+/// Makes the file, mode 0600; `path` is for the message.
+pub(super) fn write_new(
+    dir: BorrowedFd<'_>,
+    name: &str,
+    bytes: &[u8],
+    path: &Path,
+) -> Result<OwnedFd, Error> {
+    let flags =
+        OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file =
+        openat(dir, name, flags, Mode::RUSR | Mode::WUSR).map_err(Error::io("create", path))?;
+    write_all(file.as_fd(), bytes).map_err(Error::io("write", path))?;
+    Ok(file)
+}
+
+pub(super) fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match retry_on_intr(|| write(file, bytes))? {
+            0 => return Err(Errno::IO),
+            written => bytes = &bytes[written..],
+        }
+    }
+    Ok(())
+}
+
+/// Puts new content in place of the file at `path` in one step: four system calls.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    replace_with(path, bytes, |_| Ok(()))
+}
+
+/// As [`replace`], and on the disk when it returns: the content before the name.
+pub(super) fn replace_durably(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    replace_with(path, bytes, |file| {
+        fsync(file).map_err(Error::io("sync", path))
+    })?;
+    sync(path.parent().unwrap_or(path))
+}
+
+fn replace_with(
+    path: &Path,
+    bytes: &[u8],
+    before_rename: impl FnOnce(BorrowedFd<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    // The thread's id, so that two writers never share a temporary file. What a killed
+    // writer leaves goes with the directory.
+    let temporary = format!("{}.{}", path.display(), rustix::thread::gettid());
+    let file = write_new(CWD, &temporary, bytes, path)?;
+    let renamed = before_rename(file.as_fd())
+        .and_then(|()| renameat(CWD, &temporary, CWD, path).map_err(Error::io("replace", path)));
+    if renamed.is_err() {
+        // Nothing better can be done when this fails as well.
+        let _ = unlinkat(CWD, &temporary, rustix::fs::AtFlags::empty());
+    }
+    renamed
+}
+
+/// Waits until a file or the names in a directory are on the disk.
+pub(super) fn sync(path: &Path) -> Result<(), Error> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = openat(CWD, path, flags, Mode::empty()).map_err(Error::io("open", path))?;
+    fsync(&file).map_err(Error::io("sync", path))
+}

@@ -1,0 +1,207 @@
+//! State on disk: plain files that outlive every process.
+//!
+//! One directory for each container, which appears whole and goes whole:
+//!
+//! ```text
+//! data/containers/ID/config.json   the plan, as it was resolved
+//!                   /state.json    what became of it
+//!                   /...           journal, log, upper layer: of other modules
+//! data/names/NAME                  symbolic link to ../containers/ID
+//! run/containers/ID/               what a reboot may take: log pipes, sockets
+//! run/stacks/STACK/lock            held by the stack's supervisor
+//! ```
+//!
+//! Who creates or removes a container holds a lock on `data/containers` meanwhile; readers
+//! take no lock. Files are replaced by rename. Nothing on the way to a started process
+//! waits for the disk: what describes a *live* container is worthless after a power cut
+//! anyway, and [`Store::sync_config`] and [`Store::save_state_durable`] come later.
+//!
+//! ```
+//! # use coop_launcher::store::{ContainerId, Dirs, Name, StackName, State, Store};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let temp = tempfile::tempdir()?;
+//! let store = Store::new(Dirs::below(temp.path()));
+//! let name = Name::random()?;
+//! let state = State::new(ContainerId::random()?, name.clone(), StackName::from(&name), "coop/host".into());
+//! store.create(&state, &serde_json::json!({"command": ["sh"]}))?;
+//! assert_eq!(store.resolve(state.id.short())?, state.id);
+//! store.remove(&state.id)?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod dirs;
+mod error;
+mod file;
+mod id;
+mod lock;
+mod procfs;
+mod registry;
+mod resolve;
+mod stack;
+mod state;
+pub mod time;
+mod words;
+
+pub use dirs::{Dirs, make_private_dir};
+pub use error::Error;
+pub use id::{ContainerId, Name, StackName};
+pub use lock::{Lock, lock_owner};
+pub use procfs::{ProcStat, boot_id};
+pub use registry::Swept;
+pub use state::{Health, State, Status};
+
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+
+/// All containers of one user on this host.
+#[derive(Debug, Clone)]
+pub struct Store {
+    dirs: Dirs,
+}
+
+impl Store {
+    /// The store in these directories. Nothing is touched yet.
+    pub fn new(dirs: Dirs) -> Self {
+        Self { dirs }
+    }
+
+    /// Where everything is.
+    pub fn dirs(&self) -> &Dirs {
+        &self.dirs
+    }
+
+    /// The configuration that the container was created with.
+    ///
+    /// # Errors
+    /// [`Error::Gone`], [`Error::Io`], [`Error::Decode`].
+    pub fn load_config<T: DeserializeOwned>(&self, id: &ContainerId) -> Result<T, Error> {
+        file::load(&self.config_path(id))?.ok_or_else(|| Error::Gone { id: id.clone() })
+    }
+
+    /// The container's state as last saved.
+    ///
+    /// # Errors
+    /// [`Error::Gone`], [`Error::Io`], [`Error::Decode`].
+    pub fn load_state(&self, id: &ContainerId) -> Result<State, Error> {
+        file::load(&self.state_path(id))?.ok_or_else(|| Error::Gone { id: id.clone() })
+    }
+
+    /// Saves the state in one step, without waiting for the disk.
+    ///
+    /// Whoever changes a state that another process may change too holds [`Store::lock`]
+    /// from the load to the save.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] when the container was removed; [`Error::Io`].
+    pub fn save_state(&self, state: &State) -> Result<(), Error> {
+        let path = self.state_path(&state.id);
+        gone_if_missing(
+            file::replace(&path, &file::encode(state, &path)?),
+            &state.id,
+        )
+    }
+
+    /// Saves the state so that it survives a power cut: for the end of a container.
+    ///
+    /// # Errors
+    /// As [`Store::save_state`].
+    pub fn save_state_durable(&self, state: &State) -> Result<(), Error> {
+        let path = self.state_path(&state.id);
+        gone_if_missing(
+            file::replace_durably(&path, &file::encode(state, &path)?),
+            &state.id,
+        )
+    }
+
+    /// Waits until the container's configuration and its place in the store are on the
+    /// disk. To be called after the start, off the launch path.
+    ///
+    /// # Errors
+    /// As [`Store::save_state`].
+    pub fn sync_config(&self, id: &ContainerId) -> Result<(), Error> {
+        let paths = [
+            self.config_path(id),
+            self.state_path(id),
+            self.dirs.container(id),
+            self.dirs.containers(),
+            self.dirs.names(),
+        ];
+        paths
+            .iter()
+            .try_for_each(|path| gone_if_missing(file::sync(path), id))
+    }
+
+    /// Makes and returns the container's directory for live things. After
+    /// [`Store::create`]: [`Store::sweep`] takes it for stale without a container.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn make_run_dir(&self, id: &ContainerId) -> Result<PathBuf, Error> {
+        let dir = self.dirs.container_run(id);
+        make_private_dir(&dir)?;
+        Ok(dir)
+    }
+
+    /// Waits for the container's lock: one command at a time changes it. Processes forked
+    /// from the holder share the lock until they execute another program.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] when there is no such container, or no more when it is its turn.
+    pub fn lock(&self, id: &ContainerId) -> Result<Lock, Error> {
+        let lock = self.open_container(id)?;
+        lock.wait()?;
+        still_there(lock, id)
+    }
+
+    /// Takes the container's lock if it is free; `None` when another command has it.
+    ///
+    /// # Errors
+    /// As [`Store::lock`].
+    pub fn try_lock(&self, id: &ContainerId) -> Result<Option<Lock>, Error> {
+        let lock = self.open_container(id)?;
+        if lock.attempt()? {
+            still_there(lock, id).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn open_container(&self, id: &ContainerId) -> Result<Lock, Error> {
+        Lock::open_dir(&self.dirs.container(id))?.ok_or_else(|| Error::Gone { id: id.clone() })
+    }
+
+    fn config_path(&self, id: &ContainerId) -> PathBuf {
+        self.dirs.container(id).join(CONFIG)
+    }
+
+    fn state_path(&self, id: &ContainerId) -> PathBuf {
+        self.dirs.container(id).join(STATE)
+    }
+}
+
+const CONFIG: &str = "config.json";
+const STATE: &str = "state.json";
+
+/// A lock on a directory that was renamed meanwhile protects nothing.
+fn still_there(lock: Lock, id: &ContainerId) -> Result<Lock, Error> {
+    if lock.is_current()? {
+        Ok(lock)
+    } else {
+        Err(Error::Gone { id: id.clone() })
+    }
+}
+
+fn gone_if_missing(result: Result<(), Error>, id: &ContainerId) -> Result<(), Error> {
+    match result {
+        Err(Error::Io {
+            source: rustix::io::Errno::NOENT,
+            ..
+        }) => Err(Error::Gone { id: id.clone() }),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! Telling a process from another that got its number later.
+
+use std::path::Path;
+
+use rustix::process::Pid;
+
+use super::Error;
+
+/// What `/proc/PID/stat` says that never changes in a process's life, and whether it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcStat {
+    /// Field 3: `R`, `S`, `Z`...
+    pub state: u8,
+    /// Field 22: clock ticks between the boot and the start of the process. Together with
+    /// the boot id and the pid it names one process for ever.
+    pub start_time: u64,
+}
+
+impl ProcStat {
+    /// Reads `/proc/PID/stat`; `None` when there is no such process.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read for another reason, [`Error::Proc`] when the
+    /// content is not as `proc_pid_stat(5)` says.
+    pub fn of(pid: Pid) -> Result<Option<Self>, Error> {
+        let path = format!("/proc/{}/stat", pid.as_raw_nonzero());
+        let path = Path::new(&path);
+        match std::fs::read(path) {
+            Ok(stat) => Self::parse(&stat).map(Some).ok_or_else(|| Error::Proc {
+                path: path.to_owned(),
+            }),
+            // ESRCH: it went away between the open and the read.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => {
+                Ok(None)
+            }
+            Err(error) => Err(Error::std_io("read", path)(error)),
+        }
+    }
+
+    /// Whether the process has ended and only waits to be reaped.
+    pub fn has_ended(self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x')
+    }
+
+    fn parse(stat: &[u8]) -> Option<Self> {
+        // Field 2 is the program's name in brackets, and the program chooses its name:
+        // ") Z 1" is possible. No later field has a bracket, so the last one ends it.
+        let name_end = stat.iter().rposition(|&byte| byte == b')')?;
+        let mut fields = stat[name_end + 1..].split(u8::is_ascii_whitespace).skip(1);
+        let state = *fields.next()?.first()?;
+        // The next is field 4; 22 is 18 further.
+        let start_time = std::str::from_utf8(fields.nth(18)?).ok()?.parse().ok()?;
+        Some(Self { state, start_time })
+    }
+}
+
+/// The kernel's random id of this boot, `/proc/sys/kernel/random/boot_id`: see random(4).
+///
+/// # Errors
+/// [`Error::Io`] when /proc is not mounted.
+pub fn boot_id() -> Result<String, Error> {
+    let path = Path::new("/proc/sys/kernel/random/boot_id");
+    let text = std::fs::read_to_string(path).map_err(Error::std_io("read", path))?;
+    Ok(text.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_names_itself_like_a_stat_line_does_not_fool_us() {
+        let line = b"7 (a) Z 1 (b) ) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 99 1\n";
+        assert_eq!(
+            ProcStat::parse(line),
+            Some(ProcStat {
+                state: b'S',
+                start_time: 4242
+            })
+        );
+        for torn in [&b""[..], b"7 (a", b"7 (a)", b"7 (a) S", b"7 (a) S 1 2 3"] {
+            assert_eq!(ProcStat::parse(torn), None);
+        }
+    }
+
+    #[test]
+    fn a_zombie_has_ended_and_a_reaped_process_is_gone() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("600")
+            .spawn()
+            .unwrap();
+        let pid = Pid::from_child(&child);
+        let alive = ProcStat::of(pid).unwrap().unwrap();
+        assert!(!alive.has_ended());
+        child.kill().unwrap();
+        // Wait for the end without reaping.
+        rustix::process::waitid(
+            rustix::process::WaitId::Pid(pid),
+            rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT,
+        )
+        .unwrap();
+        let zombie = ProcStat::of(pid).unwrap().unwrap();
+        assert!(zombie.has_ended());
+        assert_eq!(zombie.start_time, alive.start_time);
+        child.wait().unwrap();
+        assert_eq!(ProcStat::of(pid).unwrap(), None);
+    }
+
+    #[test]
+    fn the_boot_id_is_a_uuid() {
+        let id = boot_id().unwrap();
+        assert_eq!(id.len(), 36);
+        assert_eq!(id, boot_id().unwrap());
+    }
+}

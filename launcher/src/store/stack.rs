@@ -1,0 +1,65 @@
+//! Which stacks there are, and whether one has a supervisor.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use rustix::process::Pid;
+
+use super::registry::{entries, remove_tree};
+use super::{Error, Lock, StackName, Store, lock_owner};
+
+impl Store {
+    /// Takes the lock that a stack's supervisor holds as long as it lives, and writes the
+    /// calling process into it; `None` when there is a supervisor.
+    ///
+    /// A process that forks the supervisor takes the lock before the fork; the supervisor
+    /// then calls [`Lock::record_owner`], and the parent drops its copy.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn stack_lock(&self, stack: &StackName) -> Result<Option<Lock>, Error> {
+        let lock = Lock::try_file(&self.stack_lock_path(stack))?;
+        if let Some(lock) = &lock {
+            lock.record_owner()?;
+        }
+        Ok(lock)
+    }
+
+    /// The stack's living supervisor. Takes no lock, so that looking never keeps a
+    /// supervisor from starting; to act on the absence of one, take [`Store::stack_lock`].
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn supervisor(&self, stack: &StackName) -> Result<Option<Pid>, Error> {
+        lock_owner(&self.stack_lock_path(stack))
+    }
+
+    /// Removes the live directory of a stack that is gone, lock file and all. Who waited
+    /// for the lock finds that it was removed, and makes a new one.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn remove_stack(&self, stack: &StackName, held: Lock) -> Result<(), Error> {
+        remove_tree(&self.dirs.stack_run(stack))?;
+        drop(held);
+        Ok(())
+    }
+
+    /// Every stack that has a container or a live directory, in alphabetical order.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn stacks(&self) -> Result<Vec<StackName>, Error> {
+        let mut stacks: BTreeSet<_> = self.list()?.into_iter().map(|state| state.stack).collect();
+        let live = entries(&self.dirs.stacks())?;
+        stacks.extend(
+            live.iter()
+                .filter_map(|name| StackName::parse(name.to_str()?).ok()),
+        );
+        Ok(stacks.into_iter().collect())
+    }
+
+    fn stack_lock_path(&self, stack: &StackName) -> PathBuf {
+        self.dirs.stack_run(stack).join("lock")
+    }
+}
