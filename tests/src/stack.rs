@@ -1,0 +1,64 @@
+//! Stacks: a stack file, and the commands on it.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use crate::{Cmd, Host, Output};
+
+/// A stack file on a [`Host`].
+pub struct Stack<'h> {
+    host: &'h Host,
+    file: PathBuf,
+}
+
+impl<'h> Stack<'h> {
+    pub(crate) fn new(host: &'h Host, file: PathBuf) -> Self {
+        Self { host, file }
+    }
+
+    /// The stack file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// `coop VERB -f FILE`, to which arguments can be added.
+    pub fn coop(&self, verb: &str) -> Cmd<'h> {
+        self.host
+            .coop([OsStr::new(verb), OsStr::new("-f"), self.file.as_os_str()])
+    }
+
+    /// `up -d`, which has to succeed.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn up(&self) -> Output {
+        let output = self.coop("up").arg("-d").run();
+        output.success();
+        output
+    }
+
+    /// `down`, which has to succeed.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn down(&self) -> Output {
+        let output = self.coop("down").run();
+        output.success();
+        output
+    }
+
+    /// What a command in a service's container prints.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[track_caller]
+    pub fn exec(&self, service: &str, script: &str) -> String {
+        let output = self
+            .coop("exec")
+            .args([service, "/bin/sh", "-c", script])
+            .run();
+        output.success().text().to_owned()
+    }
+}
