@@ -1,0 +1,219 @@
+//! Verbs about containers, which may be named as services of a stack.
+
+use super::{Format, LongStackArgs, StackArgs};
+use crate::stack::value::{Duration, EnvEntry, Signal, UserSpec};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Parses whole seconds, as Docker's `--time` and `--timeout` count.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .map(Duration::from_secs)
+        .map_err(|_| "write a whole number of seconds".to_owned())
+}
+
+/// How many of the last lines to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tail {
+    /// Every line that is kept.
+    All,
+    /// At most this many.
+    Lines(usize),
+}
+
+impl std::str::FromStr for Tail {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "all" | "-1" => Ok(Self::All),
+            _ => text
+                .parse()
+                .map(Self::Lines)
+                .map_err(|_| "write a number or all".to_owned()),
+        }
+    }
+}
+
+/// `coop ps`.
+#[derive(Debug, Args)]
+pub(crate) struct PsArgs {
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// Also containers that have ended
+    #[arg(short, long)]
+    pub all: bool,
+    /// Print only the containers' ids
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Do not shorten anything
+    #[arg(long)]
+    pub no_trunc: bool,
+    /// Only these services or containers
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// `coop logs`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    coop logs -f web                 follow one service\n  \
+    coop logs --tail 100 -t          the last lines of all, with times")]
+pub(crate) struct LogsArgs {
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: LongStackArgs,
+    /// Keep showing lines as they come
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Number of lines to show from the end of each log
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "N",
+        default_value = "all",
+        allow_hyphen_values = true
+    )]
+    pub tail: Tail,
+    /// Show when each line was printed
+    #[arg(short, long)]
+    pub timestamps: bool,
+    /// Do not put the container's name before each line
+    #[arg(long)]
+    pub no_log_prefix: bool,
+    /// Services or containers [default: all of the stack]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// `coop exec`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    coop exec -it web sh             a shell in the service web of ./stack.yaml\n  \
+    coop exec -u nobody web id       a command as another user")]
+pub(crate) struct ExecArgs {
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// Pass standard input on
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Give it a terminal
+    #[arg(short, long)]
+    pub tty: bool,
+    /// Return at once
+    #[arg(short, long, conflicts_with_all = ["interactive", "tty"])]
+    pub detach: bool,
+    /// Set a variable, or pass the host's
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<EnvEntry>,
+    /// Read variables from a file
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Vec<PathBuf>,
+    /// User to run as [default: the container's]
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    pub user: Option<UserSpec>,
+    /// Directory to run in [default: the container's]
+    #[arg(short, long, value_name = "DIR")]
+    pub workdir: Option<String>,
+    /// Service or container
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// What to run, and its arguments
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
+    pub command: Vec<String>,
+}
+
+/// `coop stop`.
+#[derive(Debug, Args)]
+pub(crate) struct StopArgs {
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// Seconds between the stop signal and SIGKILL [default: the container's own]
+    #[arg(short = 't', long = "timeout", visible_alias = "time", value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+    /// Services or containers [default: all of the stack]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// `coop start`.
+#[derive(Debug, Args)]
+pub(crate) struct StartArgs {
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// Services or containers [default: all of the stack]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// `coop kill`.
+#[derive(Debug, Args)]
+pub(crate) struct KillArgs {
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// Signal to send, by name or number
+    #[arg(short, long, value_name = "SIGNAL", default_value = "SIGKILL")]
+    pub signal: Signal,
+    /// Services or containers [default: all of the stack]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// `coop stats`.
+#[derive(Debug, Args)]
+pub(crate) struct StatsArgs {
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// Also containers that have ended
+    #[arg(short, long)]
+    pub all: bool,
+    /// Print once instead of again and again
+    #[arg(long)]
+    pub no_stream: bool,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Do not shorten anything
+    #[arg(long)]
+    pub no_trunc: bool,
+    /// Services or containers [default: all]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// `coop rm`.
+#[derive(Debug, Args)]
+pub(crate) struct RmArgs {
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: LongStackArgs,
+    /// Kill running containers first
+    #[arg(short, long)]
+    pub force: bool,
+    /// Remove their anonymous volumes too
+    #[arg(short, long)]
+    pub volumes: bool,
+    /// Services or containers
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+}
+
+/// `coop inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// Services or containers
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+}

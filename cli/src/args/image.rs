@@ -1,0 +1,66 @@
+//! Verbs about images.
+
+use super::Format;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// `coop image`.
+#[derive(Debug, Args)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = "Examples:\n  \
+        coop image import alpine:3.20 alpine-minirootfs.tar.gz\n  \
+        coop image ls"
+)]
+pub(crate) struct ImageArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ImageCommand,
+}
+
+/// What to do with images.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImageCommand {
+    /// Make an image of an archive or a directory
+    Import(ImageImportArgs),
+    /// List images
+    #[command(visible_alias = "list")]
+    Ls(ImageLsArgs),
+    /// Remove images
+    #[command(visible_alias = "remove")]
+    Rm(ImageRmArgs),
+}
+
+/// `coop image import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImageImportArgs {
+    /// Name of the image, such as alpine:3.20
+    pub name: String,
+    /// Archive (tar, plain or gz, zst, xz; squashfs), directory, or - for standard input
+    #[arg(value_name = "FILE|DIR")]
+    pub source: PathBuf,
+}
+
+/// `coop image ls` and `coop images`.
+#[derive(Debug, Args)]
+pub(crate) struct ImageLsArgs {
+    /// Print only the images' ids
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Do not shorten anything
+    #[arg(long)]
+    pub no_trunc: bool,
+}
+
+/// `coop image rm` and `coop rmi`.
+#[derive(Debug, Args)]
+pub(crate) struct ImageRmArgs {
+    /// Images to remove
+    #[arg(value_name = "IMAGE", required = true)]
+    pub names: Vec<String>,
+}

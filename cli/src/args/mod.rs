@@ -1,0 +1,250 @@
+//! The command line: Docker's names for Docker's things.
+//!
+//! `-f` and `-p` (which file, which stack) may stand before the verb, as with compose,
+//! or after it, except where Docker gave the letter another meaning: `logs -f`
+//! follows, `run -p` publishes.
+
+mod container;
+mod image;
+mod run;
+mod stack;
+
+pub(crate) use container::{
+    ExecArgs, InspectArgs, KillArgs, LogsArgs, PsArgs, RmArgs, StartArgs, StatsArgs, StopArgs, Tail,
+};
+pub(crate) use image::{ImageArgs, ImageCommand, ImageImportArgs, ImageLsArgs, ImageRmArgs};
+pub(crate) use run::RunArgs;
+pub(crate) use stack::{ConfigArgs, DownArgs, PlanArgs, UpArgs};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::{Path, PathBuf};
+
+/// Stacks of containers from a compose file, with no daemon.
+#[derive(Debug, Parser)]
+#[command(
+    name = "coop",
+    version,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "Examples:\n  \
+        coop up -f stack.yaml            start a stack and show its logs\n  \
+        coop up -d                       the same for ./stack.yaml, in the background\n  \
+        coop run -it coop/host sh        a container of its own\n  \
+        coop ps -a                       what runs, and what has ended"
+)]
+pub(crate) struct Cli {
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// Where and how loud.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Which stack a command is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(crate) struct StackArgs {
+    /// Stack file [default: stack.yaml, compose.yaml or docker-compose.yaml here]
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Name of the stack [default: the file's name: key, or its directory]
+    #[arg(
+        short = 'p',
+        long = "project-name",
+        visible_alias = "stack",
+        value_name = "STACK"
+    )]
+    pub project: Option<String>,
+}
+
+/// The same without `-f` and `-p`, for verbs where Docker gave those letters away.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(crate) struct LongStackArgs {
+    /// Stack file [default: stack.yaml, compose.yaml or docker-compose.yaml here]
+    #[arg(long = "file", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Name of the stack [default: the file's name: key, or its directory]
+    #[arg(long = "project-name", visible_alias = "stack", value_name = "STACK")]
+    pub project: Option<String>,
+}
+
+impl From<&LongStackArgs> for StackArgs {
+    fn from(args: &LongStackArgs) -> Self {
+        Self {
+            file: args.file.clone(),
+            project: args.project.clone(),
+        }
+    }
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GlobalArgs {
+    /// Directory for images, volumes and state
+    #[arg(
+        long,
+        global = true,
+        env = "COOP_ROOT",
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
+    pub root: Option<PathBuf>,
+    /// Print each step as it happens
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub verbose: bool,
+    /// Log at level debug
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub debug: bool,
+    /// How much to log
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        help_heading = "Global options"
+    )]
+    pub log_level: Option<LogLevel>,
+}
+
+impl GlobalArgs {
+    /// The level of the log: `--log-level`, else what `--debug` means, else `None`.
+    pub(crate) fn level(&self) -> Option<log::LevelFilter> {
+        match self.log_level {
+            Some(level) => Some(level.filter()),
+            None => self.debug.then_some(log::LevelFilter::Debug),
+        }
+    }
+}
+
+/// A level of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub(crate) enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    /// As `log` has it.
+    pub(crate) fn filter(self) -> log::LevelFilter {
+        match self {
+            Self::Off => log::LevelFilter::Off,
+            Self::Error => log::LevelFilter::Error,
+            Self::Warn => log::LevelFilter::Warn,
+            Self::Info => log::LevelFilter::Info,
+            Self::Debug => log::LevelFilter::Debug,
+            Self::Trace => log::LevelFilter::Trace,
+        }
+    }
+}
+
+/// How a listing is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)] // clap would print them, and make all help twice as long
+pub(crate) enum Format {
+    #[default]
+    Table,
+    Json,
+}
+
+/// How a document is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub(crate) enum DocumentFormat {
+    #[default]
+    Yaml,
+    Json,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create and start a stack
+    Up(UpArgs),
+    /// Stop and remove a stack
+    Down(DownArgs),
+    /// List containers
+    Ps(PsArgs),
+    /// Show what containers have printed
+    Logs(LogsArgs),
+    /// Run a command in a running container
+    Exec(ExecArgs),
+    /// Stop running containers
+    Stop(StopArgs),
+    /// Start stopped containers
+    Start(StartArgs),
+    /// Send a signal to running containers
+    Kill(KillArgs),
+    /// Show the resources that containers use
+    Stats(StatsArgs),
+    /// Print the stack file, resolved, in canonical form
+    Config(ConfigArgs),
+    /// Print what `up` would do, with every default explicit
+    Plan(PlanArgs),
+    /// Create and start a container
+    Run(Box<RunArgs>),
+    /// Remove stopped containers
+    Rm(RmArgs),
+    /// Print all that is known of containers, as JSON
+    Inspect(InspectArgs),
+    /// Manage images
+    Image(ImageArgs),
+    /// List images
+    Images(ImageLsArgs),
+    /// Remove images
+    Rmi(ImageRmArgs),
+    /// Print the version
+    Version(VersionArgs),
+}
+
+/// `coop version`.
+#[derive(Debug, Args)]
+pub(crate) struct VersionArgs {
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+impl Cli {
+    /// Which stack the command is about: what stands after the verb wins over what
+    /// stands before it.
+    pub(crate) fn stack(&self) -> StackArgs {
+        let own = match &self.command {
+            Command::Up(args) => args.stack.clone(),
+            Command::Down(args) => args.stack.clone(),
+            Command::Ps(args) => args.stack.clone(),
+            Command::Logs(args) => (&args.stack).into(),
+            Command::Exec(args) => args.stack.clone(),
+            Command::Stop(args) => args.stack.clone(),
+            Command::Start(args) => args.stack.clone(),
+            Command::Kill(args) => args.stack.clone(),
+            Command::Stats(args) => args.stack.clone(),
+            Command::Config(args) => args.stack.clone(),
+            Command::Plan(args) => args.stack.clone(),
+            Command::Rm(args) => (&args.stack).into(),
+            Command::Inspect(args) => args.stack.clone(),
+            Command::Run(_)
+            | Command::Image(_)
+            | Command::Images(_)
+            | Command::Rmi(_)
+            | Command::Version(_) => StackArgs::default(),
+        };
+        StackArgs {
+            file: own.file.or_else(|| self.stack.file.clone()),
+            project: own.project.or_else(|| self.stack.project.clone()),
+        }
+    }
+
+    /// `--root`.
+    pub(crate) fn root(&self) -> Option<&Path> {
+        self.global.root.as_deref()
+    }
+}
