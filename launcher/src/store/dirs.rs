@@ -7,7 +7,7 @@ use rustix::fs::{Mode, mkdir};
 use rustix::io::Errno;
 use rustix::process::{Uid, geteuid};
 
-use super::{ContainerId, Error, StackName};
+use super::{ContainerId, StackName, StoreError};
 
 /// The two roots of all state: `data` outlives a reboot, `run` does not.
 ///
@@ -27,12 +27,13 @@ impl Dirs {
     /// override (`--root`, `COOP_ROOT`).
     ///
     /// # Errors
-    /// [`Error::NoDataDir`] and [`Error::NoRuntimeDir`] for a user without the usual
-    /// environment; [`Error::Io`] when a relative override meets a deleted working
+    /// [`StoreError::NoDataDir`] and [`StoreError::NoRuntimeDir`] for a user without the usual
+    /// environment; [`StoreError::Io`] when a relative override meets a deleted working
     /// directory.
-    pub fn discover(root_override: Option<&Path>) -> Result<Self, Error> {
+    pub fn discover(root_override: Option<&Path>) -> Result<Self, StoreError> {
         if let Some(root) = root_override {
-            let root = std::path::absolute(root).map_err(Error::std_io("make absolute", root))?;
+            let root =
+                std::path::absolute(root).map_err(StoreError::std_io("make absolute", root))?;
             return Ok(Self::below(&root));
         }
         Self::for_user(geteuid(), |name| std::env::var_os(name))
@@ -46,7 +47,7 @@ impl Dirs {
         }
     }
 
-    fn for_user(uid: Uid, env: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
+    fn for_user(uid: Uid, env: impl Fn(&str) -> Option<OsString>) -> Result<Self, StoreError> {
         if uid.is_root() {
             return Ok(Self {
                 data: "/var/lib/coop".into(),
@@ -61,14 +62,14 @@ impl Dirs {
         };
         let data = absolute("XDG_DATA_HOME")
             .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
-            .ok_or(Error::NoDataDir)?;
+            .ok_or(StoreError::NoDataDir)?;
         let run = if let Some(run) = absolute("XDG_RUNTIME_DIR") {
             run
         } else {
             // Unset after `su` and in cron jobs, but there when the user is logged in.
             let fallback = PathBuf::from(format!("/run/user/{}", uid.as_raw()));
             if !fallback.is_dir() {
-                return Err(Error::NoRuntimeDir { fallback });
+                return Err(StoreError::NoRuntimeDir { fallback });
             }
             fallback
         };
@@ -89,7 +90,7 @@ impl Dirs {
     }
 
     /// The container's log, in the shape that [`crate::logs`] writes.
-    pub fn log(&self, id: &ContainerId) -> PathBuf {
+    pub fn container_log(&self, id: &ContainerId) -> PathBuf {
         self.container(id).join("log")
     }
 
@@ -139,22 +140,22 @@ impl Dirs {
 /// only the last part is missing, or nothing is.
 ///
 /// # Errors
-/// [`Error::Io`], among them `EACCES` when the user may not write there.
-pub fn make_private_dir(path: &Path) -> Result<(), Error> {
+/// [`StoreError::Io`], among them `EACCES` when the user may not write there.
+pub fn make_private_dir(path: &Path) -> Result<(), StoreError> {
     match mkdir(path, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(Errno::NOENT) => {
             let Some(parent) = path.parent() else {
-                return Err(Error::io("create", path)(Errno::NOENT));
+                return Err(StoreError::io("create", path)(Errno::NOENT));
             };
             make_private_dir(parent)?;
             match mkdir(path, Mode::RWXU) {
                 // Another process was as quick.
                 Ok(()) | Err(Errno::EXIST) => Ok(()),
-                Err(errno) => Err(Error::io("create", path)(errno)),
+                Err(errno) => Err(StoreError::io("create", path)(errno)),
             }
         }
-        Err(errno) => Err(Error::io("create", path)(errno)),
+        Err(errno) => Err(StoreError::io("create", path)(errno)),
     }
 }
 
@@ -162,7 +163,7 @@ pub fn make_private_dir(path: &Path) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    fn user(vars: &[(&str, &str)]) -> Result<Dirs, Error> {
+    fn user(vars: &[(&str, &str)]) -> Result<Dirs, StoreError> {
         // An id that has no /run/user directory.
         Dirs::for_user(Uid::from_raw(4_000_000_000), |name| {
             vars.iter()
@@ -198,7 +199,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(dirs.data, Path::new("/h/.local/share/coop"));
-        assert!(matches!(user(&[]), Err(Error::NoDataDir)));
+        assert!(matches!(user(&[]), Err(StoreError::NoDataDir)));
         let no_runtime = user(&[("HOME", "/h")]).unwrap_err().to_string();
         assert!(no_runtime.contains("XDG_RUNTIME_DIR"), "{no_runtime}");
         assert!(no_runtime.contains("/run/user/4000000000"), "{no_runtime}");

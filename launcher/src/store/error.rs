@@ -9,7 +9,7 @@ use super::{ContainerId, Name};
 /// A failure of the state on disk, naming the step and the object.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub enum StoreError {
     /// Neither `XDG_DATA_HOME` nor `HOME` says where the user's files are.
     #[error("cannot tell where to keep data: neither XDG_DATA_HOME nor HOME is an absolute path")]
     NoDataDir,
@@ -107,7 +107,7 @@ pub enum Error {
     },
 }
 
-impl Error {
+impl StoreError {
     /// For `map_err`: names the step and the file.
     pub(super) fn io(operation: &'static str, path: &Path) -> impl FnOnce(Errno) -> Self {
         move |source| Self::Io {
@@ -117,7 +117,7 @@ impl Error {
         }
     }
 
-    /// As [`Error::io`], for the standard library's calls.
+    /// As [`StoreError::io`], for the standard library's calls.
     pub(super) fn std_io(
         operation: &'static str,
         path: &Path,

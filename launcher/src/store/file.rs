@@ -10,23 +10,23 @@ use serde::de::DeserializeOwned;
 
 use super::Error;
 
-pub(super) fn encode(value: &impl Serialize, path: &Path) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(value).map_err(|source| Error::Encode {
+pub(super) fn encode(value: &impl Serialize, path: &Path) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(value).map_err(|source| StoreError::Encode {
         path: path.to_owned(),
         source,
     })
 }
 
 /// Reads a file of JSON; `None` when there is no such file.
-pub(super) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+pub(super) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StoreError> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if is_gone(&error) => return Ok(None),
-        Err(error) => return Err(Error::std_io("read", path)(error)),
+        Err(error) => return Err(StoreError::std_io("read", path)(error)),
     };
     serde_json::from_slice(&bytes)
         .map(Some)
-        .map_err(|source| Error::Decode {
+        .map_err(|source| StoreError::Decode {
             path: path.to_owned(),
             source,
         })
@@ -42,12 +42,12 @@ pub(super) fn write_new(
     name: &str,
     bytes: &[u8],
     path: &Path,
-) -> Result<OwnedFd, Error> {
+) -> Result<OwnedFd, StoreError> {
     let flags =
         OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file =
-        openat(dir, name, flags, Mode::RUSR | Mode::WUSR).map_err(Error::io("create", path))?;
-    write_all(file.as_fd(), bytes).map_err(Error::io("write", path))?;
+    let file = openat(dir, name, flags, Mode::RUSR | Mode::WUSR)
+        .map_err(StoreError::io("create", path))?;
+    write_all(file.as_fd(), bytes).map_err(StoreError::io("write", path))?;
     Ok(file)
 }
 
@@ -62,14 +62,14 @@ pub(super) fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Er
 }
 
 /// Puts new content in place of the file at `path` in one step: four system calls.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     replace_with(path, bytes, |_| Ok(()))
 }
 
 /// As [`replace`], and on the disk when it returns: the content before the name.
-pub(super) fn replace_durably(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(super) fn replace_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     replace_with(path, bytes, |file| {
-        fsync(file).map_err(Error::io("sync", path))
+        fsync(file).map_err(StoreError::io("sync", path))
     })?;
     sync(path.parent().unwrap_or(path))
 }
@@ -77,14 +77,15 @@ pub(super) fn replace_durably(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 fn replace_with(
     path: &Path,
     bytes: &[u8],
-    before_rename: impl FnOnce(BorrowedFd<'_>) -> Result<(), Error>,
-) -> Result<(), Error> {
+    before_rename: impl FnOnce(BorrowedFd<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     // The thread's id, so that two writers never share a temporary file. What a killed
     // writer leaves goes with the directory.
     let temporary = format!("{}.{}", path.display(), rustix::thread::gettid());
     let file = write_new(CWD, &temporary, bytes, path)?;
-    let renamed = before_rename(file.as_fd())
-        .and_then(|()| renameat(CWD, &temporary, CWD, path).map_err(Error::io("replace", path)));
+    let renamed = before_rename(file.as_fd()).and_then(|()| {
+        renameat(CWD, &temporary, CWD, path).map_err(StoreError::io("replace", path))
+    });
     if renamed.is_err() {
         // Nothing better can be done when this fails as well.
         let _ = unlinkat(CWD, &temporary, rustix::fs::AtFlags::empty());
@@ -93,8 +94,8 @@ fn replace_with(
 }
 
 /// Waits until a file or the names in a directory are on the disk.
-pub(super) fn sync(path: &Path) -> Result<(), Error> {
+pub(super) fn sync(path: &Path) -> Result<(), StoreError> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = openat(CWD, path, flags, Mode::empty()).map_err(Error::io("open", path))?;
-    fsync(&file).map_err(Error::io("sync", path))
+    let file = openat(CWD, path, flags, Mode::empty()).map_err(StoreError::io("open", path))?;
+    fsync(&file).map_err(StoreError::io("sync", path))
 }

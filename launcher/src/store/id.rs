@@ -36,12 +36,12 @@ impl ContainerId {
     /// Checks that the text is a whole id.
     ///
     /// # Errors
-    /// [`Error::InvalidId`].
-    pub fn parse(text: &str) -> Result<Self, Error> {
+    /// [`StoreError::InvalidId`].
+    pub fn parse(text: &str) -> Result<Self, StoreError> {
         if text.len() == Self::LEN && is_hex(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Error::InvalidId {
+            Err(StoreError::InvalidId {
                 text: text.to_owned(),
             })
         }
@@ -87,8 +87,8 @@ impl Name {
     /// Checks the text.
     ///
     /// # Errors
-    /// [`Error::InvalidName`].
-    pub fn parse(text: &str) -> Result<Self, Error> {
+    /// [`StoreError::InvalidName`].
+    pub fn parse(text: &str) -> Result<Self, StoreError> {
         check_name("container", text, 2).map(Self)
     }
 
@@ -115,8 +115,8 @@ impl StackName {
     /// Checks the text.
     ///
     /// # Errors
-    /// [`Error::InvalidName`].
-    pub fn parse(text: &str) -> Result<Self, Error> {
+    /// [`StoreError::InvalidName`].
+    pub fn parse(text: &str) -> Result<Self, StoreError> {
         check_name("stack", text, 1).map(Self)
     }
 
@@ -133,7 +133,7 @@ impl From<&Name> for StackName {
 }
 
 /// What passes is safe as one path component: no slash, not `.` or `..`, not hidden.
-fn check_name(kind: &'static str, text: &str, min: usize) -> Result<String, Error> {
+fn check_name(kind: &'static str, text: &str, min: usize) -> Result<String, StoreError> {
     // NAME_MAX of Linux's file systems.
     const MAX: usize = 255;
     let valid = (min..=MAX).contains(&text.len())
@@ -144,7 +144,7 @@ fn check_name(kind: &'static str, text: &str, min: usize) -> Result<String, Erro
     if valid {
         Ok(text.to_owned())
     } else {
-        Err(Error::InvalidName {
+        Err(StoreError::InvalidName {
             kind,
             text: text.to_owned(),
             min,
@@ -166,14 +166,14 @@ macro_rules! text_newtype {
             }
         }
         impl TryFrom<String> for $type {
-            type Error = Error;
-            fn try_from(text: String) -> Result<Self, Error> {
+            type Error = StoreError;
+            fn try_from(text: String) -> Result<Self, StoreError> {
                 Self::parse(&text)
             }
         }
         impl std::str::FromStr for $type {
-            type Err = Error;
-            fn from_str(text: &str) -> Result<Self, Error> {
+            type Err = StoreError;
+            fn from_str(text: &str) -> Result<Self, StoreError> {
                 Self::parse(text)
             }
         }

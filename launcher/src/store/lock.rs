@@ -13,7 +13,7 @@ use rustix::io::{Errno, pwrite, retry_on_intr};
 use rustix::process::{Pid, getpid};
 
 use super::procfs::ProcStat;
-use super::{Error, make_private_dir};
+use super::{StoreError, make_private_dir};
 
 /// Holds a file or directory against other processes until dropped.
 #[derive(Debug)]
@@ -28,8 +28,8 @@ impl Lock {
     /// Waits for the lock on a file, which is made when missing (mode 0600).
     ///
     /// # Errors
-    /// [`Error::Io`].
-    pub fn file(path: &Path) -> Result<Self, Error> {
+    /// [`StoreError::Io`].
+    pub fn file(path: &Path) -> Result<Self, StoreError> {
         loop {
             let lock = Self {
                 file: open_file(path)?,
@@ -45,8 +45,8 @@ impl Lock {
     /// Takes the lock on a file if it is free; `None` if another process has it.
     ///
     /// # Errors
-    /// [`Error::Io`].
-    pub fn try_file(path: &Path) -> Result<Option<Self>, Error> {
+    /// [`StoreError::Io`].
+    pub fn try_file(path: &Path) -> Result<Option<Self>, StoreError> {
         loop {
             let lock = Self {
                 file: open_file(path)?,
@@ -62,7 +62,7 @@ impl Lock {
     }
 
     /// Opens a directory to lock it; `None` when there is none.
-    pub(super) fn open_dir(path: &Path) -> Result<Option<Self>, Error> {
+    pub(super) fn open_dir(path: &Path) -> Result<Option<Self>, StoreError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         match openat(CWD, path, flags, Mode::empty()) {
             Ok(file) => Ok(Some(Self {
@@ -70,31 +70,31 @@ impl Lock {
                 path: path.to_owned(),
             })),
             Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(Error::io("open", path)(errno)),
+            Err(errno) => Err(StoreError::io("open", path)(errno)),
         }
     }
 
-    pub(super) fn wait(&self) -> Result<(), Error> {
+    pub(super) fn wait(&self) -> Result<(), StoreError> {
         retry_on_intr(|| flock(&self.file, FlockOperation::LockExclusive))
-            .map_err(Error::io("lock", &self.path))
+            .map_err(StoreError::io("lock", &self.path))
     }
 
-    pub(super) fn attempt(&self) -> Result<bool, Error> {
+    pub(super) fn attempt(&self) -> Result<bool, StoreError> {
         match retry_on_intr(|| flock(&self.file, FlockOperation::NonBlockingLockExclusive)) {
             Ok(()) => Ok(true),
             Err(Errno::WOULDBLOCK) => Ok(false),
-            Err(errno) => Err(Error::io("lock", &self.path)(errno)),
+            Err(errno) => Err(StoreError::io("lock", &self.path)(errno)),
         }
     }
 
     /// Whether the path still leads to what was locked: the last owner may have removed it
     /// while this process waited.
-    pub(super) fn is_current(&self) -> Result<bool, Error> {
-        let held = fstat(&self.file).map_err(Error::io("look at", &self.path))?;
+    pub(super) fn is_current(&self) -> Result<bool, StoreError> {
+        let held = fstat(&self.file).map_err(StoreError::io("look at", &self.path))?;
         match stat(&self.path) {
             Ok(found) => Ok((held.st_dev, held.st_ino) == (found.st_dev, found.st_ino)),
             Err(Errno::NOENT) => Ok(false),
-            Err(errno) => Err(Error::io("look at", &self.path)(errno)),
+            Err(errno) => Err(StoreError::io("look at", &self.path)(errno)),
         }
     }
 
@@ -106,13 +106,13 @@ impl Lock {
     /// Writes the calling process into the locked file, for [`lock_owner`].
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Proc`].
-    pub fn record_owner(&self) -> Result<(), Error> {
+    /// [`StoreError::Io`], [`StoreError::Proc`].
+    pub fn record_owner(&self) -> Result<(), StoreError> {
         let pid = getpid();
         let start = ProcStat::of(pid)?.map_or(0, |stat| stat.start_time);
         let line = format!("{} {start}\n", pid.as_raw_nonzero());
-        ftruncate(&self.file, 0).map_err(Error::io("truncate", &self.path))?;
-        pwrite(&self.file, line.as_bytes(), 0).map_err(Error::io("write", &self.path))?;
+        ftruncate(&self.file, 0).map_err(StoreError::io("truncate", &self.path))?;
+        pwrite(&self.file, line.as_bytes(), 0).map_err(StoreError::io("write", &self.path))?;
         Ok(())
     }
 }
@@ -123,7 +123,7 @@ impl AsFd for Lock {
     }
 }
 
-fn open_file(path: &Path) -> Result<OwnedFd, Error> {
+fn open_file(path: &Path) -> Result<OwnedFd, StoreError> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let open = || openat(CWD, path, flags, Mode::RUSR | Mode::WUSR);
     let result = match open() {
@@ -133,24 +133,24 @@ fn open_file(path: &Path) -> Result<OwnedFd, Error> {
         }
         result => result,
     };
-    result.map_err(Error::io("open", path))
+    result.map_err(StoreError::io("open", path))
 }
 
 /// The living process that wrote itself into a lock file; `None` without a file, or when
 /// the process is gone. Takes no lock, so it never gets in a supervisor's way.
 ///
 /// # Errors
-/// [`Error::Io`].
-pub fn lock_owner(path: &Path) -> Result<Option<Pid>, Error> {
+/// [`StoreError::Io`].
+pub fn lock_owner(path: &Path) -> Result<Option<Pid>, StoreError> {
     let mut text = Vec::new();
     match std::fs::File::open(path) {
         Ok(file) => file
             // Two numbers; the rest of a file that is not ours is of no interest.
             .take(64)
             .read_to_end(&mut text)
-            .map_err(Error::std_io("read", path))?,
+            .map_err(StoreError::std_io("read", path))?,
         Err(error) if super::file::is_gone(&error) => return Ok(None),
-        Err(error) => return Err(Error::std_io("open", path)(error)),
+        Err(error) => return Err(StoreError::std_io("open", path)(error)),
     };
     let Some((pid, start_time)) = parse_owner(&text) else {
         return Ok(None);

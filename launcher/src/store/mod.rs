@@ -75,17 +75,17 @@ impl Store {
     /// The configuration that the container was created with.
     ///
     /// # Errors
-    /// [`Error::Gone`], [`Error::Io`], [`Error::Decode`].
-    pub fn load_config<T: DeserializeOwned>(&self, id: &ContainerId) -> Result<T, Error> {
-        file::load(&self.config_path(id))?.ok_or_else(|| Error::Gone { id: id.clone() })
+    /// [`StoreError::Gone`], [`StoreError::Io`], [`StoreError::Decode`].
+    pub fn load_config<T: DeserializeOwned>(&self, id: &ContainerId) -> Result<T, StoreError> {
+        file::load(&self.config_path(id))?.ok_or_else(|| StoreError::Gone { id: id.clone() })
     }
 
     /// The container's state as last saved.
     ///
     /// # Errors
-    /// [`Error::Gone`], [`Error::Io`], [`Error::Decode`].
-    pub fn load_state(&self, id: &ContainerId) -> Result<State, Error> {
-        file::load(&self.state_path(id))?.ok_or_else(|| Error::Gone { id: id.clone() })
+    /// [`StoreError::Gone`], [`StoreError::Io`], [`StoreError::Decode`].
+    pub fn load_state(&self, id: &ContainerId) -> Result<State, StoreError> {
+        file::load(&self.state_path(id))?.ok_or_else(|| StoreError::Gone { id: id.clone() })
     }
 
     /// Saves the state in one step, without waiting for the disk.
@@ -94,8 +94,8 @@ impl Store {
     /// from the load to the save.
     ///
     /// # Errors
-    /// [`Error::Gone`] when the container was removed; [`Error::Io`].
-    pub fn save_state(&self, state: &State) -> Result<(), Error> {
+    /// [`StoreError::Gone`] when the container was removed; [`StoreError::Io`].
+    pub fn save_state(&self, state: &State) -> Result<(), StoreError> {
         let path = self.state_path(&state.id);
         gone_if_missing(
             file::replace(&path, &file::encode(state, &path)?),
@@ -107,7 +107,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::save_state`].
-    pub fn save_state_durable(&self, state: &State) -> Result<(), Error> {
+    pub fn save_state_durable(&self, state: &State) -> Result<(), StoreError> {
         let path = self.state_path(&state.id);
         gone_if_missing(
             file::replace_durably(&path, &file::encode(state, &path)?),
@@ -120,7 +120,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::save_state`].
-    pub fn sync_config(&self, id: &ContainerId) -> Result<(), Error> {
+    pub fn sync_config(&self, id: &ContainerId) -> Result<(), StoreError> {
         let paths = [
             self.config_path(id),
             self.state_path(id),
@@ -137,8 +137,8 @@ impl Store {
     /// [`Store::create`]: [`Store::sweep`] takes it for stale without a container.
     ///
     /// # Errors
-    /// [`Error::Io`].
-    pub fn make_run_dir(&self, id: &ContainerId) -> Result<PathBuf, Error> {
+    /// [`StoreError::Io`].
+    pub fn make_container_run(&self, id: &ContainerId) -> Result<PathBuf, StoreError> {
         let dir = self.dirs.container_run(id);
         make_private_dir(&dir)?;
         Ok(dir)
@@ -148,8 +148,8 @@ impl Store {
     /// from the holder share the lock until they execute another program.
     ///
     /// # Errors
-    /// [`Error::Gone`] when there is no such container, or no more when it is its turn.
-    pub fn lock(&self, id: &ContainerId) -> Result<Lock, Error> {
+    /// [`StoreError::Gone`] when there is no such container, or no more when it is its turn.
+    pub fn lock(&self, id: &ContainerId) -> Result<Lock, StoreError> {
         let lock = self.open_container(id)?;
         lock.wait()?;
         still_there(lock, id)
@@ -159,7 +159,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::lock`].
-    pub fn try_lock(&self, id: &ContainerId) -> Result<Option<Lock>, Error> {
+    pub fn try_lock(&self, id: &ContainerId) -> Result<Option<Lock>, StoreError> {
         let lock = self.open_container(id)?;
         if lock.attempt()? {
             still_there(lock, id).map(Some)
@@ -168,8 +168,8 @@ impl Store {
         }
     }
 
-    fn open_container(&self, id: &ContainerId) -> Result<Lock, Error> {
-        Lock::open_dir(&self.dirs.container(id))?.ok_or_else(|| Error::Gone { id: id.clone() })
+    fn open_container(&self, id: &ContainerId) -> Result<Lock, StoreError> {
+        Lock::open_dir(&self.dirs.container(id))?.ok_or_else(|| StoreError::Gone { id: id.clone() })
     }
 
     fn config_path(&self, id: &ContainerId) -> PathBuf {
@@ -185,20 +185,20 @@ const CONFIG: &str = "config.json";
 const STATE: &str = "state.json";
 
 /// A lock on a directory that was renamed meanwhile protects nothing.
-fn still_there(lock: Lock, id: &ContainerId) -> Result<Lock, Error> {
+fn still_there(lock: Lock, id: &ContainerId) -> Result<Lock, StoreError> {
     if lock.is_current()? {
         Ok(lock)
     } else {
-        Err(Error::Gone { id: id.clone() })
+        Err(StoreError::Gone { id: id.clone() })
     }
 }
 
-fn gone_if_missing(result: Result<(), Error>, id: &ContainerId) -> Result<(), Error> {
+fn gone_if_missing(result: Result<(), StoreError>, id: &ContainerId) -> Result<(), StoreError> {
     match result {
-        Err(Error::Io {
+        Err(StoreError::Io {
             source: rustix::io::Errno::NOENT,
             ..
-        }) => Err(Error::Gone { id: id.clone() }),
+        }) => Err(StoreError::Gone { id: id.clone() }),
         result => result,
     }
 }

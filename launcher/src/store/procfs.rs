@@ -20,20 +20,22 @@ impl ProcStat {
     /// Reads `/proc/PID/stat`; `None` when there is no such process.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be read for another reason, [`Error::Proc`] when the
+    /// [`StoreError::Io`] when it cannot be read for another reason, [`StoreError::Proc`] when the
     /// content is not as `proc_pid_stat(5)` says.
-    pub fn of(pid: Pid) -> Result<Option<Self>, Error> {
+    pub fn of(pid: Pid) -> Result<Option<Self>, StoreError> {
         let path = format!("/proc/{}/stat", pid.as_raw_nonzero());
         let path = Path::new(&path);
         match std::fs::read(path) {
-            Ok(stat) => Self::parse(&stat).map(Some).ok_or_else(|| Error::Proc {
-                path: path.to_owned(),
-            }),
+            Ok(stat) => Self::parse(&stat)
+                .map(Some)
+                .ok_or_else(|| StoreError::Proc {
+                    path: path.to_owned(),
+                }),
             // ESRCH: it went away between the open and the read.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => {
                 Ok(None)
             }
-            Err(error) => Err(Error::std_io("read", path)(error)),
+            Err(error) => Err(StoreError::std_io("read", path)(error)),
         }
     }
 
@@ -57,10 +59,10 @@ impl ProcStat {
 /// The kernel's random id of this boot, `/proc/sys/kernel/random/boot_id`: see random(4).
 ///
 /// # Errors
-/// [`Error::Io`] when /proc is not mounted.
-pub fn boot_id() -> Result<String, Error> {
+/// [`StoreError::Io`] when /proc is not mounted.
+pub fn boot_id() -> Result<String, StoreError> {
     let path = Path::new("/proc/sys/kernel/random/boot_id");
-    let text = std::fs::read_to_string(path).map_err(Error::std_io("read", path))?;
+    let text = std::fs::read_to_string(path).map_err(StoreError::std_io("read", path))?;
     Ok(text.trim_end().to_owned())
 }
 

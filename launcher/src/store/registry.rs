@@ -9,7 +9,9 @@ use rustix::fs::{Mode, mkdirat, readlink, renameat, symlinkat, unlink};
 use rustix::io::Errno;
 use serde::Serialize;
 
-use super::{CONFIG, ContainerId, Error, Lock, Name, STATE, State, Store, file, make_private_dir};
+use super::{
+    CONFIG, ContainerId, Lock, Name, STATE, State, Store, StoreError, file, make_private_dir,
+};
 
 /// What begins so is half made, or half removed, or left by a killed process.
 const STAGING: &str = ".new-";
@@ -20,8 +22,8 @@ impl Store {
     /// Readers see all of it or nothing. No wait for the disk: fourteen system calls.
     ///
     /// # Errors
-    /// [`Error::NameInUse`]; [`Error::Io`], [`Error::Encode`]. Nothing is left behind.
-    pub fn create(&self, state: &State, config: &impl Serialize) -> Result<(), Error> {
+    /// [`StoreError::NameInUse`]; [`StoreError::Io`], [`StoreError::Encode`]. Nothing is left behind.
+    pub fn create(&self, state: &State, config: &impl Serialize) -> Result<(), StoreError> {
         let dir = self.dirs.container(&state.id);
         let config = file::encode(config, &dir.join(CONFIG))?;
         let encoded = file::encode(state, &dir.join(STATE))?;
@@ -43,7 +45,7 @@ impl Store {
         id: &ContainerId,
         config: &[u8],
         state: &[u8],
-    ) -> Result<(), Error> {
+    ) -> Result<(), StoreError> {
         let staging_path = self.staging(STAGING, id);
         let staging = format!("{STAGING}{id}");
         match mkdirat(registry, &staging, Mode::RWXU) {
@@ -54,26 +56,26 @@ impl Store {
             }
             result => result,
         }
-        .map_err(Error::io("create", &staging_path))?;
+        .map_err(StoreError::io("create", &staging_path))?;
         for (name, bytes) in [(CONFIG, config), (STATE, state)] {
             let relative = format!("{staging}/{name}");
             file::write_new(registry.as_fd(), &relative, bytes, &staging_path.join(name))?;
         }
         renameat(registry, &staging, registry, id.as_str())
-            .map_err(Error::io("create", &self.dirs.container(id)))
+            .map_err(StoreError::io("create", &self.dirs.container(id)))
     }
 
     /// All containers, oldest first. One that is being made or removed meanwhile is left
     /// out, and so is one whose state cannot be read, with a warning in the log.
     ///
     /// # Errors
-    /// [`Error::Io`] when the directory of containers cannot be read.
-    pub fn list(&self) -> Result<Vec<State>, Error> {
+    /// [`StoreError::Io`] when the directory of containers cannot be read.
+    pub fn list(&self) -> Result<Vec<State>, StoreError> {
         let mut states = Vec::new();
         for id in self.ids()? {
             match self.load_state(&id) {
                 Ok(state) => states.push(state),
-                Err(Error::Gone { .. }) => {}
+                Err(StoreError::Gone { .. }) => {}
                 Err(error) => log::warn!("container {} is left out: {error}", id.short()),
             }
         }
@@ -85,7 +87,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::list`].
-    pub fn ids(&self) -> Result<Vec<ContainerId>, Error> {
+    pub fn ids(&self) -> Result<Vec<ContainerId>, StoreError> {
         let names = entries(&self.dirs.containers())?;
         Ok(names
             .iter()
@@ -101,14 +103,14 @@ impl Store {
     /// be deeper than a plain removal can follow.
     ///
     /// # Errors
-    /// [`Error::Io`].
-    pub fn remove(&self, id: &ContainerId) -> Result<(), Error> {
+    /// [`StoreError::Io`].
+    pub fn remove(&self, id: &ContainerId) -> Result<(), StoreError> {
         let registry = self.lock_registry()?;
         let name = self.load_state(id).ok().map(|state| state.name);
         let removed = self.staging(REMOVED, id);
         match renameat(&registry, id.as_str(), &registry, format!("{REMOVED}{id}")) {
             Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(Error::io("remove", &self.dirs.container(id))(errno)),
+            Err(errno) => return Err(StoreError::io("remove", &self.dirs.container(id))(errno)),
         }
         match name {
             Some(name) => self.release_name(OsStr::new(name.as_str()), id)?,
@@ -129,8 +131,8 @@ impl Store {
     /// containers, names and live directories without a container.
     ///
     /// # Errors
-    /// [`Error::Io`].
-    pub fn sweep(&self) -> Result<Swept, Error> {
+    /// [`StoreError::Io`].
+    pub fn sweep(&self) -> Result<Swept, StoreError> {
         let registry = self.lock_registry()?;
         let mut swept = Swept::default();
         for name in entries(&self.dirs.containers())? {
@@ -144,7 +146,7 @@ impl Store {
         for name in entries(&self.dirs.names())? {
             let path = self.dirs.names().join(&name);
             if path.symlink_metadata().is_ok() && !path.exists() {
-                ok_if_gone(unlink(&path)).map_err(Error::io("remove", &path))?;
+                ok_if_gone(unlink(&path)).map_err(StoreError::io("remove", &path))?;
                 swept.removed.push(path);
             }
         }
@@ -163,7 +165,7 @@ impl Store {
     }
 
     /// Locks `data/containers` itself, which is made when missing.
-    fn lock_registry(&self) -> Result<Lock, Error> {
+    fn lock_registry(&self) -> Result<Lock, StoreError> {
         let path = self.dirs.containers();
         loop {
             if let Some(lock) = Lock::open_dir(&path)? {
@@ -176,7 +178,7 @@ impl Store {
 
     /// A symbolic link is made with its content in one step, and only once. That it leads
     /// to the container lets everybody see which names are stale.
-    fn claim_name(&self, registry: &Lock, name: &Name, id: &ContainerId) -> Result<(), Error> {
+    fn claim_name(&self, registry: &Lock, name: &Name, id: &ContainerId) -> Result<(), StoreError> {
         let path = self.dirs.names().join(name.as_str());
         let target = format!("../containers/{id}");
         loop {
@@ -185,30 +187,30 @@ impl Store {
                 Err(Errno::NOENT) => make_private_dir(&self.dirs.names())?,
                 Err(Errno::EXIST) => match self.owner_of(OsStr::new(name.as_str()))? {
                     Some(owner) if self.dirs.container(&owner).exists() => {
-                        return Err(Error::NameInUse {
+                        return Err(StoreError::NameInUse {
                             name: name.clone(),
                             id: owner,
                         });
                     }
                     // Its container never appeared, or has gone: we hold the lock.
-                    _ => ok_if_gone(unlink(&path)).map_err(Error::io("remove", &path))?,
+                    _ => ok_if_gone(unlink(&path)).map_err(StoreError::io("remove", &path))?,
                 },
-                Err(errno) => return Err(Error::io("create", &path)(errno)),
+                Err(errno) => return Err(StoreError::io("create", &path)(errno)),
             }
         }
     }
 
     /// Frees the name if it is this container's.
-    fn release_name(&self, name: &OsStr, id: &ContainerId) -> Result<(), Error> {
+    fn release_name(&self, name: &OsStr, id: &ContainerId) -> Result<(), StoreError> {
         if self.owner_of(name)?.as_ref() != Some(id) {
             return Ok(());
         }
         let path = self.dirs.names().join(name);
-        ok_if_gone(unlink(&path)).map_err(Error::io("remove", &path))
+        ok_if_gone(unlink(&path)).map_err(StoreError::io("remove", &path))
     }
 
     /// The container that a name points to, whether it exists or not.
-    pub(super) fn owner_of(&self, name: &OsStr) -> Result<Option<ContainerId>, Error> {
+    pub(super) fn owner_of(&self, name: &OsStr) -> Result<Option<ContainerId>, StoreError> {
         let path = self.dirs.names().join(name);
         match readlink(&path, Vec::new()) {
             Ok(target) => Ok(target
@@ -218,7 +220,7 @@ impl Store {
                 .and_then(|id| ContainerId::parse(id).ok())),
             // EINVAL: no symbolic link, so no name of ours.
             Err(Errno::NOENT | Errno::INVAL) => Ok(None),
-            Err(errno) => Err(Error::io("read", &path)(errno)),
+            Err(errno) => Err(StoreError::io("read", &path)(errno)),
         }
     }
 }
@@ -231,7 +233,7 @@ pub struct Swept {
 }
 
 impl Swept {
-    fn tree(&mut self, path: PathBuf) -> Result<(), Error> {
+    fn tree(&mut self, path: PathBuf) -> Result<(), StoreError> {
         remove_tree(&path)?;
         self.removed.push(path);
         Ok(())
@@ -239,20 +241,20 @@ impl Swept {
 }
 
 /// The names in a directory; none when there is no such directory.
-pub(super) fn entries(dir: &Path) -> Result<Vec<std::ffi::OsString>, Error> {
+pub(super) fn entries(dir: &Path) -> Result<Vec<std::ffi::OsString>, StoreError> {
     let read = match std::fs::read_dir(dir) {
         Ok(read) => read,
         Err(error) if file::is_gone(&error) => return Ok(Vec::new()),
-        Err(error) => return Err(Error::std_io("read", dir)(error)),
+        Err(error) => return Err(StoreError::std_io("read", dir)(error)),
     };
     read.map(|entry| entry.map(|entry| entry.file_name()))
         .collect::<Result<_, _>>()
-        .map_err(Error::std_io("read", dir))
+        .map_err(StoreError::std_io("read", dir))
 }
 
-pub(super) fn remove_tree(path: &Path) -> Result<(), Error> {
+pub(super) fn remove_tree(path: &Path) -> Result<(), StoreError> {
     match std::fs::remove_dir_all(path) {
-        Err(error) if !file::is_gone(&error) => Err(Error::std_io("remove", path)(error)),
+        Err(error) if !file::is_gone(&error) => Err(StoreError::std_io("remove", path)(error)),
         _ => Ok(()),
     }
 }

@@ -4,15 +4,15 @@ use std::ffi::OsStr;
 
 use super::id::is_hex;
 use super::registry::entries;
-use super::{ContainerId, Error, Name, Store};
+use super::{ContainerId, Name, Store, StoreError};
 
 impl Store {
     /// The container with this id, or this name, or the only one whose id starts so: in
     /// this order, as Docker does it.
     ///
     /// # Errors
-    /// [`Error::Ambiguous`] with the candidates, [`Error::NotFound`] with similar names.
-    pub fn resolve(&self, what: &str) -> Result<ContainerId, Error> {
+    /// [`StoreError::Ambiguous`] with the candidates, [`StoreError::NotFound`] with similar names.
+    pub fn resolve(&self, what: &str) -> Result<ContainerId, StoreError> {
         if let Ok(id) = ContainerId::parse(what)
             && self.dirs.container(&id).exists()
         {
@@ -32,12 +32,12 @@ impl Store {
         };
         fitting.retain(|id| id.as_str().starts_with(what));
         match fitting.as_slice() {
-            [] => Err(Error::NotFound {
+            [] => Err(StoreError::NotFound {
                 what: what.to_owned(),
                 nearest: self.nearest(what)?,
             }),
             [id] => Ok(id.clone()),
-            several => Err(Error::Ambiguous {
+            several => Err(StoreError::Ambiguous {
                 prefix: what.to_owned(),
                 candidates: several.iter().map(|id| self.describe(id)).collect(),
             }),
@@ -52,7 +52,7 @@ impl Store {
     }
 
     /// At most three names that a slip of the finger may have made into `what`.
-    fn nearest(&self, what: &str) -> Result<Vec<String>, Error> {
+    fn nearest(&self, what: &str) -> Result<Vec<String>, StoreError> {
         let names = entries(&self.dirs.names())?;
         let mut near: Vec<(usize, &str)> = names
             .iter()

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use rustix::process::Pid;
 
 use super::registry::{entries, remove_tree};
-use super::{Error, Lock, StackName, Store, lock_owner};
+use super::{Lock, StackName, Store, StoreError, lock_owner};
 
 impl Store {
     /// Takes the lock that a stack's supervisor holds as long as it lives, and writes the
@@ -16,8 +16,8 @@ impl Store {
     /// then calls [`Lock::record_owner`], and the parent drops its copy.
     ///
     /// # Errors
-    /// [`Error::Io`].
-    pub fn stack_lock(&self, stack: &StackName) -> Result<Option<Lock>, Error> {
+    /// [`StoreError::Io`].
+    pub fn stack_lock(&self, stack: &StackName) -> Result<Option<Lock>, StoreError> {
         let lock = Lock::try_file(&self.stack_lock_path(stack))?;
         if let Some(lock) = &lock {
             lock.record_owner()?;
@@ -29,8 +29,8 @@ impl Store {
     /// supervisor from starting; to act on the absence of one, take [`Store::stack_lock`].
     ///
     /// # Errors
-    /// [`Error::Io`].
-    pub fn supervisor(&self, stack: &StackName) -> Result<Option<Pid>, Error> {
+    /// [`StoreError::Io`].
+    pub fn supervisor(&self, stack: &StackName) -> Result<Option<Pid>, StoreError> {
         lock_owner(&self.stack_lock_path(stack))
     }
 
@@ -38,8 +38,8 @@ impl Store {
     /// for the lock finds that it was removed, and makes a new one.
     ///
     /// # Errors
-    /// [`Error::Io`].
-    pub fn remove_stack(&self, stack: &StackName, held: Lock) -> Result<(), Error> {
+    /// [`StoreError::Io`].
+    pub fn remove_stack(&self, stack: &StackName, held: Lock) -> Result<(), StoreError> {
         remove_tree(&self.dirs.stack_run(stack))?;
         drop(held);
         Ok(())
@@ -48,8 +48,8 @@ impl Store {
     /// Every stack that has a container or a live directory, in alphabetical order.
     ///
     /// # Errors
-    /// [`Error::Io`].
-    pub fn stacks(&self) -> Result<Vec<StackName>, Error> {
+    /// [`StoreError::Io`].
+    pub fn stacks(&self) -> Result<Vec<StackName>, StoreError> {
         let mut stacks: BTreeSet<_> = self.list()?.into_iter().map(|state| state.stack).collect();
         let live = entries(&self.dirs.stacks())?;
         stacks.extend(

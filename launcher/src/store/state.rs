@@ -7,7 +7,7 @@ use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::procfs::{ProcStat, boot_id};
-use super::{ContainerId, Error, Name, StackName, time};
+use super::{ContainerId, Name, StackName, StoreError, time};
 
 /// Where a container is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -148,36 +148,35 @@ impl State {
         }
     }
 
-    /// Notes that `init` runs: its identity, the time, and that no result is known yet.
-    /// The caller holds the process as its child or by pidfd, so that the pid is its own.
+    /// Notes which process is the container's init, so that it can be told from a later one
+    /// of the same number. The caller holds it, as its child or by pidfd.
     ///
     /// # Errors
     /// Those of [`ProcStat::of`] and [`boot_id`]; nothing is changed then.
-    pub fn set_running(&mut self, init: Pid) -> Result<(), Error> {
+    pub fn set_process(&mut self, init: Pid) -> Result<(), StoreError> {
         // An init that is gone already gets no start time, and so is never taken for alive.
         let start_time = ProcStat::of(init)?.map(|stat| stat.start_time);
         self.boot_id = Some(boot_id()?);
         self.pid = Some(init.as_raw_pid().unsigned_abs());
         self.pid_start_time = start_time;
+        Ok(())
+    }
+
+    /// Notes that the init's program was started now: results of an earlier run are void.
+    pub fn set_running(&mut self) {
         self.status = Status::Running;
         self.started = Some(SystemTime::now());
         self.finished = None;
         self.exit_code = None;
         self.oom_killed = false;
         self.error = None;
-        Ok(())
     }
 
-    /// Notes the end of the init: exit status (128 + signal when killed) and time.
-    pub fn set_stopped(&mut self, exit_code: i32) {
+    /// Notes that the init ended now; no exit status where nobody saw it.
+    pub fn set_stopped(&mut self, exit_code: Option<i32>) {
         self.status = Status::Stopped;
-        self.exit_code = Some(exit_code);
+        self.exit_code = exit_code;
         self.finished = Some(SystemTime::now());
-        self.clear_init();
-    }
-
-    /// Forgets the init's identity.
-    pub fn clear_init(&mut self) {
         self.pid = None;
         self.pid_start_time = None;
     }
@@ -203,7 +202,9 @@ impl State {
         match self.status {
             Status::Running | Status::Paused if !self.init_alive() => Status::Stopped,
             // With an init that waits for its start; without one there is nothing to lose.
-            Status::Created if self.pid.is_some() && !self.init_alive() => Status::Stopped,
+            Status::Creating | Status::Created if self.pid.is_some() && !self.init_alive() => {
+                Status::Stopped
+            }
             // Between two runs there is no init, but a reboot ends the waiting.
             Status::Restarting if self.boot_id.is_some() && !self.same_boot() => Status::Stopped,
             saved => saved,
@@ -238,7 +239,8 @@ pub(super) mod tests {
     #[test]
     fn a_state_survives_json_with_all_its_nanoseconds() {
         let mut state = sample("web");
-        state.set_running(rustix::process::getpid()).unwrap();
+        state.set_process(rustix::process::getpid()).unwrap();
+        state.set_running();
         state.health = Some(Health::Healthy);
         let json = serde_json::to_string(&state).unwrap();
         assert!(
@@ -259,7 +261,8 @@ pub(super) mod tests {
     fn an_init_that_was_killed_behind_our_back_means_stopped() {
         let mut child = sleeper();
         let mut state = sample("web");
-        state.set_running(Pid::from_child(&child)).unwrap();
+        state.set_process(Pid::from_child(&child)).unwrap();
+        state.set_running();
         assert!(state.init_alive());
         assert_eq!(state.current_status(), Status::Running);
         child.kill().unwrap();
@@ -274,7 +277,8 @@ pub(super) mod tests {
     fn a_reused_pid_or_another_boot_is_not_our_init() {
         let mut child = sleeper();
         let mut state = sample("web");
-        state.set_running(Pid::from_child(&child)).unwrap();
+        state.set_process(Pid::from_child(&child)).unwrap();
+        state.set_running();
         let mut reused = state.clone();
         reused.pid_start_time = reused.pid_start_time.map(|ticks| ticks - 1);
         assert!(!reused.init_alive());
@@ -290,13 +294,15 @@ pub(super) mod tests {
     #[test]
     fn the_end_keeps_the_result_and_forgets_the_pid() {
         let mut state = sample("web");
-        state.set_running(rustix::process::getpid()).unwrap();
-        state.set_stopped(137);
+        state.set_process(rustix::process::getpid()).unwrap();
+        state.set_running();
+        state.set_stopped(Some(137));
         assert_eq!(
             (state.exit_code, state.pid, state.status),
             (Some(137), None, Status::Stopped)
         );
-        state.set_running(rustix::process::getpid()).unwrap();
+        state.set_process(rustix::process::getpid()).unwrap();
+        state.set_running();
         assert_eq!((state.exit_code, state.finished), (None, None));
     }
 

@@ -55,7 +55,7 @@ fn a_container_can_be_created_found_changed_and_removed_without_a_trace() {
         .mode();
     assert_eq!(mode & 0o777, 0o700);
 
-    state.set_stopped(3);
+    state.set_stopped(Some(3));
     store.save_state(&state).unwrap();
     store.save_state_durable(&state).unwrap();
     assert_eq!(store.load_state(&state.id).unwrap().exit_code, Some(3));
@@ -65,17 +65,23 @@ fn a_container_can_be_created_found_changed_and_removed_without_a_trace() {
         "no temporary file stays"
     );
 
-    store.make_run_dir(&state.id).unwrap();
+    store.make_container_run(&state.id).unwrap();
     store.remove(&state.id).unwrap();
     store.remove(&state.id).unwrap();
     // data, data/containers, data/names, run, run/containers
     assert_eq!(files_below(temp.path()), 5);
     assert!(matches!(
         store.load_state(&state.id),
-        Err(Error::Gone { .. })
+        Err(StoreError::Gone { .. })
     ));
-    assert!(matches!(store.save_state(&state), Err(Error::Gone { .. })));
-    assert!(matches!(store.lock(&state.id), Err(Error::Gone { .. })));
+    assert!(matches!(
+        store.save_state(&state),
+        Err(StoreError::Gone { .. })
+    ));
+    assert!(matches!(
+        store.lock(&state.id),
+        Err(StoreError::Gone { .. })
+    ));
 }
 
 #[test]
@@ -83,7 +89,10 @@ fn an_empty_store_is_no_error() {
     let (temp, store) = store();
     assert!(store.list().unwrap().is_empty());
     assert!(store.stacks().unwrap().is_empty());
-    assert!(matches!(store.resolve("web"), Err(Error::NotFound { .. })));
+    assert!(matches!(
+        store.resolve("web"),
+        Err(StoreError::NotFound { .. })
+    ));
     assert_eq!(files_below(temp.path()), 0, "looking makes nothing");
 }
 
@@ -95,7 +104,7 @@ fn a_name_in_use_is_refused_with_its_owner_and_leaves_nothing() {
     let before = files_below(temp.path());
     let error = store.create(&sample("web"), &()).unwrap_err();
     assert!(
-        matches!(&error, Error::NameInUse { name, id } if name.as_str() == "web" && *id == first.id)
+        matches!(&error, StoreError::NameInUse { name, id } if name.as_str() == "web" && *id == first.id)
     );
     assert!(error.to_string().contains(first.id.short()), "{error}");
     assert_eq!(files_below(temp.path()), before);
@@ -111,7 +120,10 @@ fn a_name_whose_creator_was_killed_is_free_again() {
     let half = containers.join(format!(".new-{}", lost.id));
     std::fs::rename(containers.join(lost.id.as_str()), &half).unwrap();
     assert!(store.list().unwrap().is_empty());
-    assert!(matches!(store.resolve("web"), Err(Error::NotFound { .. })));
+    assert!(matches!(
+        store.resolve("web"),
+        Err(StoreError::NotFound { .. })
+    ));
     let next = sample("web");
     store.create(&next, &()).unwrap();
     assert_eq!(store.resolve("web").unwrap(), next.id);
@@ -127,10 +139,10 @@ fn sweep_takes_what_killed_processes_left_and_nothing_else() {
     let (_temp, store) = store();
     let kept = sample("kept");
     store.create(&kept, &()).unwrap();
-    store.make_run_dir(&kept.id).unwrap();
+    store.make_container_run(&kept.id).unwrap();
     let lost = sample("lost");
     store.create(&lost, &()).unwrap();
-    store.make_run_dir(&lost.id).unwrap();
+    store.make_container_run(&lost.id).unwrap();
     let containers = store.dirs().containers();
     std::fs::rename(
         containers.join(lost.id.as_str()),
@@ -190,7 +202,7 @@ fn an_ambiguous_start_lists_the_candidates_and_a_slip_of_the_finger_is_guessed()
         store.create(&state, &()).unwrap();
     }
     let error = store.resolve("abc").unwrap_err();
-    let Error::Ambiguous { candidates, .. } = &error else {
+    let StoreError::Ambiguous { candidates, .. } = &error else {
         panic!("{error}")
     };
     assert_eq!(candidates.len(), 2);
@@ -206,7 +218,7 @@ fn an_ambiguous_start_lists_the_candidates_and_a_slip_of_the_finger_is_guessed()
     );
     for hostile in ["", "..", "../containers", "/etc", "a\0b"] {
         assert!(
-            matches!(store.resolve(hostile), Err(Error::NotFound { .. })),
+            matches!(store.resolve(hostile), Err(StoreError::NotFound { .. })),
             "{hostile:?}"
         );
     }
@@ -238,7 +250,10 @@ fn who_waits_for_a_container_that_is_removed_is_told() {
         });
         store.remove(&state.id).unwrap();
         drop(held);
-        assert!(matches!(waiter.join().unwrap(), Err(Error::Gone { .. })));
+        assert!(matches!(
+            waiter.join().unwrap(),
+            Err(StoreError::Gone { .. })
+        ));
     });
 }
 
@@ -295,7 +310,7 @@ fn helper_create_in_a_process_of_its_own() {
                 assert_eq!(store.resolve(&format!("name-{round}")).unwrap(), state.id);
             }
             // The owner is complete as soon as its name counts.
-            Err(Error::NameInUse { id, .. }) => {
+            Err(StoreError::NameInUse { id, .. }) => {
                 assert_eq!(store.load_config::<String>(&id).unwrap(), "config");
             }
             Err(error) => panic!("{error}"),
@@ -381,7 +396,7 @@ fn a_create_that_is_killed_at_any_moment_blocks_nothing() {
         let name = format!("name-{round}");
         match store.resolve(&name) {
             Ok(id) => store.remove(&id).unwrap(),
-            Err(Error::NotFound { .. }) => {}
+            Err(StoreError::NotFound { .. }) => {}
             Err(error) => panic!("{error}"),
         }
         store.create(&sample(&name), &()).unwrap();
