@@ -8,7 +8,7 @@ use rustix::io::{Errno, retry_on_intr, write};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Error;
+use super::StoreError;
 
 pub(super) fn encode(value: &impl Serialize, path: &Path) -> Result<Vec<u8>, StoreError> {
     serde_json::to_vec(value).map_err(|source| StoreError::Encode {

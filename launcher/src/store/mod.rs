@@ -44,7 +44,7 @@ pub mod time;
 mod words;
 
 pub use dirs::{Dirs, make_private_dir};
-pub use error::Error;
+pub use error::StoreError;
 pub use id::{ContainerId, Name, StackName};
 pub use lock::{Lock, lock_owner};
 pub use procfs::{ProcStat, boot_id};

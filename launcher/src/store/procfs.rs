@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustix::process::Pid;
 
-use super::Error;
+use super::StoreError;
 
 /// What `/proc/PID/stat` says that never changes in a process's life, and whether it lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -83,7 +83,7 @@ const BIRDS: [&str; 64] = [
 ];
 
 impl Name {
-    /// A name out of two words, `brisk_wren`, one of 4,096: on [`super::Error::NameInUse`]
+    /// A name out of two words, `brisk_wren`, one of 4,096: on [`super::StoreError::NameInUse`]
     /// take another.
     ///
     /// # Errors
