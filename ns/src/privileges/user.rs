@@ -1,0 +1,82 @@
+//! Changing user and groups.
+
+use rustix::fs::Gid;
+use rustix::io::Errno;
+use rustix::process::Uid;
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use crate::procfs;
+
+/// User and groups of a process, as ids inside its user namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Supplementary groups.
+    #[serde(default)]
+    pub groups: Vec<u32>,
+}
+
+impl User {
+    /// Becomes this user, see [`set_user`].
+    ///
+    /// # Errors
+    /// As for [`set_user`].
+    pub fn set(&self) -> Result<(), Error> {
+        set_user(self.uid, self.gid, &self.groups)
+    }
+}
+
+/// Sets supplementary groups, group and user (real, effective and saved) of the calling
+/// thread, in this order, since the user change takes the right to the others. For a process
+/// with one thread.
+///
+/// Where `setgroups(2)` is denied for the user namespace (see
+/// [`MapMethod::OwnIdsOnly`](crate::idmap::MapMethod::OwnIdsOnly)) and no supplementary group
+/// is asked for, those of the caller stay: nothing can take them away.
+///
+/// # Errors
+/// [`Error::SetGroups`], [`Error::SetGid`], [`Error::SetUid`].
+pub fn set_user(uid: u32, gid: u32, groups: &[u32]) -> Result<(), Error> {
+    set_groups(groups).map_err(|source| Error::SetGroups {
+        groups: groups.to_vec(),
+        source,
+    })?;
+    valid(gid)
+        .map(Gid::from_raw)
+        .and_then(|id| set_thread_res_gid(id, id, id))
+        .map_err(|source| Error::SetGid { gid, source })?;
+    valid(uid)
+        .map(Uid::from_raw)
+        .and_then(|id| set_thread_res_uid(id, id, id))
+        .map_err(|source| Error::SetUid { uid, source })
+}
+
+fn set_groups(groups: &[u32]) -> Result<(), Errno> {
+    let ids: Vec<_> = groups
+        .iter()
+        .map(|gid| valid(*gid).map(Gid::from_raw))
+        .collect::<Result<_, _>>()?;
+    match set_thread_groups(&ids) {
+        Err(Errno::PERM) if ids.is_empty() && setgroups_is_denied() => Ok(()),
+        result => result,
+    }
+}
+
+fn setgroups_is_denied() -> bool {
+    procfs::read_file("/proc/self/setgroups").is_ok_and(|text| text.starts_with(b"deny"))
+}
+
+/// The system calls take 4294967295 (-1) as "leave it": here it is no id.
+fn valid(id: u32) -> Result<u32, Errno> {
+    if id == u32::MAX {
+        Err(Errno::INVAL)
+    } else {
+        Ok(id)
+    }
+}

@@ -1,0 +1,185 @@
+//! The system calls that rustix lacks, behind safe types. All `unsafe` of the namespace
+//! half of the crate that is not inherent to forking lives here.
+
+use std::mem;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use rustix::io::{self, Errno};
+use rustix::ioctl;
+use rustix::process::Pid;
+
+/// `struct clone_args` of `linux/sched.h`, all versions up to `CLONE_ARGS_SIZE_VER2`.
+#[repr(C)]
+#[derive(Default)]
+struct RawCloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// Size of the structure before `cgroup` (Linux 5.7) was added: older kernels take a longer
+/// one as long as the rest is zero, but gVisor and old seccomp users do not.
+const CLONE_ARGS_SIZE_VER1: usize = 80;
+
+// Not in the libc crate for all targets; from `linux/sched.h`.
+const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// `clone3(2)` in the manner of `fork(2)`. `None` in the child.
+///
+/// # Safety
+/// As for [`crate::clone3`].
+pub(crate) unsafe fn clone3(
+    namespaces: u64,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> io::Result<Option<(Pid, OwnedFd)>> {
+    let mut pidfd: RawFd = -1;
+    let mut args = RawCloneArgs {
+        // The child must not run the parent's signal handlers: they write to descriptors
+        // that the two share.
+        flags: namespaces | libc::CLONE_PIDFD as u64 | CLONE_CLEAR_SIGHAND,
+        pidfd: ptr::from_mut(&mut pidfd) as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        ..RawCloneArgs::default()
+    };
+    let mut size = CLONE_ARGS_SIZE_VER1;
+    if let Some(cgroup) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+        size = mem::size_of::<RawCloneArgs>();
+    }
+    // The C library caches the thread id; let the kernel write the child's there, as fork(3)
+    // does, so that abort(3), raise(3) and owner-checking locks work in the child. The kernel
+    // tells the address only with CONFIG_CHECKPOINT_RESTORE, which distributions set.
+    if let Ok(Some(tid)) = rustix::thread::get_clear_child_tid_address() {
+        args.flags |= (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID) as u64;
+        args.child_tid = tid.as_ptr() as u64;
+    }
+    // SAFETY: `args` is a valid clone_args of `size` bytes, `pidfd` outlives the call, and
+    // without CLONE_VM the child has a copy of the memory, so its stack is its own.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, ptr::from_mut(&mut args), size) };
+    match pid {
+        -1 => Err(last_errno()),
+        0 => Ok(None),
+        _ => {
+            let pid = Pid::from_raw(pid as i32).ok_or(Errno::INVAL)?;
+            // SAFETY: with CLONE_PIDFD a successful clone3 stores a new descriptor that is
+            // nobody else's.
+            Ok(Some((pid, unsafe { OwnedFd::from_raw_fd(pidfd) })))
+        }
+    }
+}
+
+/// `pidfd_send_signal(2)`; rustix takes only signals that have a constant name.
+pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    // SAFETY: no memory is passed: siginfo may be null, flags are 0.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    check(result)
+}
+
+/// `close_range(2)` on `first..=last`.
+///
+/// # Safety
+/// Without `CLOSE_RANGE_CLOEXEC` in `flags`, nothing may use or close the descriptors later.
+pub(crate) unsafe fn close_range(first: u32, last: u32, flags: u32) -> io::Result<()> {
+    // SAFETY: no memory is passed; what closing means for owners is the caller's contract.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
+    check(result)
+}
+
+/// Sets the close-on-exec flag on `first..=last`.
+pub(crate) fn cloexec_range(first: u32, last: u32) -> io::Result<()> {
+    // SAFETY: with this flag nothing is closed.
+    unsafe { close_range(first, last, libc::CLOSE_RANGE_CLOEXEC) }
+}
+
+/// First version of `struct pidfd_info` of `linux/pidfd.h`, `PIDFD_INFO_SIZE_VER0`.
+#[repr(C)]
+#[derive(Debug, Default)]
+struct PidfdInfo {
+    mask: u64,
+    cgroupid: u64,
+    pid: u32,
+    tgid: u32,
+    ppid: u32,
+    ruid: u32,
+    rgid: u32,
+    euid: u32,
+    egid: u32,
+    suid: u32,
+    sgid: u32,
+    fsuid: u32,
+    fsgid: u32,
+    exit_code: i32,
+}
+
+const PIDFD_INFO_EXIT: u64 = 1 << 3;
+const PIDFD_GET_INFO: ioctl::Opcode = ioctl::opcode::read_write::<PidfdInfo>(0xFF, 11);
+
+/// The wait status of the process behind `pidfd` once it has been reaped, by `PIDFD_GET_INFO`.
+pub(crate) fn pidfd_exit_code(pidfd: BorrowedFd<'_>) -> io::Result<Option<i32>> {
+    let mut info = PidfdInfo {
+        mask: PIDFD_INFO_EXIT,
+        ..PidfdInfo::default()
+    };
+    // SAFETY: the opcode carries the size of `PidfdInfo`, all of whose bit patterns are valid.
+    unsafe {
+        let request = ioctl::Updater::<PIDFD_GET_INFO, PidfdInfo>::new(&mut info);
+        ioctl::ioctl(pidfd, request)?;
+    }
+    Ok((info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code))
+}
+
+/// `unshare(CLONE_NEWTIME)`.
+pub(crate) fn unshare_time() -> io::Result<()> {
+    // SAFETY: unsafe only for UnshareFlags::FILES, which is not set.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWTIME) }
+}
+
+/// `prctl(PR_SET_PDEATHSIG)`; rustix takes only signals that have a constant name.
+pub(crate) fn set_parent_death_signal(signal: i32) -> io::Result<()> {
+    // SAFETY: no memory is passed. The argument is an unsigned long.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_prctl,
+            libc::PR_SET_PDEATHSIG,
+            signal as libc::c_ulong,
+        )
+    };
+    check(result)
+}
+
+/// `_exit(2)`: ends the process without running exit handlers or flushing streams.
+pub(crate) fn exit_immediately(code: i32) -> ! {
+    // SAFETY: always sound; nothing of this process runs afterwards.
+    unsafe { libc::_exit(code) }
+}
+
+fn check(result: libc::c_long) -> io::Result<()> {
+    if result == -1 {
+        Err(last_errno())
+    } else {
+        Ok(())
+    }
+}
+
+fn last_errno() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
