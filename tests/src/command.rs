@@ -72,6 +72,16 @@ impl<'h> Cmd<'h> {
         self
     }
 
+    /// Lets `sh -c SCRIPT` start the command, which is `"$@"` in the script.
+    pub fn through_shell(mut self, script: &str) -> Self {
+        let program = std::mem::replace(&mut self.program, PathBuf::from("sh"));
+        let words = ["-c", script, "sh"].map(OsString::from).into_iter();
+        let command =
+            std::iter::once(program.into_os_string()).chain(std::mem::take(&mut self.args));
+        self.args = words.chain(command).collect();
+        self
+    }
+
     /// Gives the command something to read; standard input is empty otherwise.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = Input::Bytes(bytes.into());

@@ -7,11 +7,12 @@ use std::marker::PhantomData;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::mount::UnmountFlags;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::namespaces::Namespaces;
-use crate::{Cmd, Output, Snapshot, Stack, binary, cgroup, proc};
+use crate::{Cmd, Output, Rootfs, Snapshot, Stack, binary, cgroup, proc};
 
 /// A machine for one test: nothing on it is seen by another test or by the real machine.
 ///
@@ -82,6 +83,32 @@ impl Host {
         let copy = self.directory.path().join("coop");
         fs::copy(binary::coop(), &copy).expect("copy coop");
         Cmd::new(self, copy).args(args).user(user)
+    }
+
+    /// A shell script in a container of its own on `root`, removed when it ends:
+    /// `coop run --rm FLAGS --rootfs ROOT -- /bin/sh -c SCRIPT`.
+    pub fn sh(&self, root: &Rootfs, flags: &[&str], script: &str) -> Cmd<'_> {
+        let run = self
+            .coop(["run", "--rm"])
+            .args(flags)
+            .arg("--rootfs")
+            .arg(root.path());
+        run.args(["--", "/bin/sh", "-c", script])
+    }
+
+    /// A container in the background that runs `script` on `root`; returns its name, `name`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[track_caller]
+    pub fn start<'n>(&self, name: &'n str, root: &Rootfs, flags: &[&str], script: &str) -> &'n str {
+        let run = self.coop(["run", "-d", "--name", name]).args(flags);
+        let run = run
+            .arg("--rootfs")
+            .arg(root.path())
+            .args(["--", "/bin/sh", "-c", script]);
+        run.run().success();
+        name
     }
 
     /// A call of one of the machine's programs.
@@ -160,6 +187,26 @@ impl Host {
             .skip(1)
             .filter_map(|line| line.split_whitespace().last());
         names.map(str::to_owned).collect()
+    }
+
+    /// Takes a cgroup controller away from this host.
+    ///
+    /// # Panics
+    /// When the kernel refuses.
+    pub fn hide_controller(&self, controller: &str) {
+        match cgroup::version() {
+            cgroup::Version::V1 => {
+                let hierarchy = Path::new(cgroup::ROOT).join(controller);
+                rustix::mount::unmount(&hierarchy, UnmountFlags::DETACH)
+                    .unwrap_or_else(|error| panic!("unmount {}: {error}", hierarchy.display()));
+            }
+            // A cgroup below one that hands nothing down has no controller at all.
+            cgroup::Version::V2 => {
+                let bare = Path::new(cgroup::ROOT).join("bare/bare");
+                fs::create_dir_all(&bare).expect("a cgroup without controllers");
+                rustix::mount::mount_bind(&bare, cgroup::ROOT).expect("bind it");
+            }
+        }
     }
 
     /// Everything on this host that a container could leave behind.
@@ -333,6 +380,18 @@ mod tests {
         );
         drop(host);
         assert_eq!(place(), before);
+    }
+
+    #[test]
+    fn a_controller_can_be_taken_away() {
+        let host = Host::new();
+        let before = cgroup::hierarchies();
+        host.hide_controller("memory");
+        let controllers = fs::read_to_string(Path::new(cgroup::ROOT).join("cgroup.controllers"));
+        match cgroup::version() {
+            cgroup::Version::V1 => assert_eq!(cgroup::hierarchies().len(), before.len() - 1),
+            cgroup::Version::V2 => assert_eq!(controllers.unwrap().trim(), ""),
+        }
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod rootfs;
 mod running;
 mod snapshot;
 mod stack;
+mod wait;
 
 pub use command::Cmd;
 pub use host::Host;
@@ -44,6 +45,7 @@ pub use rootfs::Rootfs;
 pub use running::Running;
 pub use snapshot::Snapshot;
 pub use stack::Stack;
+pub use wait::wait_until;
 
 /// Ends the calling test here, and says why it did not look at anything.
 #[macro_export]

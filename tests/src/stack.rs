@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::{Cmd, Host, Output};
+use crate::{Cmd, Host, Output, wait_until};
 
 /// A stack file on a [`Host`].
 pub struct Stack<'h> {
@@ -14,6 +14,11 @@ pub struct Stack<'h> {
 impl<'h> Stack<'h> {
     pub(crate) fn new(host: &'h Host, file: PathBuf) -> Self {
         Self { host, file }
+    }
+
+    /// The stack file at `file`, which lies outside of the host's directory.
+    pub fn at(host: &'h Host, file: impl Into<PathBuf>) -> Self {
+        Self::new(host, file.into())
     }
 
     /// The stack file.
@@ -60,5 +65,26 @@ impl<'h> Stack<'h> {
             .args([service, "/bin/sh", "-c", script])
             .run();
         output.success().text().to_owned()
+    }
+
+    /// What a service's container has written.
+    ///
+    /// # Panics
+    /// When `logs` fails.
+    #[track_caller]
+    pub fn logs(&self, service: &str) -> String {
+        let output = self.coop("logs").arg(service).run();
+        output.success().text().to_owned()
+    }
+
+    /// Waits until a service's container has written `text`.
+    ///
+    /// # Panics
+    /// When it does not for too long.
+    #[track_caller]
+    pub fn wait_for_log(&self, service: &str, text: &str) {
+        wait_until(&format!("{service} writes {text:?}"), || {
+            self.logs(service).contains(text)
+        });
     }
 }
