@@ -1,0 +1,233 @@
+//! The links of containers: veth pairs by one `ip -batch -` for all of them.
+//!
+//! A veth pair is the one thing here that no ioctl can make.
+
+use std::io::Write;
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+
+use rustix::net::{SendFlags, send};
+use rustix::process::Pid;
+
+use crate::error::Error;
+use crate::spec::Lease;
+use crate::sys::Control;
+use crate::tool::{self, IP, Running};
+
+/// An `ip` that waits for commands. Started early, it has loaded by the time the first
+/// container exists; commands run as they are added.
+///
+/// The calling thread must be in the host's network namespace when it makes the batch.
+#[derive(Debug)]
+pub struct LinkBatch {
+    ip: Running,
+    commands: UnixStream,
+    control: Control,
+    /// Who each line is for: `ip` names the line that failed.
+    lines: Vec<Line>,
+}
+
+#[derive(Debug)]
+struct Line {
+    container: String,
+    interface: String,
+}
+
+impl LinkBatch {
+    /// Starts `ip`.
+    ///
+    /// # Errors
+    /// [`Error::MissingTool`] without iproute2, [`Error::Tool`] when it cannot start.
+    pub fn spawn() -> Result<Self, Error> {
+        // A socket and not a pipe: its end can be shut down while a cloned container
+        // that waits for its go-ahead still has a copy of the descriptor. `ip` would
+        // wait for the end of a pipe forever, and we for `ip`.
+        let (ours, theirs) = UnixStream::pair().map_err(IP.failed("start"))?;
+        let ip = IP.start(
+            &["-batch", "-"],
+            Stdio::from(OwnedFd::from(theirs)),
+            Stdio::null(),
+        )?;
+        let control = Control::open().map_err(|source| Error::Tool {
+            operation: "start",
+            tool: IP.name,
+            source,
+        })?;
+        Ok(Self {
+            ip,
+            commands: ours,
+            control,
+            lines: Vec::new(),
+        })
+    }
+
+    /// Queues the link of one container: the host's end comes up as a port of the
+    /// bridge, the other end appears in the network namespace of `pid`, which must stay
+    /// alive until [`commit`](Self::commit) returns.
+    ///
+    /// A link that a former life of the same container left behind is replaced.
+    ///
+    /// # Errors
+    /// [`Error::Interface`] when the host's interfaces cannot be read, [`Error::Tool`]
+    /// when `ip` cannot be fed. A command that fails is reported by `commit`.
+    pub fn add(&mut self, lease: &Lease, pid: Pid) -> Result<(), Error> {
+        let stale = self
+            .control
+            .index(&lease.host_interface)
+            .map_err(crate::error::interface(
+                "look up the index",
+                &lease.host_interface,
+            ))?
+            .is_some();
+        let text = commands(lease, pid, stale);
+        for _ in text.lines() {
+            self.lines.push(Line {
+                container: lease.container.clone(),
+                interface: lease.host_interface.clone(),
+            });
+        }
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            // No SIGPIPE: when `ip` has given up already, `commit` tells why.
+            match send(&self.commands, rest, SendFlags::NOSIGNAL) {
+                Ok(sent) => rest = &rest[sent..],
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => return Ok(()),
+                Err(source) => {
+                    return Err(Error::Tool {
+                        operation: "feed",
+                        tool: IP.name,
+                        source,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until every link is there.
+    ///
+    /// # Errors
+    /// [`Error::Link`] with the container whose link failed and `ip`'s own words; the
+    /// links queued after it are not made.
+    pub fn commit(self) -> Result<(), Error> {
+        self.commands
+            .shutdown(Shutdown::Write)
+            .or_else(not_connected)
+            .map_err(IP.failed("feed"))?;
+        self.ip
+            .wait()?
+            .map_err(|message| explain(&self.lines, &message))
+    }
+}
+
+/// `ip` that has exited already needs no end of input.
+fn not_connected(error: std::io::Error) -> std::io::Result<()> {
+    if error.kind() == std::io::ErrorKind::NotConnected {
+        Ok(())
+    } else {
+        Err(error)
+    }
+}
+
+/// The commands for one container. One `link add` does it all: measured against
+/// `SIOCBRADDIF` and `SIOCSIFFLAGS` afterwards, which need the link to exist and with it
+/// one more round trip to `ip`, naming the bridge in the same request is never slower.
+fn commands(lease: &Lease, pid: Pid, stale: bool) -> String {
+    let Lease {
+        host_interface: host,
+        interface,
+        bridge,
+        mac,
+        mtu,
+        ..
+    } = lease;
+    let pid = pid.as_raw_pid();
+    let mut text = String::new();
+    if stale {
+        text += &format!("link del dev {host}\n");
+    }
+    // 1500 is what veth starts with.
+    let mtu = if *mtu == crate::spec::DEFAULT_MTU {
+        String::new()
+    } else {
+        format!(" mtu {mtu}")
+    };
+    text += &format!(
+        "link add name {host} up{mtu} master {bridge} type veth peer name {interface} address {mac}{mtu} netns {pid}\n"
+    );
+    if !lease.ports.is_empty() {
+        // For a container that calls its own published port: where br_netfilter is
+        // loaded, the frame goes back through the port that it came from.
+        text += &format!("link set dev {host} type bridge_slave hairpin on\n");
+    }
+    text
+}
+
+/// Turns `... Command failed -:N` into the container of line N.
+fn explain(lines: &[Line], message: &str) -> Error {
+    let number = message
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Command failed -:"))
+        .find_map(|number| number.trim().parse::<usize>().ok());
+    let said: Vec<&str> = message
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with("Command failed"))
+        .collect();
+    let said = said.join("; ");
+    match number.and_then(|number| lines.get(number.checked_sub(1)?)) {
+        Some(line) => Error::Link {
+            container: line.container.clone(),
+            interface: line.interface.clone(),
+            message: said,
+        },
+        None => Error::Links { message: said },
+    }
+}
+
+/// Removes those of `interfaces` that exist, by one `ip`. A link goes by itself with the
+/// network namespace of its container, a little after the last process in there.
+pub(crate) fn remove_links(interfaces: &[&str]) -> Result<(), Error> {
+    let control = Control::open().map_err(|source| Error::Tool {
+        operation: "start",
+        tool: IP.name,
+        source,
+    })?;
+    let exists = |name: &str| {
+        control
+            .index(name)
+            .map(|index| index.is_some())
+            .map_err(crate::error::interface("look up the index", name))
+    };
+    let mut text = Vec::new();
+    for name in interfaces {
+        if exists(name)? {
+            writeln!(text, "link del dev {name}").map_err(IP.failed("feed"))?;
+        }
+    }
+    if text.is_empty() {
+        return Ok(());
+    }
+    let input = tool::memory_text(&String::from_utf8_lossy(&text)).map_err(IP.failed("feed"))?;
+    // `-force` goes on after an error: a link may have gone by itself in the meantime.
+    let result = IP
+        .start(
+            &["-force", "-batch", "-"],
+            Stdio::from(input),
+            Stdio::null(),
+        )?
+        .wait()?;
+    let Err(message) = result else { return Ok(()) };
+    for name in interfaces {
+        if exists(name)? {
+            return Err(Error::Links { message });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

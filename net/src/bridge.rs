@@ -1,0 +1,142 @@
+//! The bridge of a network, all by ioctl and `/proc/sys`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use rustix::io::Errno;
+
+use crate::apply::control;
+use crate::error::{Error, errno, interface};
+use crate::spec::{Mac, Network};
+use crate::sys::Control;
+
+/// Makes the bridge of `network` and brings it up, or finishes what was begun.
+pub(crate) fn ensure(network: &Network) -> Result<(), Error> {
+    let name = network.bridge.as_str();
+    let control = control(name)?;
+    match control.add_bridge(name) {
+        Ok(()) => {}
+        Err(Errno::EXIST) => {
+            check_ours(&control, network)?;
+            if is_complete(&control, network)? {
+                return Ok(());
+            }
+        }
+        Err(source) => return Err(interface("make the bridge", name)(source)),
+    }
+    // Without an address of its own a bridge takes the lowest of its ports: it would
+    // change whenever a container comes or goes, and every neighbour cache be wrong.
+    control
+        .set_mac(name, Mac::for_address(network.gateway))
+        .map_err(interface("set the hardware address", name))?;
+    control
+        .set_mtu(name, network.mtu)
+        .map_err(interface("set the MTU", name))?;
+    control
+        .set_address(name, network.gateway)
+        .map_err(interface("set the address", name))?;
+    control
+        .set_netmask(name, network.subnet.netmask())
+        .map_err(interface("set the netmask", name))?;
+    // A network without IPv6 has no IPv6 link-local back door to the host's services.
+    // The file is missing on a kernel without IPv6.
+    set("ipv6", name, "disable_ipv6", "1").or_else(missing_is_fine)?;
+    control.set_up(name).map_err(interface("bring up", name))
+}
+
+/// Lets packets through the bridge, once its rules are in force.
+pub(crate) fn open(name: &str, internal: bool, loopback: bool) -> Result<(), Error> {
+    set("ipv4", name, "forwarding", if internal { "0" } else { "1" })?;
+    if loopback {
+        // Packets of the host to 127.0.0.1 go to a container, and its answers come back.
+        set("ipv4", name, "route_localnet", "1")?;
+    }
+    Ok(())
+}
+
+/// Stops all traffic of the bridge; fine when it does not exist.
+pub(crate) fn close(name: &str) -> Result<(), Error> {
+    control(name)?
+        .set_down(name)
+        .or_else(|errno| absent(errno).map_err(interface("take down", name)))
+}
+
+/// Removes the bridge, which must be down; fine when it does not exist.
+pub(crate) fn remove(name: &str) -> Result<(), Error> {
+    control(name)?
+        .delete_bridge(name)
+        .or_else(|errno| absent(errno).map_err(interface("remove the bridge", name)))
+}
+
+/// Whether there is a bridge of that name.
+pub(crate) fn exists(name: &str) -> Result<bool, Error> {
+    let control = control(name)?;
+    let index = control
+        .index(name)
+        .map_err(interface("look up the index", name))?;
+    Ok(index.is_some() && control.driver(name) == Ok("bridge".to_owned()))
+}
+
+fn absent(errno: Errno) -> Result<(), Errno> {
+    if matches!(errno, Errno::NODEV | Errno::NXIO) {
+        Ok(())
+    } else {
+        Err(errno)
+    }
+}
+
+/// An interface of that name exists: never touch one that is not a bridge of Coop's.
+fn check_ours(control: &Control, network: &Network) -> Result<(), Error> {
+    let name = network.bridge.as_str();
+    let foreign = |what: String| Error::BridgeForeign {
+        network: network.name.clone(),
+        bridge: name.to_owned(),
+        what,
+    };
+    let driver = control
+        .driver(name)
+        .unwrap_or_else(|_| "unknown".to_owned());
+    if driver != "bridge" {
+        return Err(foreign(format!("not a bridge (driver {driver})")));
+    }
+    match control
+        .address(name)
+        .map_err(interface("read the address", name))?
+    {
+        // No address yet: an earlier call was interrupted here.
+        None => Ok(()),
+        Some((address, _)) if address == network.gateway => Ok(()),
+        Some((address, _)) => Err(foreign(format!("a bridge with another address, {address}"))),
+    }
+}
+
+fn is_complete(control: &Control, network: &Network) -> Result<bool, Error> {
+    let name = network.bridge.as_str();
+    let address = control
+        .address(name)
+        .map_err(interface("read the address", name))?;
+    let wanted = (network.gateway, network.subnet.netmask());
+    // Bringing it up is the last step.
+    Ok(address == Some(wanted)
+        && control
+            .is_up(name)
+            .map_err(interface("read the flags", name))?)
+}
+
+fn set(family: &str, name: &str, key: &str, value: &'static str) -> Result<(), Error> {
+    let path: PathBuf = ["/proc/sys/net", family, "conf", name, key]
+        .iter()
+        .collect();
+    fs::write(&path, value).map_err(|error| Error::Sysctl {
+        path,
+        value,
+        source: errno(&error),
+    })
+}
+
+fn missing_is_fine(error: Error) -> Result<(), Error> {
+    match error {
+        Error::Sysctl { source, .. } if source == Errno::NOENT => Ok(()),
+        other => Err(other),
+    }
+}

@@ -1,0 +1,285 @@
+//! What can go wrong, one variant per step.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+use crate::holder::Holder;
+use crate::ports::{PortMapping, Protocol};
+use crate::subnet::Ipv4Net;
+
+/// A step of this crate that failed.
+///
+/// The text names the step and its object; the kernel's errno, where there is one, is
+/// the [`source`](std::error::Error::source) and is not repeated in the text.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A network, container or bridge name that cannot be a file or interface name.
+    #[error("invalid {what} name {name:?}: {reason}")]
+    InvalidName {
+        /// `network`, `container` or `bridge`.
+        what: &'static str,
+        /// The name as given.
+        name: String,
+        /// What a valid name looks like.
+        reason: &'static str,
+    },
+    /// A subnet that leaves no room for a gateway and a container.
+    #[error("network {network}: subnet {subnet} is unusable: the prefix must be from /8 to /30")]
+    SubnetSize {
+        /// The network.
+        network: String,
+        /// The subnet asked for.
+        subnet: Ipv4Net,
+    },
+    /// A subnet asked for by name that would hide a route of the host or another network.
+    #[error(
+        "network {network}: subnet {subnet} overlaps with {with}, which is in use on this host"
+    )]
+    SubnetOverlaps {
+        /// The network.
+        network: String,
+        /// The subnet asked for.
+        subnet: Ipv4Net,
+        /// The route, address or network in the way.
+        with: Ipv4Net,
+    },
+    /// Every subnet of the pool overlaps with a route of the host.
+    #[error("network {network}: no free subnet left: give one with `subnet`")]
+    PoolExhausted {
+        /// The network.
+        network: String,
+    },
+    /// Every address of the subnet is leased.
+    #[error("network {network}: no free address left in {subnet}")]
+    SubnetFull {
+        /// The network.
+        network: String,
+        /// Its subnet.
+        subnet: Ipv4Net,
+    },
+    /// A fixed address outside of the subnet, or its network, gateway or broadcast address.
+    #[error(
+        "container {container}: address {address} is not a host address of {subnet}, the subnet of network {network}"
+    )]
+    AddressOutside {
+        /// The network.
+        network: String,
+        /// The container that asked.
+        container: String,
+        /// The address it asked for.
+        address: Ipv4Addr,
+        /// The subnet of the network.
+        subnet: Ipv4Net,
+    },
+    /// A fixed address that another container has.
+    #[error("container {container}: address {address} of network {network} is leased to {holder}")]
+    AddressTaken {
+        /// The network.
+        network: String,
+        /// The container that asked.
+        container: String,
+        /// The address it asked for.
+        address: Ipv4Addr,
+        /// The container that has it.
+        holder: String,
+    },
+    /// Two containers of one network publish the same host port.
+    #[error("container {container}: port {mapping} is published by container {holder} too")]
+    PublishedTwice {
+        /// The container that asked.
+        container: String,
+        /// What it asked for.
+        mapping: PortMapping,
+        /// The container that has it.
+        holder: String,
+    },
+    /// A network without a way out cannot have a way in.
+    #[error("container {container}: cannot publish port {mapping}: network {network} is internal")]
+    InternalPort {
+        /// The network.
+        network: String,
+        /// The container that asked.
+        container: String,
+        /// What it asked for.
+        mapping: PortMapping,
+    },
+    /// The network exists with other settings and has leases.
+    #[error("network {network} is in use with another {setting}: {have} and not {want}")]
+    Differs {
+        /// The network.
+        network: String,
+        /// The setting that differs.
+        setting: &'static str,
+        /// As it is.
+        have: String,
+        /// As asked for.
+        want: String,
+    },
+    /// No such network in this state directory.
+    #[error("no network {network} in {}", directory.display())]
+    NoNetwork {
+        /// The network.
+        network: String,
+        /// The state directory.
+        directory: PathBuf,
+    },
+    /// A file of the state directory could not be read, written or locked.
+    #[error("cannot {operation} {}", path.display())]
+    State {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+    /// A file of the state directory does not hold what it should.
+    #[error("cannot make sense of {}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// The parser's answer.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// An ioctl on a network interface failed.
+    #[error("cannot {operation} of interface {interface}")]
+    Interface {
+        /// What was tried, for example `set the address`.
+        operation: &'static str,
+        /// On which interface.
+        interface: String,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+    /// The name asked for the bridge belongs to something else.
+    #[error(
+        "network {network}: interface {bridge} exists and is {what}: choose another bridge name"
+    )]
+    BridgeForeign {
+        /// The network.
+        network: String,
+        /// The interface.
+        bridge: String,
+        /// What it is instead.
+        what: String,
+    },
+    /// A file below `/proc/sys/net` could not be read or written.
+    #[error("cannot set {} to {value}", path.display())]
+    Sysctl {
+        /// The file.
+        path: PathBuf,
+        /// The value for it.
+        value: &'static str,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+    /// The kernel's routes could not be read, so no subnet can be called free.
+    #[error("cannot read {path}")]
+    Routes {
+        /// The file.
+        path: &'static str,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+    /// A tool that this crate needs is not installed.
+    #[error("{tool} is not installed: install the package {package} (name on Debian)")]
+    MissingTool {
+        /// The tool.
+        tool: &'static str,
+        /// The Debian package that has it.
+        package: &'static str,
+    },
+    /// A tool could not be started, fed or waited for.
+    #[error("cannot {operation} {tool}")]
+    Tool {
+        /// `start`, `feed`, `wait for`.
+        operation: &'static str,
+        /// The tool.
+        tool: &'static str,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+    /// `nft` refused the rules.
+    #[error("network {network}: nft refused the rules: {message}")]
+    Rules {
+        /// The network.
+        network: String,
+        /// What `nft` printed.
+        message: String,
+    },
+    /// `ip` could not make the link of a container.
+    #[error("container {container}: ip could not make the link {interface}: {message}")]
+    Link {
+        /// The container.
+        container: String,
+        /// The host end of the link.
+        interface: String,
+        /// What `ip` printed.
+        message: String,
+    },
+    /// `ip` failed, and not at the command for one container.
+    #[error("ip failed: {message}")]
+    Links {
+        /// What `ip` printed.
+        message: String,
+    },
+    /// A published port is in use.
+    #[error("cannot publish port {port}/{protocol}: address already in use{}", held_by(holder.as_ref()))]
+    PortInUse {
+        /// The host port.
+        port: u16,
+        /// Its protocol.
+        protocol: Protocol,
+        /// Who has it, when `/proc` tells.
+        holder: Option<Holder>,
+    },
+    /// A published port cannot be bound for another reason: no permission, or an
+    /// address that this host does not have.
+    #[error("cannot publish port {mapping}")]
+    Port {
+        /// What was asked for.
+        mapping: PortMapping,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+    /// A published port as written makes no sense.
+    #[error(transparent)]
+    PortSyntax(#[from] crate::ports::ParseError),
+}
+
+fn held_by(holder: Option<&Holder>) -> String {
+    holder.map_or_else(String::new, |holder| format!(", held by {holder}"))
+}
+
+/// The errno of an error of the standard library.
+pub(crate) fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
+}
+
+/// For `map_err` on a file operation.
+pub(crate) fn state(operation: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    move |error| Error::State {
+        operation,
+        path: path.to_owned(),
+        source: errno(&error),
+    }
+}
+
+/// For `map_err` on an interface operation.
+pub(crate) fn interface(operation: &'static str, name: &str) -> impl FnOnce(Errno) -> Error {
+    move |source| Error::Interface {
+        operation,
+        interface: name.to_owned(),
+        source,
+    }
+}

@@ -1,0 +1,301 @@
+//! The networks of a state directory.
+
+use std::path::{Path, PathBuf};
+
+use crate::allocate::allocate;
+use crate::apply::{self, PendingRules};
+use crate::bridge;
+use crate::error::{Error, interface};
+use crate::forwarding;
+use crate::naming;
+use crate::pool;
+use crate::reserve;
+use crate::spec::{Lease, LeaseRequest, Network, NetworkSpec, check_bridge, check_name};
+use crate::store::{self, Lock, Store};
+use crate::subnet::Ipv4Net;
+
+/// The networks whose state is in one directory, such as `/run/coop/networks`:
+///
+/// ```text
+/// NAME/network.json                subnet, bridge, ...
+/// NAME/leases/CONTAINER.json       one per container
+/// NAME/lock                        flock, held by `nft` too
+/// .forwarding.json, .lock          interfaces opened for all networks
+/// ```
+///
+/// Every call takes the lock that it needs, and none keeps one. The calls act on the
+/// network namespace of the calling thread.
+#[derive(Debug, Clone)]
+pub struct Networks {
+    directory: PathBuf,
+}
+
+impl Networks {
+    /// The networks of `directory`, which is made when the first network is. Names of
+    /// kernel objects are derived from this path: use the same one every time.
+    pub fn new(directory: impl AsRef<Path>) -> Self {
+        let directory = directory.as_ref();
+        let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
+        Self { directory }
+    }
+
+    /// The state directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Gives containers their places in a network, in the order of `requests`, and
+    /// records them. It is planning: it makes files and no kernel object.
+    ///
+    /// The first lease of a network decides on its subnet. A container that has a lease
+    /// gets the same address (and randomly chosen ports) again.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`], [`Error::SubnetSize`], [`Error::SubnetOverlaps`],
+    /// [`Error::PoolExhausted`], [`Error::SubnetFull`], [`Error::AddressOutside`],
+    /// [`Error::AddressTaken`], [`Error::PublishedTwice`], [`Error::InternalPort`],
+    /// [`Error::Differs`], [`Error::Port`], and errors of the state directory. On an
+    /// error no lease is recorded.
+    pub fn lease(
+        &self,
+        spec: &NetworkSpec,
+        requests: &[LeaseRequest],
+    ) -> Result<Vec<Lease>, Error> {
+        let store = self.store(&spec.name)?;
+        spec.bridge.as_deref().map_or(Ok(()), check_bridge)?;
+        for request in requests {
+            check_name("container", &request.container)?;
+        }
+        let _lock = store.create_and_lock()?;
+        let planned = self.plan(spec, &store, requests);
+        if planned.is_err() && store.leases().is_ok_and(|leases| leases.is_empty()) {
+            store.remove()?;
+        }
+        planned
+    }
+
+    fn plan(
+        &self,
+        spec: &NetworkSpec,
+        store: &Store,
+        requests: &[LeaseRequest],
+    ) -> Result<Vec<Lease>, Error> {
+        let existing = store.leases()?;
+        let network = match store.network()? {
+            Some(network) if !existing.is_empty() => same(network, spec)?,
+            Some(network) if same(network.clone(), spec).is_ok() => network,
+            // Without a lease nothing depends on how the network was.
+            _ => self.create(spec, store)?,
+        };
+        let mut leases = allocate(&self.directory, &network, &existing, requests)?;
+        let kept = existing
+            .iter()
+            .flat_map(|lease| &lease.ports)
+            .copied()
+            .collect();
+        reserve::choose_free_ports(leases.iter_mut().flat_map(|lease| &mut lease.ports), kept)?;
+        leases
+            .iter()
+            .try_for_each(|lease| store.write_lease(lease))?;
+        Ok(leases)
+    }
+
+    /// Decides on the subnet, and records the network.
+    fn create(&self, spec: &NetworkSpec, store: &Store) -> Result<Network, Error> {
+        // One at a time, or two networks choose the same subnet.
+        let _lock = forwarding::lock(&self.directory)?;
+        let bridge = spec
+            .bridge
+            .clone()
+            .unwrap_or_else(|| naming::bridge(&self.directory, &spec.name));
+        let used = self.used(&spec.name, &bridge)?;
+        let network = || spec.name.clone();
+        let subnet = match spec.subnet {
+            Some(subnet) if !(8..=30).contains(&subnet.prefix_len()) => {
+                return Err(Error::SubnetSize {
+                    network: network(),
+                    subnet,
+                });
+            }
+            Some(subnet) => match pool::conflict(subnet, &used) {
+                Some(with) => {
+                    return Err(Error::SubnetOverlaps {
+                        network: network(),
+                        subnet,
+                        with,
+                    });
+                }
+                None => subnet,
+            },
+            None => {
+                let seed = naming::hash(&[
+                    self.directory.as_os_str().as_encoded_bytes(),
+                    spec.name.as_bytes(),
+                ]);
+                pool::choose(seed, &used)
+                    .ok_or_else(|| Error::PoolExhausted { network: network() })?
+            }
+        };
+        let network = Network {
+            name: network(),
+            subnet,
+            gateway: subnet.first_host(),
+            bridge,
+            internal: spec.internal,
+            mtu: spec.mtu,
+        };
+        store.write_network(&network)?;
+        Ok(network)
+    }
+
+    /// Every subnet that a new network must keep clear of.
+    fn used(&self, network: &str, bridge: &str) -> Result<Vec<Ipv4Net>, Error> {
+        let mut used = pool::routes()?;
+        // A bridge of ours that outlived its files is no obstacle but the thing itself.
+        let left_over = apply::control(bridge)?.address(bridge).ok().flatten();
+        if let Some((address, netmask)) = left_over {
+            let own = Ipv4Net::with_mask(address, netmask);
+            used.retain(|route| {
+                *route != own && !(route.prefix_len() == 32 && own.contains(route.network()))
+            });
+        }
+        for other in self
+            .list()?
+            .into_iter()
+            .filter(|other| other.name != network)
+        {
+            if other.bridge == bridge {
+                return Err(Error::BridgeForeign {
+                    network: network.to_owned(),
+                    bridge: bridge.to_owned(),
+                    what: format!("the bridge of network {}", other.name),
+                });
+            }
+            used.push(other.subnet);
+        }
+        Ok(used)
+    }
+
+    /// Makes the bridge of a network that has leases: address, MTU, up. Idempotent; for a
+    /// bridge that is complete it costs a few ioctls.
+    ///
+    /// # Errors
+    /// [`Error::NoNetwork`], [`Error::BridgeForeign`], [`Error::Interface`],
+    /// [`Error::Sysctl`].
+    pub fn ensure_bridge(&self, network: &str) -> Result<(), Error> {
+        let (store, _lock) = self.locked(network)?;
+        bridge::ensure(&self.known(network, &store)?)
+    }
+
+    /// Starts to replace the rules of a network by those for its present leases, in one
+    /// transaction, and returns at once. When the kernel has exactly these rules, no
+    /// process is started.
+    ///
+    /// The order of a launch: [`lease`](Self::lease), [`ensure_bridge`](Self::ensure_bridge),
+    /// `apply_rules`, other work, [`PendingRules::wait`].
+    ///
+    /// # Errors
+    /// [`Error::NoNetwork`], [`Error::MissingTool`], [`Error::Tool`], errors of the state
+    /// directory.
+    pub fn apply_rules(&self, network: &str) -> Result<PendingRules, Error> {
+        let (store, lock) = self.locked(network)?;
+        let known = self.known(network, &store)?;
+        apply::start(&self.directory, &known, &store.leases()?, &lock)
+    }
+
+    /// The networks there are, by name.
+    ///
+    /// # Errors
+    /// Errors of the state directory.
+    pub fn list(&self) -> Result<Vec<Network>, Error> {
+        let names = store::names(&self.directory)?;
+        names
+            .iter()
+            .filter(|name| !name.starts_with('.'))
+            .filter_map(|name| Store::new(&self.directory, name).network().transpose())
+            .collect()
+    }
+
+    /// One network, `None` when it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`], errors of the state directory.
+    pub fn get(&self, network: &str) -> Result<Option<Network>, Error> {
+        self.store(network)?.network()
+    }
+
+    /// The leases of a network, by address; none when it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`], errors of the state directory.
+    pub fn leases(&self, network: &str) -> Result<Vec<Lease>, Error> {
+        self.store(network)?.leases()
+    }
+
+    pub(crate) fn store(&self, network: &str) -> Result<Store, Error> {
+        check_name("network", network)?;
+        Ok(Store::new(&self.directory, network))
+    }
+
+    pub(crate) fn known(&self, network: &str, store: &Store) -> Result<Network, Error> {
+        store.network()?.ok_or_else(|| self.unknown(network))
+    }
+
+    fn locked(&self, network: &str) -> Result<(Store, Lock), Error> {
+        let store = self.store(network)?;
+        let lock = store
+            .lock_existing()?
+            .ok_or_else(|| self.unknown(network))?;
+        Ok((store, lock))
+    }
+
+    fn unknown(&self, network: &str) -> Error {
+        Error::NoNetwork {
+            network: network.to_owned(),
+            directory: self.directory.clone(),
+        }
+    }
+
+    /// Whether the bridge of a network is up.
+    pub(crate) fn bridge_is_up(bridge: &str) -> Result<bool, Error> {
+        if !bridge::exists(bridge)? {
+            return Ok(false);
+        }
+        apply::control(bridge)?
+            .is_up(bridge)
+            .map_err(interface("read the flags", bridge))
+    }
+}
+
+/// The network as it is, when that is what `spec` asks for.
+fn same(network: Network, spec: &NetworkSpec) -> Result<Network, Error> {
+    let differs = |setting, have: String, want: String| {
+        Err(Error::Differs {
+            network: spec.name.clone(),
+            setting,
+            have,
+            want,
+        })
+    };
+    if let Some(subnet) = spec.subnet.filter(|subnet| *subnet != network.subnet) {
+        return differs("subnet", network.subnet.to_string(), subnet.to_string());
+    }
+    if let Some(bridge) = spec
+        .bridge
+        .as_ref()
+        .filter(|bridge| **bridge != network.bridge)
+    {
+        return differs("bridge", network.bridge, bridge.clone());
+    }
+    if spec.internal != network.internal {
+        return differs(
+            "internal setting",
+            network.internal.to_string(),
+            spec.internal.to_string(),
+        );
+    }
+    if spec.mtu != network.mtu {
+        return differs("MTU", network.mtu.to_string(), spec.mtu.to_string());
+    }
+    Ok(network)
+}

@@ -1,0 +1,208 @@
+//! Taking networks down. Every call here is an undo: by value, and done again without
+//! harm by whoever finds the work of a killed process.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::apply;
+use crate::batch;
+use crate::bridge;
+use crate::error::Error;
+use crate::forwarding;
+use crate::naming;
+use crate::networks::Networks;
+use crate::spec::{Lease, check_name};
+use crate::store::{Lock, Store};
+
+impl Networks {
+    /// Undoes [`lease`](Self::lease) and everything that followed from it for one
+    /// container: its link, its published ports, its lease, in that order. With the last
+    /// lease go bridge, rules and directory of the network.
+    ///
+    /// Succeeds when it is all gone already.
+    ///
+    /// # Errors
+    /// The first step that failed; the lease is still there, so that the call can be
+    /// repeated.
+    pub fn release(&self, network: &str, container: &str) -> Result<(), Error> {
+        check_name("container", container)?;
+        let store = self.store(network)?;
+        let link = naming::host_interface(self.directory(), network, container);
+        let Some(lock) = store.lock_existing()? else {
+            return self.sweep(network, &[&link]);
+        };
+        let leases = store.leases()?;
+        let (gone, stay): (Vec<Lease>, Vec<Lease>) = leases
+            .into_iter()
+            .partition(|lease| lease.container == container);
+        if stay.is_empty() {
+            return self.tear_down(network, &store, &lock, &[&link]);
+        }
+        let published = gone.iter().any(|lease| !lease.ports.is_empty());
+        let pending = match store.network()? {
+            Some(known) if published => Some(apply::start(self.directory(), &known, &stay, &lock)?),
+            _ => None,
+        };
+        // `nft` works meanwhile.
+        batch::remove_links(&[&link])?;
+        pending.map_or(Ok(()), apply::PendingRules::wait_rules)?;
+        store.remove_lease(container)
+    }
+
+    /// [`release`](Self::release) for all containers of a network at once: one `nft`, and
+    /// one `ip` if a link is still there.
+    ///
+    /// # Errors
+    /// The first step that failed; the call can be repeated.
+    pub fn release_all(&self, network: &str) -> Result<(), Error> {
+        let store = self.store(network)?;
+        match store.lock_existing()? {
+            None => self.sweep(network, &[]),
+            Some(lock) => self.tear_down(network, &store, &lock, &[]),
+        }
+    }
+
+    fn tear_down(
+        &self,
+        network: &str,
+        store: &Store,
+        lock: &Lock,
+        links: &[&str],
+    ) -> Result<(), Error> {
+        let known = store.network()?;
+        let bridge = known.map_or_else(
+            || naming::bridge(self.directory(), network),
+            |known| known.bridge,
+        );
+        let leases = store.leases()?;
+        let mut links: BTreeSet<&str> = links.iter().copied().collect();
+        links.extend(leases.iter().map(|lease| lease.host_interface.as_str()));
+        self.remove_kernel_objects(network, &bridge, &links, Some(lock))?;
+        forwarding::close(self.directory(), network)?;
+        // Last: as long as something is left to do, the directory says what.
+        store.remove()
+    }
+
+    /// For a network without a directory: removes what a process may have left that
+    /// worked on another state of it.
+    fn sweep(&self, network: &str, links: &[&str]) -> Result<(), Error> {
+        let bridge = naming::bridge(self.directory(), network);
+        self.remove_kernel_objects(network, &bridge, &links.iter().copied().collect(), None)
+    }
+
+    fn remove_kernel_objects(
+        &self,
+        network: &str,
+        bridge: &str,
+        links: &BTreeSet<&str>,
+        lock: Option<&Lock>,
+    ) -> Result<(), Error> {
+        let exists = bridge::exists(bridge)?;
+        if exists {
+            // No packet passes any more, so it does not matter that the rules go first.
+            bridge::close(bridge)?;
+        }
+        let nft = apply::remove(self.directory(), network, lock)?;
+        let links: Vec<&str> = links.iter().copied().collect();
+        batch::remove_links(&links)?;
+        if let Some(nft) = nft {
+            nft.wait()?
+                .map_err(|message| apply::refused(network, &message))?;
+        }
+        if exists {
+            bridge::remove(bridge)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Compares the state directory with the kernel. `is_live` says whether a container
+    /// exists. An empty result means that all is well.
+    ///
+    /// # Errors
+    /// Errors of the state directory, and ioctls that failed.
+    pub fn check(&self, is_live: impl Fn(&str) -> bool) -> Result<Vec<Finding>, Error> {
+        let mut findings = Vec::new();
+        for name in crate::store::names(self.directory())?
+            .into_iter()
+            .filter(|name| !name.starts_with('.'))
+        {
+            let store = self.store(&name)?;
+            let leases = store.leases()?;
+            let Some(network) = store.network()?.filter(|_| !leases.is_empty()) else {
+                findings.push(Finding::Empty { network: name });
+                continue;
+            };
+            let (live, dead): (Vec<_>, Vec<_>) = leases
+                .into_iter()
+                .partition(|lease| is_live(&lease.container));
+            findings.extend(dead.into_iter().map(|lease| Finding::Lease {
+                network: name.clone(),
+                container: lease.container,
+            }));
+            if live.is_empty() {
+                continue;
+            }
+            if !Self::bridge_is_up(&network.bridge)? {
+                findings.push(Finding::NoBridge {
+                    network: name.clone(),
+                    bridge: network.bridge,
+                });
+            }
+            if apply::has_table(self.directory(), &name) == Some(false) {
+                findings.push(Finding::NoRules { network: name });
+            }
+        }
+        Ok(findings)
+    }
+}
+
+/// A difference between the state directory and the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Finding {
+    /// A network without leases: its creation or removal was interrupted.
+    /// [`Networks::release_all`] removes it.
+    Empty {
+        /// The network.
+        network: String,
+    },
+    /// A lease of a container that does not exist. [`Networks::release`] removes it.
+    Lease {
+        /// The network.
+        network: String,
+        /// The container.
+        container: String,
+    },
+    /// The bridge is missing or down. [`Networks::ensure_bridge`] makes it, but links of
+    /// running containers do not come back.
+    NoBridge {
+        /// The network.
+        network: String,
+        /// Its bridge.
+        bridge: String,
+    },
+    /// Someone removed the rules. [`Networks::apply_rules`] restores them.
+    NoRules {
+        /// The network.
+        network: String,
+    },
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty { network } => write!(f, "network {network} has no containers"),
+            Self::Lease { network, container } => {
+                write!(
+                    f,
+                    "network {network} has an address for container {container}, which does not exist"
+                )
+            }
+            Self::NoBridge { network, bridge } => {
+                write!(f, "bridge {bridge} of network {network} is not up")
+            }
+            Self::NoRules { network } => write!(f, "the rules of network {network} are missing"),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The state directory: one directory per network, plain files, a lock.
+//!
+//! Writes go to a temporary file and are renamed, so that a reader sees the old file or
+//! the new one. Nothing is synced to a disk: the state describes kernel objects that a
+//! power cut takes with it, and lives in `/run`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, state};
+use crate::spec::{Lease, Network};
+
+/// The directory of one network.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    path: PathBuf,
+}
+
+/// The exclusive lock of a network (or of the whole state directory). It belongs to the
+/// open file: whoever inherits the descriptor holds it too, until all copies are closed.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Lock {
+    /// Locks the file at `path`, which is made when missing.
+    pub(crate) fn take(path: &Path) -> Result<Self, Error> {
+        loop {
+            let file = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .read(true)
+                .write(true)
+                .mode(0o600)
+                .open(path)
+                .map_err(state("open the lock", path))?;
+            lock(&file).map_err(|source| Error::State {
+                operation: "lock",
+                path: path.to_owned(),
+                source,
+            })?;
+            // The holder before us may have removed the network and this file with it:
+            // a lock on a file that nobody else can open is no lock.
+            let ours = file
+                .metadata()
+                .map_err(state("look at the lock", path))?
+                .ino();
+            match fs::metadata(path) {
+                Ok(now) if now.ino() == ours => return Ok(Self(file)),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    // When the directory is gone too, opening the file again says so.
+                }
+                Err(error) => return Err(state("look at the lock", path)(error)),
+            }
+        }
+    }
+
+    /// Another descriptor of the same lock, for a child process to hold.
+    pub(crate) fn share(&self) -> std::io::Result<OwnedFd> {
+        self.0.try_clone().map(OwnedFd::from)
+    }
+}
+
+fn lock(file: &File) -> rustix::io::Result<()> {
+    rustix::io::retry_on_intr(|| flock(file, FlockOperation::LockExclusive))
+}
+
+impl Store {
+    /// The store of `network`, whose name is checked already.
+    pub(crate) fn new(directory: &Path, network: &str) -> Self {
+        Self {
+            path: directory.join(network),
+        }
+    }
+
+    pub(crate) fn exists(&self) -> bool {
+        self.path.is_dir()
+    }
+
+    /// Locks the network, and makes its directory when there is none.
+    pub(crate) fn create_and_lock(&self) -> Result<Lock, Error> {
+        let leases = self.path.join("leases");
+        loop {
+            fs::create_dir_all(&leases).map_err(state("make", &leases))?;
+            match self.lock_existing()? {
+                // The directory may have lost its last lease, and with it its life,
+                // between the two calls.
+                Some(lock) if leases.is_dir() => return Ok(lock),
+                _ => {}
+            }
+        }
+    }
+
+    /// Locks the network; `None` when it has no directory.
+    pub(crate) fn lock_existing(&self) -> Result<Option<Lock>, Error> {
+        match Lock::take(&self.path.join("lock")) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(Error::State {
+                source: rustix::io::Errno::NOENT,
+                ..
+            }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn network(&self) -> Result<Option<Network>, Error> {
+        read(&self.path.join("network.json"))
+    }
+
+    pub(crate) fn write_network(&self, network: &Network) -> Result<(), Error> {
+        write(&self.path.join("network.json"), network)
+    }
+
+    pub(crate) fn lease(&self, container: &str) -> Result<Option<Lease>, Error> {
+        read(&self.lease_path(container))
+    }
+
+    /// Every lease, in the order of the addresses.
+    pub(crate) fn leases(&self) -> Result<Vec<Lease>, Error> {
+        let mut leases = Vec::new();
+        for name in names(&self.path.join("leases"))? {
+            let Some(container) = name.strip_suffix(".json").filter(|id| !id.starts_with('.'))
+            else {
+                continue;
+            };
+            leases.extend(self.lease(container)?);
+        }
+        leases.sort_by_key(|lease| lease.address);
+        Ok(leases)
+    }
+
+    pub(crate) fn write_lease(&self, lease: &Lease) -> Result<(), Error> {
+        write(&self.lease_path(&lease.container), lease)
+    }
+
+    pub(crate) fn remove_lease(&self, container: &str) -> Result<(), Error> {
+        let path = self.lease_path(container);
+        gone(fs::remove_file(&path)).map_err(state("remove", &path))
+    }
+
+    /// Removes the directory with everything in it.
+    pub(crate) fn remove(&self) -> Result<(), Error> {
+        gone(fs::remove_dir_all(&self.path)).map_err(state("remove", &self.path))
+    }
+
+    fn lease_path(&self, container: &str) -> PathBuf {
+        self.path.join("leases").join(format!("{container}.json"))
+    }
+}
+
+/// The names of the files of a directory, sorted; none when it does not exist.
+pub(crate) fn names(directory: &Path) -> Result<Vec<String>, Error> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(state("list", directory)(error)),
+    };
+    let mut names = entries
+        .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(state("list", directory))?;
+    names.sort();
+    Ok(names)
+}
+
+/// Reads a JSON file; `None` when it does not exist.
+pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+    match fs::read(path) {
+        Ok(text) => serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|source| Error::Corrupt {
+                path: path.to_owned(),
+                source,
+            }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(state("read", path)(error)),
+    }
+}
+
+/// Replaces a JSON file. The caller holds the lock: there is one temporary name per file.
+pub(crate) fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = path.with_file_name(format!(".{name}.new"));
+    let text = serde_json::to_vec_pretty(value).map_err(|source| Error::Corrupt {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&temporary)
+        .map_err(state("write", &temporary))?;
+    file.write_all(&text).map_err(state("write", &temporary))?;
+    fs::rename(&temporary, path).map_err(state("replace", path))
+}
+
+/// "Not there" is what removing is for.
+fn gone(result: std::io::Result<()>) -> std::io::Result<()> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_lock_taken_while_the_network_goes_away_is_taken_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::new(directory.path(), "net");
+        let first = store.create_and_lock().unwrap();
+        let (started, wait) = mpsc::channel();
+        let waiter = thread::spawn({
+            let store = store.clone();
+            move || {
+                started.send(()).unwrap();
+                store.create_and_lock().map(|lock| (lock, store))
+            }
+        });
+        wait.recv().unwrap();
+        store.remove().unwrap();
+        drop(first);
+        let (_lock, store) = waiter.join().unwrap().unwrap();
+        assert!(store.path.join("lock").exists() && store.path.join("leases").is_dir());
+    }
+
+    #[test]
+    fn half_a_file_is_an_error_with_its_path_and_a_temporary_one_is_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::new(directory.path(), "net");
+        let _lock = store.create_and_lock().unwrap();
+        fs::write(store.path.join("leases/.web.json.new"), "{").unwrap();
+        assert_eq!(store.leases().unwrap(), []);
+        fs::write(store.path.join("leases/web.json"), "{").unwrap();
+        assert!(
+            store
+                .leases()
+                .unwrap_err()
+                .to_string()
+                .ends_with("leases/web.json")
+        );
+    }
+}

@@ -1,0 +1,166 @@
+//! Running `ip` and `nft`: found at fixed places, fed and heard through descriptors
+//! that cannot deadlock with a forked child.
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use rustix::fs::{Access, MemfdFlags, access, memfd_create};
+
+use crate::error::{Error, errno};
+
+/// Where tools are looked for. The caller's PATH has no say in what runs as root.
+const PATH: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// A tool and the Debian package that has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tool {
+    pub(crate) name: &'static str,
+    package: &'static str,
+}
+
+pub(crate) const IP: Tool = Tool {
+    name: "ip",
+    package: "iproute2",
+};
+pub(crate) const NFT: Tool = Tool {
+    name: "nft",
+    package: "nftables",
+};
+
+/// A tool at work.
+#[derive(Debug)]
+pub(crate) struct Running {
+    tool: Tool,
+    child: Child,
+    errors: File,
+    reaped: bool,
+}
+
+impl Tool {
+    fn find(self) -> Result<PathBuf, Error> {
+        PATH.iter()
+            .map(|directory| PathBuf::from(directory).join(self.name))
+            .find(|path| access(path, Access::EXEC_OK).is_ok())
+            .ok_or(Error::MissingTool {
+                tool: self.name,
+                package: self.package,
+            })
+    }
+
+    /// Starts the tool. It gets no environment of ours.
+    pub(crate) fn start(
+        self,
+        arguments: &[&str],
+        stdin: Stdio,
+        stdout: Stdio,
+    ) -> Result<Running, Error> {
+        let path = self.find()?;
+        // A memory file and not a pipe: it never fills up, and its end does not depend
+        // on a container's process that inherited a copy of the write end.
+        let errors = memory_file("errors").map_err(self.failed("start"))?;
+        let stderr = errors.try_clone().map_err(self.failed("start"))?;
+        let child = Command::new(path)
+            .args(arguments)
+            .env_clear()
+            .env("LC_ALL", "C")
+            .stdin(stdin)
+            .stdout(stdout)
+            .stderr(stderr)
+            .spawn()
+            .map_err(self.failed("start"))?;
+        Ok(Running {
+            tool: self,
+            child,
+            errors,
+            reaped: false,
+        })
+    }
+
+    /// For `map_err`.
+    pub(crate) fn failed(self, operation: &'static str) -> impl FnOnce(std::io::Error) -> Error {
+        move |error| Error::Tool {
+            operation,
+            tool: self.name,
+            source: errno(&error),
+        }
+    }
+}
+
+impl Running {
+    /// Waits for the tool; `Err` of the outer result when that fails, of the inner one
+    /// with what it printed when the tool did.
+    pub(crate) fn wait(mut self) -> Result<Result<(), String>, Error> {
+        self.reaped = true;
+        let status = self.child.wait().map_err(self.tool.failed("wait for"))?;
+        if status.success() {
+            return Ok(Ok(()));
+        }
+        Ok(Err(self.complaint(status)))
+    }
+
+    fn complaint(&mut self, status: ExitStatus) -> String {
+        let mut bytes = Vec::new();
+        let read = self
+            .errors
+            .rewind()
+            .and_then(|()| self.errors.read_to_end(&mut bytes));
+        let text = String::from_utf8_lossy(&bytes).trim().to_owned();
+        match read {
+            Ok(_) if !text.is_empty() => text,
+            _ => format!("{status}, and not a word"),
+        }
+    }
+}
+
+impl Drop for Running {
+    /// Leaves no zombie when nobody waits: the tool ends by itself once its input does.
+    fn drop(&mut self) {
+        if !self.reaped
+            && let Err(error) = self.child.wait()
+        {
+            log::debug!("waiting for {}: {error}", self.tool.name);
+        }
+    }
+}
+
+/// A file in memory, closed on exec.
+fn memory_file(name: &str) -> std::io::Result<File> {
+    Ok(File::from(memfd_create(name, MemfdFlags::CLOEXEC)?))
+}
+
+/// A file in memory with `text` in it, to be read from the start.
+pub(crate) fn memory_text(text: &str) -> std::io::Result<File> {
+    let mut file = memory_file("input")?;
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_tool_names_its_package() {
+        let tool = Tool {
+            name: "no-such-tool",
+            package: "some-package",
+        };
+        let error = tool.start(&[], Stdio::null(), Stdio::null()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no-such-tool is not installed: install the package some-package (name on Debian)"
+        );
+    }
+
+    #[test]
+    fn a_failing_tool_is_quoted() {
+        let running = NFT
+            .start(&["--no-such-option"], Stdio::null(), Stdio::null())
+            .unwrap();
+        let message = running.wait().unwrap().unwrap_err();
+        assert!(message.contains("no-such-option"), "{message}");
+    }
+}
