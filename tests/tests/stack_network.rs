@@ -1,0 +1,284 @@
+//! Who can reach whom.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use coop_tests::{Host, Running, wait_until};
+
+const WEB: &str = "
+name: net
+services:
+  web:
+    image: coop/host
+    command: [sh, -c, 'echo hello > /www/page; exec httpd -f -p 80 -h /www']
+    ports: [PORTS]
+  client:
+    image: coop/host
+    command: sleep 1000
+";
+
+fn web(ports: &str) -> String {
+    WEB.replace("PORTS", ports)
+}
+
+/// What a web server at `address`, seen from the test's host, has to say.
+fn fetch(address: &str) -> std::io::Result<String> {
+    let address: SocketAddr = address.parse().expect("an address");
+    let patience = Duration::from_secs(5);
+    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.write_all(b"GET /page HTTP/1.0\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+fn wait_for_page(address: &str) {
+    wait_until(&format!("{address} answers"), || {
+        fetch(address).is_ok_and(|page| page.contains("hello"))
+    });
+}
+
+/// The address of the stack's bridge.
+fn gateway(host: &Host) -> String {
+    let output = host.tool("ip").args(["-o", "-4", "address"]).run();
+    let lines = output.success().lines();
+    let bridge = lines.iter().find(|line| !line.contains(" lo "));
+    let address = bridge.and_then(|line| line.split_whitespace().nth(3)?.split('/').next());
+    address
+        .unwrap_or_else(|| panic!("no bridge\n{output}"))
+        .to_owned()
+}
+
+/// A machine next door, 203.0.113.2, wired to the host, which is 203.0.113.1.
+struct Neighbour<'h> {
+    host: &'h Host,
+    pid: String,
+    _sleeper: Running<'h>,
+}
+
+impl<'h> Neighbour<'h> {
+    fn new(host: &'h Host) -> Self {
+        let script = "echo $$; exec sleep 10000";
+        let mut sleeper = host
+            .tool("unshare")
+            .args(["-n", "sh", "-c", script])
+            .spawn();
+        let pid = sleeper.wait_for("\n");
+        let neighbour = Self {
+            host,
+            pid,
+            _sleeper: sleeper,
+        };
+        let pid = neighbour.pid.as_str();
+        let ip = |args: &[&str]| host.tool("ip").args(args).run().success().status;
+        ip(&[
+            "link", "add", "out0", "type", "veth", "peer", "name", "out1", "netns", pid,
+        ]);
+        ip(&["address", "add", "203.0.113.1/24", "dev", "out0"]);
+        ip(&["link", "set", "out0", "up"]);
+        neighbour
+            .run("ip link set lo up; ip link set out1 up")
+            .success();
+        neighbour
+            .run("ip address add 203.0.113.2/24 dev out1")
+            .success();
+        neighbour
+    }
+
+    fn run(&self, script: &str) -> coop_tests::Output {
+        self.enter(script).run()
+    }
+
+    fn enter(&self, script: &str) -> coop_tests::Cmd<'h> {
+        self.host
+            .tool("nsenter")
+            .args(["-n", "-t", &self.pid, "sh", "-c", script])
+    }
+}
+
+#[test]
+fn a_service_reaches_another_one_by_its_name() {
+    let host = Host::new();
+    let stack = host.stack(&web(""));
+    stack.up();
+    wait_until("web answers", || {
+        let get = stack
+            .coop("exec")
+            .args(["client", "wget", "-q", "-O", "-", "http://web/page"]);
+        get.run().stdout.contains("hello")
+    });
+}
+
+#[test]
+fn every_service_knows_every_name_before_anything_started() {
+    let host = Host::new();
+    let stack = host.stack(&web(""));
+    stack.up();
+    for service in ["web", "client"] {
+        let hosts = stack.exec(service, "cat /etc/hosts");
+        for name in ["web", "client", "localhost"] {
+            let known = hosts
+                .lines()
+                .any(|line| line.split_whitespace().skip(1).any(|n| n == name));
+            assert!(known, "{service} does not know {name}:\n{hosts}");
+        }
+    }
+}
+
+#[test]
+fn a_published_port_answers_on_the_loopback_and_on_the_gateway() {
+    let host = Host::new();
+    let stack = host.stack(&web("'8080:80'"));
+    stack.up();
+    wait_for_page("127.0.0.1:8080");
+    wait_for_page(&format!("{}:8080", gateway(&host)));
+}
+
+#[test]
+fn a_published_port_answers_to_another_machine() {
+    let host = Host::new();
+    let neighbour = Neighbour::new(&host);
+    let stack = host.stack(&web("'8080:80'"));
+    stack.up();
+    wait_for_page("127.0.0.1:8080");
+    neighbour
+        .run("wget -q -T 5 -O - http://203.0.113.1:8080/page")
+        .success()
+        .says("hello");
+}
+
+#[test]
+fn a_port_published_on_the_loopback_answers_there_only() {
+    let host = Host::new();
+    let neighbour = Neighbour::new(&host);
+    let stack = host.stack(&web("'127.0.0.1:8080:80'"));
+    stack.up();
+    wait_for_page("127.0.0.1:8080");
+    assert!(fetch("203.0.113.1:8080").is_err());
+    let outside = neighbour.run("wget -q -T 2 -t 1 -O - http://203.0.113.1:8080/page");
+    outside.does_not_say("hello");
+}
+
+#[test]
+fn a_port_that_is_not_published_does_not_answer() {
+    let host = Host::new();
+    let stack = host.stack(&web("'8081:80'"));
+    stack.up();
+    wait_for_page("127.0.0.1:8081");
+    assert!(fetch("127.0.0.1:80").is_err());
+}
+
+#[test]
+fn a_published_port_answers_to_the_stacks_own_containers() {
+    let host = Host::new();
+    let stack = host.stack(&web("'8080:80'"));
+    stack.up();
+    wait_for_page("127.0.0.1:8080");
+    let url = format!("http://{}:8080/page", gateway(&host));
+    for service in ["client", "web"] {
+        let page = stack.exec(service, &format!("wget -q -T 5 -O - {url}"));
+        assert_eq!(page, "hello", "from {service}");
+    }
+}
+
+#[test]
+fn a_udp_port_is_published_as_such() {
+    let host = Host::new();
+    let stack = host.stack(
+        "
+name: udp
+services:
+  ears:
+    image: coop/host
+    command: [sh, -c, 'echo listening; nc -u -l -p 5000 | while read line; do echo got $$line; done']
+    ports: ['5353:5000/udp']
+",
+    );
+    stack.up();
+    stack.wait_for_log("ears", "listening");
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    wait_until("a datagram arrives", || {
+        // Refused as long as nobody listens.
+        let _ = socket.send_to(b"datagram\n", "127.0.0.1:5353");
+        stack.logs("ears").contains("got datagram")
+    });
+}
+
+#[test]
+fn containers_reach_the_outside_under_the_hosts_address() {
+    let host = Host::new();
+    let neighbour = Neighbour::new(&host);
+    let script = "cd \"$HOME\" && echo outside > page && exec busybox httpd -f -vv -p 8000";
+    let mut server = neighbour.enter(script).spawn();
+    let stack = host.stack(&web(""));
+    stack.up();
+    wait_until("the outside answers", || {
+        let get = [
+            "client",
+            "wget",
+            "-q",
+            "-T",
+            "5",
+            "-O",
+            "-",
+            "http://203.0.113.2:8000/page",
+        ];
+        stack
+            .coop("exec")
+            .args(get)
+            .run()
+            .stdout
+            .contains("outside")
+    });
+    server.wait_for("203.0.113.1");
+}
+
+#[test]
+fn containers_of_different_stacks_do_not_reach_each_other() {
+    let host = Host::new();
+    let one = host.stack(&web("'8080:80'"));
+    one.up();
+    wait_for_page("127.0.0.1:8080");
+    let addresses = one.exec("web", "ip -4 -o addr show eth0");
+    let address = addresses
+        .split_whitespace()
+        .nth(3)
+        .and_then(|a| a.split('/').next())
+        .unwrap();
+    let two = host.stack(&web("").replace("name: net", "name: other"));
+    two.up();
+    let get = [
+        "client",
+        "wget",
+        "-q",
+        "-T",
+        "2",
+        "-O",
+        "-",
+        &format!("http://{address}/page"),
+    ];
+    let output = two.coop("exec").args(get).run();
+    assert!(!output.status.success(), "{output}");
+    output.does_not_say("hello");
+}
+
+#[test]
+fn rules_of_others_stay_untouched() {
+    let host = Host::new();
+    let script = "add table inet mine; add chain inet mine c; add rule inet mine c counter";
+    host.tool("nft").arg(script).run().success();
+    let mine = || {
+        host.tool("nft")
+            .args(["list", "table", "inet", "mine"])
+            .run()
+            .stdout
+    };
+    let before = mine();
+    let stack = host.stack(&web("'8080:80'"));
+    stack.up();
+    assert_eq!(mine(), before);
+    stack.down();
+    assert_eq!(mine(), before);
+}
