@@ -25,7 +25,7 @@ pub(super) fn serialize<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok
     to.serialize_str(&format(*time))
 }
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SystemTime, D::Error> {
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SystemTime, D::Error> {
     let text = String::deserialize(from)?;
     humantime::parse_rfc3339(&text).map_err(D::Error::custom)
 }

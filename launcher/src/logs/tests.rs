@@ -1,0 +1,497 @@
+//! From a container's hand to the user's eye, over real files and pipes.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use proptest::prelude::*;
+use rustix::fs::{Gid, Uid};
+
+use super::*;
+
+fn temp() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    (dir, path)
+}
+
+fn records(path: &Path) -> Vec<Record> {
+    let mut reader = LogReader::open(path).unwrap();
+    std::iter::from_fn(|| reader.next_record().unwrap()).collect()
+}
+
+fn texts(path: &Path) -> Vec<String> {
+    records(path).into_iter().map(|record| record.log).collect()
+}
+
+fn append(path: &Path, bytes: &[u8]) {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .unwrap()
+        .write_all(bytes)
+        .unwrap();
+}
+
+#[test]
+fn lines_are_records_and_the_rest_waits_for_its_end() {
+    let (_dir, path) = temp();
+    let mut writer = LogWriter::open(&path).unwrap();
+    writer.write(Stream::Stdout, b"one\ntwo\nthr").unwrap();
+    writer.write(Stream::Stderr, b"error\n").unwrap();
+    assert_eq!(texts(&path), ["one\n", "two\n", "error\n"]);
+    writer.write(Stream::Stdout, b"ee\n\n").unwrap();
+    assert_eq!(texts(&path)[3..], ["three\n", "\n"]);
+    writer.write(Stream::Stdout, b"prompt> ").unwrap();
+    writer.flush().unwrap();
+    assert_eq!(texts(&path).last().unwrap(), "prompt> ");
+    assert_eq!(records(&path)[2].stream, Stream::Stderr);
+    let mode = path.metadata().unwrap().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(
+        std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
+        1,
+        "only the log"
+    );
+}
+
+#[test]
+fn a_long_line_is_cut_at_16_kib_but_never_inside_a_character() {
+    let (_dir, path) = temp();
+    let mut writer = LogWriter::open(&path).unwrap();
+    let line = format!("{}\n", "€".repeat(20_000));
+    for chunk in line.as_bytes().chunks(7_001) {
+        writer.write(Stream::Stdout, chunk).unwrap();
+    }
+    let texts = texts(&path);
+    assert_eq!(texts.concat(), line);
+    assert_eq!(texts.len(), 4);
+    assert!(texts.iter().all(|text| text.len() <= MAX_TEXT));
+    assert!(texts[..3].iter().all(|text| !text.ends_with('\n')));
+}
+
+#[test]
+fn the_start_of_a_line_survives_its_reader() {
+    let (dir, path) = temp();
+    let mut writer = LogWriter::open(&path).unwrap();
+    writer.write(Stream::Stdout, b"whole\nbegin").unwrap();
+    writer.write(Stream::Stderr, b"err").unwrap();
+    // As after a kill -9: no flush.
+    drop(writer);
+    let mut writer = LogWriter::open(&path).unwrap();
+    writer.write(Stream::Stdout, b"ning\n").unwrap();
+    assert_eq!(texts(&path), ["whole\n", "begin", "err", "ning\n"]);
+    drop(writer);
+    // Once only.
+    drop(LogWriter::open(&path).unwrap());
+    assert_eq!(texts(&path).len(), 4);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_was_kept_of_a_line_that_got_its_end_is_not_told_twice() {
+    let (dir, path) = temp();
+    let mut writer = LogWriter::open(&path).unwrap();
+    writer.write(Stream::Stdout, b"begin").unwrap();
+    writer.write(Stream::Stdout, b"ning\n").unwrap();
+    assert!(dir.path().join("log.unfinished").exists());
+    drop(writer);
+    drop(LogWriter::open(&path).unwrap());
+    assert_eq!(texts(&path), ["beginning\n"]);
+}
+
+#[test]
+fn a_line_torn_by_a_kill_costs_no_other_line() {
+    let (_dir, path) = temp();
+    let mut writer = LogWriter::open(&path).unwrap();
+    writer.write(Stream::Stdout, b"first\n").unwrap();
+    drop(writer);
+    append(&path, b"{\"time\":\"2024-05-01T12:00:00Z\",\"stre");
+    let mut reader = LogReader::open(&path).unwrap();
+    assert_eq!(reader.next_record().unwrap().unwrap().log, "first\n");
+    assert_eq!(
+        reader.next_record().unwrap(),
+        None,
+        "the torn line may still get its end"
+    );
+    let mut writer = LogWriter::open(&path).unwrap();
+    writer.write(Stream::Stdout, b"second\n").unwrap();
+    assert_eq!(reader.next_record().unwrap().unwrap().log, "second\n");
+    assert_eq!(texts(&path), ["first\n", "second\n"]);
+}
+
+#[test]
+fn garbage_of_any_length_is_passed_over() {
+    let (_dir, path) = temp();
+    append(
+        &path,
+        b"\n\n{}\n[1]\nnull\n\xff\xfe\n{\"time\":\"never\",\"stream\":\"x\",\"log\":1}\n",
+    );
+    append(&path, &vec![b'x'; 3 * 1024 * 1024]);
+    append(&path, b"\n");
+    LogWriter::open(&path)
+        .unwrap()
+        .write(Stream::Stdout, b"good\n")
+        .unwrap();
+    assert_eq!(texts(&path), ["good\n"]);
+}
+
+#[test]
+fn tail_finds_the_last_records_over_block_borders() {
+    let (_dir, path) = temp();
+    let mut writer = LogWriter::open(&path).unwrap();
+    for line in 0..3000 {
+        writer
+            .write(Stream::Stdout, format!("line {line}\n").as_bytes())
+            .unwrap();
+    }
+    append(&path, b"{\"torn");
+    for count in [0, 1, 2, 999, 2999, 3000, 3001, 100_000] {
+        let mut reader = LogReader::open(&path).unwrap();
+        reader.seek_to_last(count).unwrap();
+        let read: Vec<_> = std::iter::from_fn(|| reader.next_record().unwrap()).collect();
+        assert_eq!(read.len(), count.min(3000), "{count}");
+        if let Some(first) = read.first() {
+            assert_eq!(first.log, format!("line {}\n", 3000 - read.len()));
+        }
+    }
+}
+
+#[test]
+fn a_log_that_does_not_exist_yet_is_empty_and_then_is_not() {
+    let (_dir, path) = temp();
+    let mut reader = LogReader::open(&path).unwrap();
+    reader.seek_to_last(5).unwrap();
+    assert_eq!(reader.next_record().unwrap(), None);
+    LogWriter::open(&path)
+        .unwrap()
+        .write(Stream::Stdout, b"x\n")
+        .unwrap();
+    assert_eq!(reader.next_record().unwrap().unwrap().log, "x\n");
+}
+
+#[test]
+fn a_full_disk_loses_lines_but_not_the_log() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: mounting a small file system needs root");
+        return;
+    }
+    // A file system of one page in a mount namespace of its own, by util-linux.
+    let output = Command::new("unshare")
+        .args(["-m", "sh", "-c"])
+        .arg("mount -t tmpfs -o size=8k none /mnt && exec \"$0\" \"$@\"")
+        .arg(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "--nocapture"])
+        .arg(own_path("helper_fill_a_disk"))
+        .output();
+    let Ok(output) = output else {
+        eprintln!("skipped: no unshare(1)");
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+#[ignore = "part of another test"]
+fn helper_fill_a_disk() {
+    let path = Path::new("/mnt/log");
+    let mut writer = LogWriter::open(path).unwrap();
+    let mut failed = None;
+    for _ in 0..200 {
+        if let Err(error) = writer.write(Stream::Stdout, b"a line of some length, ninety-odd\n") {
+            failed = Some(error);
+            break;
+        }
+    }
+    let error = failed.expect("the disk is full");
+    assert_eq!(error.source, Errno::NOSPC);
+    assert!(error.to_string().contains("/mnt/log"));
+    let before = texts(path).len();
+    // Someone makes room at the end; a torn record is in the file.
+    let length = path.metadata().unwrap().len();
+    OpenOptions::new()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .set_len(length - 100)
+        .unwrap();
+    writer.write(Stream::Stdout, b"\n").unwrap();
+    let after = texts(path);
+    assert!(after.len() >= before - 1, "{} {before}", after.len());
+    assert_eq!(after.last().unwrap(), "\n");
+}
+
+/// A test's path as the harness wants it.
+fn own_path(test: &str) -> String {
+    let module = module_path!().split_once("::").unwrap().1;
+    format!("{module}::{test}")
+}
+
+#[test]
+fn a_container_writes_on_without_a_supervisor_and_the_next_one_gets_it_all() {
+    let (dir, path) = temp();
+    let pipe = dir.path().join("stdout");
+    LogPipe::create(&pipe, rustix::process::getuid(), rustix::process::getgid()).unwrap();
+    let first = LogPipe::open_reader(&pipe).unwrap();
+    let container_end = LogPipe::open_rw(&pipe).unwrap();
+    let mut container = Command::new("sh")
+        .args(["-c", "echo one; printf tw; read go; echo o; echo three"])
+        .stdin(Stdio::piped())
+        .stdout(container_end)
+        .spawn()
+        .unwrap();
+    let mut writer = LogWriter::open(&path).unwrap();
+    let mut seen = 0;
+    while seen < "one\ntw".len() {
+        let end = LogPipe::drain(&first, |bytes| {
+            seen += bytes.len();
+            writer.write(Stream::Stdout, bytes).unwrap();
+        });
+        assert_eq!(end.unwrap(), End::Open);
+    }
+    // The supervisor is killed; the container goes on without getting SIGPIPE, while
+    // someone else adopts it.
+    drop((first, writer));
+    let mut input = container.stdin.take().unwrap();
+    let second = LogPipe::open_reader(&pipe).unwrap();
+    let mut writer = LogWriter::open(&path).unwrap();
+    input.write_all(b"\n").unwrap();
+    assert!(container.wait().unwrap().success());
+    let end = LogPipe::drain(&second, |bytes| {
+        writer.write(Stream::Stdout, bytes).unwrap();
+    });
+    assert_eq!(end.unwrap(), End::Closed);
+    writer.flush().unwrap();
+    assert_eq!(texts(&path), ["one\n", "tw", "o\n", "three\n"]);
+}
+
+#[test]
+fn a_pipe_of_an_earlier_run_is_replaced_and_belongs_to_the_containers_user() {
+    let (dir, _) = temp();
+    let pipe = dir.path().join("stdout");
+    let (uid, gid) = if rustix::process::geteuid().is_root() {
+        (Uid::from_raw(1_000_033), Gid::from_raw(1_000_034))
+    } else {
+        eprintln!("not root: the owner is the caller");
+        (rustix::process::getuid(), rustix::process::getgid())
+    };
+    LogPipe::create(&pipe, uid, gid).unwrap();
+    let old = LogPipe::open_rw(&pipe).unwrap();
+    rustix::io::write(&old, b"of the old run").unwrap();
+    LogPipe::create(&pipe, uid, gid).unwrap();
+    let reader = LogPipe::open_reader(&pipe).unwrap();
+    let _new = LogPipe::open_rw(&pipe).unwrap();
+    assert_eq!(
+        LogPipe::drain(&reader, |_| panic!("old bytes")).unwrap(),
+        End::Open
+    );
+    let metadata = pipe.metadata().unwrap();
+    assert_eq!(
+        (metadata.uid(), metadata.gid()),
+        (uid.as_raw(), gid.as_raw())
+    );
+    assert_eq!(metadata.mode() & 0o7777, 0o600);
+}
+
+#[test]
+fn only_a_pipe_is_opened_as_one() {
+    let (dir, path) = temp();
+    File::create(&path).unwrap();
+    assert_eq!(LogPipe::open_rw(&path).unwrap_err().source, Errno::INVAL);
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert_eq!(LogPipe::open_reader(&link).unwrap_err().source, Errno::LOOP);
+}
+
+#[test]
+fn a_program_can_open_its_standard_output_again() {
+    let (dir, _) = temp();
+    let pipe = dir.path().join("stdout");
+    LogPipe::create(&pipe, rustix::process::getuid(), rustix::process::getgid()).unwrap();
+    let reader = LogPipe::open_reader(&pipe).unwrap();
+    // nginx and others log to /dev/stdout, a link to /proc/self/fd/1.
+    let status = Command::new("sh")
+        .args(["-c", "echo again > /proc/self/fd/1"])
+        .stdout(LogPipe::open_rw(&pipe).unwrap())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let mut text = Vec::new();
+    LogPipe::drain(&reader, |bytes| text.extend_from_slice(bytes)).unwrap();
+    assert_eq!(text, b"again\n");
+}
+
+#[test]
+fn several_logs_are_merged_by_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut logs = Logs::default();
+    let line = |nanos: u64, text: &str| {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos);
+        let mut out = Vec::new();
+        Record::encode(
+            &mut out,
+            &crate::store::time::format(time),
+            Stream::Stdout,
+            text.as_bytes(),
+        );
+        out
+    };
+    for (name, lines) in [
+        ("a", &[(1, "1"), (4, "4"), (6, "6a")][..]),
+        ("b", &[(2, "2"), (3, "3"), (6, "6b")]),
+        ("c", &[]),
+    ] {
+        let path = dir.path().join(name);
+        for (nanos, text) in lines {
+            append(&path, &line(*nanos, text));
+        }
+        logs.open(&path, None).unwrap();
+    }
+    let merged: Vec<_> = std::iter::from_fn(|| logs.next_record().unwrap())
+        .map(|(_, record)| record.log)
+        .collect();
+    assert_eq!(merged, ["1", "2", "3", "4", "6a", "6b"]);
+}
+
+#[test]
+fn following_ends_when_the_container_has_ended_and_all_is_read() {
+    let (dir, path) = temp();
+    let mut logs = Logs::default();
+    let index = logs.open(&path, Some(0)).unwrap();
+    let watch = DirWatch::new().unwrap();
+    watch.add(dir.path()).unwrap();
+    let container = std::thread::spawn({
+        let (path, done) = (path.clone(), dir.path().join("done"));
+        move || {
+            let mut writer = LogWriter::open(&path).unwrap();
+            for line in 0..500 {
+                writer
+                    .write(Stream::Stdout, format!("{line}\n").as_bytes())
+                    .unwrap();
+            }
+            writer.write(Stream::Stdout, b"no line end").unwrap();
+            writer.flush().unwrap();
+            std::fs::write(done, "").unwrap();
+        }
+    });
+    let mut read = Vec::new();
+    while !logs.is_finished() {
+        if dir.path().join("done").exists() {
+            logs.set_ended(index);
+        }
+        while let Some((_, record)) = logs.next_record().unwrap() {
+            read.push(record.log);
+        }
+        if !logs.is_finished() {
+            watch.wait().unwrap();
+        }
+    }
+    container.join().unwrap();
+    assert_eq!(read.len(), 501);
+    assert_eq!(read[500], "no line end");
+}
+
+#[test]
+fn a_directory_that_is_gone_cannot_be_watched() {
+    let error = DirWatch::new()
+        .unwrap()
+        .add(Path::new("/nowhere"))
+        .unwrap_err();
+    assert_eq!(error.source, Errno::NOENT);
+}
+
+/// Writes what comes from standard input to a log, as a supervisor does, until it is killed.
+#[test]
+#[ignore = "part of another test"]
+fn helper_log_standard_input() {
+    let path = PathBuf::from(std::env::var_os("COOP_LOG_TEST").unwrap());
+    let mut writer = LogWriter::open(&path).unwrap();
+    let mut buffer = [0; 512];
+    let mut stdin = std::io::stdin().lock();
+    loop {
+        match stdin.read(&mut buffer).unwrap() {
+            0 => break,
+            length => writer.write(Stream::Stdout, &buffer[..length]).unwrap(),
+        }
+    }
+    writer.flush().unwrap();
+}
+
+#[test]
+fn a_writer_killed_at_any_moment_leaves_a_readable_log() {
+    let (_dir, path) = temp();
+    for round in 1..=8_usize {
+        let mut supervisor = Command::new("/proc/self/exe")
+            .args(["--ignored", "--exact"])
+            .arg(own_path("helper_log_standard_input"))
+            .env("COOP_LOG_TEST", &path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut input = supervisor.stdin.take().unwrap();
+        for line in 0..200 * round {
+            writeln!(input, "round {round} line {line}").unwrap();
+        }
+        supervisor.kill().unwrap();
+        supervisor.wait().unwrap();
+    }
+    let mut writer = LogWriter::open(&path).unwrap();
+    writer.write(Stream::Stdout, b"\nthe end\n").unwrap();
+    let all = texts(&path);
+    assert_eq!(all.last().unwrap(), "the end\n");
+    // Up to where its reader was killed, each round's lines count up without a gap. Where a
+    // line was cut, the next round's first one goes on behind it.
+    let joined = all.concat();
+    let mut next = [0; 9];
+    for line in joined
+        .split("round ")
+        .filter_map(|line| line.strip_suffix('\n'))
+    {
+        let Some((round, number)) = line.split_once(" line ") else {
+            continue;
+        };
+        let round: usize = round.parse().unwrap();
+        assert_eq!(number.parse(), Ok(next[round]), "round {round}");
+        next[round] += 1;
+    }
+    assert!(next.iter().sum::<usize>() > 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn however_output_is_cut_into_chunks_no_byte_is_lost(
+        chunks in proptest::collection::vec(
+            (any::<bool>(), "[a-zäö€\n]{0,40}"), 0..30,
+        ),
+        killed_at in 0_usize..30,
+    ) {
+        let (_dir, path) = temp();
+        let mut writer = LogWriter::open(&path).unwrap();
+        let mut expected = [String::new(), String::new()];
+        for (at, (error, chunk)) in chunks.iter().enumerate() {
+            if at == killed_at {
+                writer = LogWriter::open(&path).unwrap();
+            }
+            let stream = if *error { Stream::Stderr } else { Stream::Stdout };
+            writer.write(stream, chunk.as_bytes()).unwrap();
+            expected[usize::from(*error)].push_str(chunk);
+        }
+        writer.flush().unwrap();
+        let mut read = [String::new(), String::new()];
+        for record in records(&path) {
+            read[record.stream as usize].push_str(&record.log);
+        }
+        prop_assert_eq!(read, expected);
+    }
+}
