@@ -13,7 +13,7 @@ use crate::{Namespace, Namespaces, Signal};
 #[non_exhaustive]
 pub enum Error {
     /// `clone3(2)` failed.
-    #[error("clone a process into new namespaces ({namespaces})")]
+    #[error("clone a process{}", into_new(*namespaces))]
     Clone {
         /// The namespaces asked for.
         namespaces: Namespaces,
@@ -206,6 +206,14 @@ pub enum Error {
         #[source]
         source: Errno,
     },
+}
+
+fn into_new(namespaces: Namespaces) -> String {
+    if namespaces.is_empty() {
+        String::new()
+    } else {
+        format!(" into new namespaces ({namespaces})")
+    }
 }
 
 /// Why the kernel would reject an id map, see `user_namespaces(7)`.
