@@ -156,7 +156,7 @@ fn render(map: &[IdMapping]) -> String {
     })
 }
 
-/// How [`write`] got the maps into the kernel.
+/// How [`write()`] got the maps into the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MapMethod {
     /// Both files written by this process. `setgroups(2)` stays allowed inside.
