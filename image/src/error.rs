@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use crate::reference::Reference;
 pub use unpack::UnpackError;
+pub(crate) use unpack::shown;
 
 /// An operation on the store, an import or the host image failed.
 ///

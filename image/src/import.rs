@@ -1,12 +1,33 @@
 //! Bringing a root filesystem into the store.
 
+mod decoder;
+mod directory;
+mod format;
+mod squashfs;
+mod tar;
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, Read, Seek as _};
 use std::path::Path;
 
+use rustix::fs::{CWD, Mode, OFlags, openat};
+
+use self::decoder::decoder;
+use self::format::Format;
+use self::tar::{Kind, TarReader};
 use crate::config::ImageConfig;
-use crate::error::Error;
+use crate::digest::{Digest, HashingReader};
+use crate::error::{At as _, Error, UnpackError};
 use crate::image::Image;
 use crate::reference::Reference;
-use crate::store::Store;
+use crate::store::{Layer, Store};
+use crate::tree::{self, EntryPath, Writer};
+
+const DEVICE: &str = "a device node; containers have a /dev of their own";
+const SOCKET: &str = "a socket, which only its program can make";
+/// Bytes of the source between two reports of progress.
+const REPORT_EVERY: u64 = 1 << 20;
 
 /// How much an import may write: what stops a small file that unpacks to the whole disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,11 +93,161 @@ impl Store {
     /// [`Error::DigestGiven`], [`Error::Io`]. Nothing is left behind.
     pub fn import(
         &self,
-        _reference: &Reference,
-        _source: &Path,
-        _options: &ImportOptions,
-        _progress: &mut dyn FnMut(Progress<'_>),
+        reference: &Reference,
+        source: &Path,
+        options: &ImportOptions,
+        progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Image, Error> {
-        todo!()
+        if reference.digest().is_some() {
+            return Err(Error::DigestGiven { reference: reference.clone() });
+        }
+        // Opened before anything is created. NONBLOCK: it may be a pipe.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = File::from(openat(CWD, source, flags, Mode::empty()).at("open", source)?);
+        let kind = file.metadata().at("stat", source)?.file_type();
+        let workspace = self.workspace(reference, || progress(Progress::Waiting))?;
+        let root = workspace.path("root");
+        let unpacked = if kind.is_dir() {
+            let store = directory::identity(self.dir()).at("stat", self.dir())?;
+            copy_directory(source, store, &root, options.limits, progress)
+        } else if kind.is_file() {
+            self.unpack(source, file, &root, options.limits, progress)
+        } else {
+            let what = "it is neither a file nor a directory".to_owned();
+            Err(Error::Format { path: source.to_owned(), what })
+        }?;
+        self.commit(reference, &root, unpacked, options.config.clone(), None)
+    }
+
+    fn unpack(
+        &self,
+        source: &Path,
+        mut file: File,
+        root: &Path,
+        limits: Limits,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Layer, Error> {
+        let mut head = Vec::new();
+        Read::by_ref(&mut file).take(format::PROBE as u64).read_to_end(&mut head).at("read", source)?;
+        file.rewind().at("read", source)?;
+        let format = format::detect(&head)
+            .map_err(|what| Error::Format { path: source.to_owned(), what: what.to_owned() })?;
+        if format == Format::Squashfs {
+            return unpack_squashfs(source, &file, root, limits, progress);
+        }
+        let total = file.metadata().at("stat", source)?.len();
+        let read = Cell::new(0);
+        let metered = Metered { inner: file, read: &read };
+        let decoded = decoder(format, metered).at("read", source)?;
+        let in_source = |source_error| Error::Unpack { path: source.to_owned(), source: source_error };
+        let mut archive = TarReader::new(HashingReader::new(decoded), format.name(), limits.bytes);
+        let mut writer = Writer::create(root, limits, progress)?;
+        let mut reported = 0;
+        let mut empty = true;
+        while let Some(member) = archive.next().map_err(|e| inside(e, empty, format)).map_err(in_source)? {
+            write_member(&mut writer, &mut archive, &member).map_err(in_source)?;
+            empty = false;
+            if read.get() - reported >= REPORT_EVERY {
+                reported = read.get();
+                writer.report(Progress::Read { done: reported, total: Some(total) });
+            }
+        }
+        let digest = archive.drain().map_err(in_source)?.finish();
+        finish(source, root, writer, digest)
+    }
+}
+
+/// Of something compressed that is no tar archive, the first header is what is wrong.
+fn inside(error: UnpackError, first: bool, format: Format) -> UnpackError {
+    match error {
+        UnpackError::Corrupt { .. } if first && format != Format::Tar => UnpackError::Unsupported {
+            what: format!("there is no tar archive in the {} data", format.name()),
+        },
+        error => error,
+    }
+}
+
+fn write_member<R: Read>(
+    writer: &mut Writer<'_>,
+    archive: &mut TarReader<R>,
+    member: &tar::Member,
+) -> Result<(), UnpackError> {
+    let path = EntryPath::parse(&member.name)?;
+    match &member.kind {
+        Kind::Directory => writer.directory(&path, member.meta.clone()),
+        Kind::File(size) => writer.file(&path, &member.meta, *size, &mut archive.content()),
+        Kind::Symlink(target) => writer.symlink(&path, target, &member.meta),
+        Kind::HardLink(target) => writer.hard_link(&path, target),
+        Kind::Fifo => writer.fifo(&path, &member.meta),
+        Kind::Device => writer.skip(&path, DEVICE),
+    }
+}
+
+fn unpack_squashfs(
+    source: &Path,
+    file: &File,
+    root: &Path,
+    limits: Limits,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Layer, Error> {
+    let mut hashed = HashingReader::new(file);
+    io::copy(&mut hashed, &mut io::sink()).at("read", source)?;
+    let digest = hashed.finish();
+    let mut writer = Writer::create(root, limits, progress)?;
+    squashfs::unpack(file, &mut writer)
+        .map_err(|error| Error::Unpack { path: source.to_owned(), source: error })?;
+    finish(source, root, writer, digest)
+}
+
+fn copy_directory(
+    source: &Path,
+    store: directory::Identity,
+    root: &Path,
+    limits: Limits,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Layer, Error> {
+    let in_source = |error| Error::Unpack { path: source.to_owned(), source: error };
+    let mut writer = Writer::create(root, limits, progress)?;
+    directory::copy(source, store, &mut writer).map_err(in_source)?;
+    let size = writer.bytes();
+    writer.finish().map_err(in_source)?;
+    refuse_image_archive(source, root)?;
+    Ok(Layer { digest: tree::digest(root)?, size })
+}
+
+fn finish(source: &Path, root: &Path, writer: Writer<'_>, digest: Digest) -> Result<Layer, Error> {
+    // Before the sync: it may take long.
+    refuse_image_archive(source, root)?;
+    let size = writer.bytes();
+    writer.finish().map_err(|error| Error::Unpack { path: source.to_owned(), source: error })?;
+    Ok(Layer { digest, size })
+}
+
+/// Told by what was unpacked: the telling files may come last in the archive.
+fn refuse_image_archive(source: &Path, root: &Path) -> Result<(), Error> {
+    // Never through a symbolic link of the image: it leads into the host.
+    let stat = |name| root.join(name).symlink_metadata();
+    let is_file = |name| stat(name).is_ok_and(|stat| stat.is_file());
+    let kind = if is_file("oci-layout") && is_file("index.json") {
+        "an OCI image archive"
+    } else if is_file("manifest.json") && stat("bin").is_err() && stat("usr").is_err() {
+        "a docker-save archive"
+    } else {
+        return Ok(());
+    };
+    Err(Error::ImageArchive { path: source.to_owned(), kind })
+}
+
+/// Counts what is read of the source, below the decompression.
+struct Metered<'a> {
+    inner: File,
+    read: &'a Cell<u64>,
+}
+
+impl Read for Metered<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.read.set(self.read.get() + n as u64);
+        Ok(n)
     }
 }

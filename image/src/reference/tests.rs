@@ -117,7 +117,8 @@ proptest! {
     #[test]
     fn valid_names_round_trip(
         registry in "(|localhost/|[a-z]{1,8}\\.[a-z]{2,3}(:[0-9]{1,5})?/)",
-        path in "[a-z0-9]{1,8}((\\.|_|__|-{1,3})[a-z0-9]{1,5}){0,2}(/[a-z0-9]{1,8}){0,3}",
+        // A first component with a dot would be a registry.
+        path in "[a-z0-9]{1,8}(/[a-z0-9]{1,8}((\\.|_|__|-{1,3})[a-z0-9]{1,5}){0,2}){0,3}",
         tag in "(|:[A-Za-z0-9_][A-Za-z0-9_.-]{0,20})",
     ) {
         let text = format!("{registry}{path}{tag}");
