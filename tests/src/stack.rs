@@ -26,10 +26,24 @@ impl<'h> Stack<'h> {
         &self.file
     }
 
-    /// `coop VERB -f FILE`, to which arguments can be added.
+    /// `coop VERB --file FILE`, to which arguments can be added.
+    ///
+    /// The long option, because `logs -f` follows.
     pub fn coop(&self, verb: &str) -> Cmd<'h> {
-        self.host
-            .coop([OsStr::new(verb), OsStr::new("-f"), self.file.as_os_str()])
+        self.host.coop(self.words(verb))
+    }
+
+    /// [`Stack::coop`] by the `coop` with fault injection, when there is one.
+    pub fn coop_with_faults(&self, verb: &str) -> Option<Cmd<'h>> {
+        self.host.coop_with_faults(self.words(verb))
+    }
+
+    fn words<'s>(&'s self, verb: &'s str) -> [&'s OsStr; 3] {
+        [
+            OsStr::new(verb),
+            OsStr::new("--file"),
+            self.file.as_os_str(),
+        ]
     }
 
     /// `up -d`, which has to succeed.

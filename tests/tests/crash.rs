@@ -41,7 +41,7 @@ fn kill_supervisors(host: &Host) {
 fn numbers(log: &str) -> usize {
     let numbers: Vec<usize> = log
         .lines()
-        .map(|line| line.trim().parse().unwrap())
+        .map(|line| line.trim().parse().expect("a number"))
         .collect();
     let expected: Vec<usize> = (0..numbers.len()).collect();
     assert_eq!(numbers, expected, "a line is missing or double");

@@ -33,7 +33,8 @@ fn points(listing: &Output) -> Vec<String> {
 /// What happens after the go-ahead, or while taking things down, may be too late to change
 /// the command's exit status.
 fn must_fail(point: &str) -> bool {
-    !point.ends_with(".undo") && !point.starts_with("exit.")
+    let (stage, step) = point.split_once('.').unwrap_or((point, ""));
+    !step.contains("undo") && stage != "exit"
 }
 
 fn launch<'h>(host: &'h Host, root: &Rootfs) -> Option<Cmd<'h>> {
