@@ -1,28 +1,47 @@
 //! The bridge of a network, all by ioctl and `/proc/sys`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
 use crate::apply::control;
 use crate::error::{Error, errno, interface};
+use crate::naming;
 use crate::spec::{Mac, Network};
+use crate::store::Store;
 use crate::sys::Control;
 
 /// Makes the bridge of `network` and brings it up, or finishes what was begun.
-pub(crate) fn ensure(network: &Network) -> Result<(), Error> {
+///
+/// A bridge with a derived name is Coop's by its name. One with a name that somebody
+/// chose is Coop's when Coop made it, which is noted in `store` before.
+pub(crate) fn ensure(network: &Network, store: &Store, directory: &Path) -> Result<(), Error> {
     let name = network.bridge.as_str();
     let control = control(name)?;
-    match control.add_bridge(name) {
-        Ok(()) => {}
-        Err(Errno::EXIST) => {
-            check_ours(&control, network)?;
-            if is_complete(&control, network)? {
-                return Ok(());
-            }
+    let exists = control
+        .index(name)
+        .map_err(interface("look up the index", name))?
+        .is_some();
+    let derived = is_derived(network, directory);
+    if !exists && !derived {
+        store.own_bridge()?;
+    }
+    if exists {
+        check_kind(&control, network)?;
+        if !derived && !store.owns_bridge() {
+            return Err(foreign(
+                network,
+                "a bridge that Coop did not make".to_owned(),
+            ));
         }
-        Err(source) => return Err(interface("make the bridge", name)(source)),
+        if is_complete(&control, network)? {
+            return Ok(());
+        }
+    } else {
+        control
+            .add_bridge(name)
+            .map_err(interface("make the bridge", name))?;
     }
     // Without an address of its own a bridge takes the lowest of its ports: it would
     // change whenever a container comes or goes, and every neighbour cache be wrong.
@@ -85,28 +104,32 @@ fn absent(errno: Errno) -> Result<(), Errno> {
     }
 }
 
-/// An interface of that name exists: never touch one that is not a bridge of Coop's.
-fn check_ours(control: &Control, network: &Network) -> Result<(), Error> {
-    let name = network.bridge.as_str();
-    let foreign = |what: String| Error::BridgeForeign {
-        network: network.name.clone(),
-        bridge: name.to_owned(),
-        what,
-    };
+/// Whether the name of the bridge is the one that nobody chose.
+fn is_derived(network: &Network, directory: &Path) -> bool {
+    network.bridge == naming::bridge(directory, &network.name)
+}
+
+/// Whether the bridge goes with the network.
+pub(crate) fn is_ours(network: &Network, store: &Store, directory: &Path) -> bool {
+    is_derived(network, directory) || store.owns_bridge()
+}
+
+fn check_kind(control: &Control, network: &Network) -> Result<(), Error> {
     let driver = control
-        .driver(name)
+        .driver(&network.bridge)
         .unwrap_or_else(|_| "unknown".to_owned());
-    if driver != "bridge" {
-        return Err(foreign(format!("not a bridge (driver {driver})")));
+    if driver == "bridge" {
+        Ok(())
+    } else {
+        Err(foreign(network, format!("not a bridge (driver {driver})")))
     }
-    match control
-        .address(name)
-        .map_err(interface("read the address", name))?
-    {
-        // No address yet: an earlier call was interrupted here.
-        None => Ok(()),
-        Some((address, _)) if address == network.gateway => Ok(()),
-        Some((address, _)) => Err(foreign(format!("a bridge with another address, {address}"))),
+}
+
+fn foreign(network: &Network, what: String) -> Error {
+    Error::BridgeForeign {
+        network: network.name.clone(),
+        bridge: network.bridge.clone(),
+        what,
     }
 }
 

@@ -184,7 +184,7 @@ impl Networks {
     /// [`Error::Sysctl`].
     pub fn ensure_bridge(&self, network: &str) -> Result<(), Error> {
         let (store, _lock) = self.locked(network)?;
-        bridge::ensure(&self.known(network, &store)?)
+        bridge::ensure(&self.known(network, &store)?, &store, &self.directory)
     }
 
     /// Starts to replace the rules of a network by those for its present leases, in one

@@ -69,15 +69,15 @@ impl Networks {
         lock: &Lock,
         links: &[&str],
     ) -> Result<(), Error> {
-        let known = store.network()?;
-        let bridge = known.map_or_else(
-            || naming::bridge(self.directory(), network),
-            |known| known.bridge,
-        );
+        let bridge = match store.network()? {
+            None => Some(naming::bridge(self.directory(), network)),
+            Some(known) if bridge::is_ours(&known, store, self.directory()) => Some(known.bridge),
+            Some(_) => None,
+        };
         let leases = store.leases()?;
         let mut links: BTreeSet<&str> = links.iter().copied().collect();
         links.extend(leases.iter().map(|lease| lease.host_interface.as_str()));
-        self.remove_kernel_objects(network, &bridge, &links, Some(lock))?;
+        self.remove_kernel_objects(network, bridge.as_deref(), &links, Some(lock))?;
         forwarding::close(self.directory(), network)?;
         // Last: as long as something is left to do, the directory says what.
         store.remove()
@@ -87,18 +87,26 @@ impl Networks {
     /// worked on another state of it.
     fn sweep(&self, network: &str, links: &[&str]) -> Result<(), Error> {
         let bridge = naming::bridge(self.directory(), network);
-        self.remove_kernel_objects(network, &bridge, &links.iter().copied().collect(), None)
+        self.remove_kernel_objects(
+            network,
+            Some(&bridge),
+            &links.iter().copied().collect(),
+            None,
+        )
     }
 
     fn remove_kernel_objects(
         &self,
         network: &str,
-        bridge: &str,
+        bridge: Option<&str>,
         links: &BTreeSet<&str>,
         lock: Option<&Lock>,
     ) -> Result<(), Error> {
-        let exists = bridge::exists(bridge)?;
-        if exists {
+        let bridge = match bridge {
+            Some(bridge) if bridge::exists(bridge)? => Some(bridge),
+            _ => None,
+        };
+        if let Some(bridge) = bridge {
             // No packet passes any more, so it does not matter that the rules go first.
             bridge::close(bridge)?;
         }
@@ -109,11 +117,7 @@ impl Networks {
             nft.wait()?
                 .map_err(|message| apply::refused(network, &message))?;
         }
-        if exists {
-            bridge::remove(bridge)
-        } else {
-            Ok(())
-        }
+        bridge.map_or(Ok(()), bridge::remove)
     }
 
     /// Compares the state directory with the kernel. `is_live` says whether a container

@@ -80,10 +80,6 @@ impl Store {
         }
     }
 
-    pub(crate) fn exists(&self) -> bool {
-        self.path.is_dir()
-    }
-
     /// Locks the network, and makes its directory when there is none.
     pub(crate) fn create_and_lock(&self) -> Result<Lock, Error> {
         let leases = self.path.join("leases");
@@ -143,6 +139,21 @@ impl Store {
     pub(crate) fn remove_lease(&self, container: &str) -> Result<(), Error> {
         let path = self.lease_path(container);
         gone(fs::remove_file(&path)).map_err(state("remove", &path))
+    }
+
+    /// Notes that the bridge is this crate's to remove, before it is made.
+    pub(crate) fn own_bridge(&self) -> Result<(), Error> {
+        let path = self.bridge_mark();
+        fs::write(&path, "").map_err(state("write", &path))
+    }
+
+    /// Whether [`own_bridge`](Self::own_bridge) was called.
+    pub(crate) fn owns_bridge(&self) -> bool {
+        self.bridge_mark().exists()
+    }
+
+    fn bridge_mark(&self) -> PathBuf {
+        self.path.join("made-bridge")
     }
 
     /// Removes the directory with everything in it.

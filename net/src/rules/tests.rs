@@ -1,1 +1,78 @@
+use super::*;
+use crate::{LeaseRequest, PortMapping};
 
+fn network(internal: bool) -> Network {
+    let subnet: crate::Ipv4Net = "10.208.1.0/24".parse().unwrap();
+    Network {
+        name: "shop".into(),
+        subnet,
+        gateway: subnet.first_host(),
+        bridge: "coop-0123456789".into(),
+        internal,
+        mtu: 1500,
+    }
+}
+
+fn leases(network: &Network, ports: &[&str]) -> Vec<Lease> {
+    let requests: Vec<_> = ports
+        .iter()
+        .enumerate()
+        .map(|(n, ports)| LeaseRequest {
+            container: format!("c{n}"),
+            ports: ports
+                .split_whitespace()
+                .flat_map(|text| PortMapping::parse(text).unwrap())
+                .collect(),
+            ..LeaseRequest::default()
+        })
+        .collect();
+    crate::allocate::allocate(
+        std::path::Path::new("/run/coop/networks"),
+        network,
+        &[],
+        &requests,
+    )
+    .unwrap()
+}
+
+fn text(network: &Network, ports: &[&str], opened: &[String]) -> String {
+    render("coop_0123456789", network, &leases(network, ports), opened).text
+}
+
+#[test]
+fn a_network_without_published_ports() {
+    insta::assert_snapshot!(text(&network(false), &["", ""], &[]));
+}
+
+#[test]
+fn published_ports_and_an_interface_that_was_opened() {
+    let ports = ["8080:80 127.0.0.1:5432:5432", "5353:53/udp"];
+    insta::assert_snapshot!(text(
+        &network(false),
+        &ports,
+        &["eth0".into(), "wlan0".into()]
+    ));
+}
+
+#[test]
+fn an_internal_network() {
+    insta::assert_snapshot!(text(&network(true), &[""], &[]));
+}
+
+#[test]
+fn the_mark_changes_with_the_content_and_only_then() {
+    let network = network(false);
+    let render =
+        |ports: &[&str]| render("coop_0123456789", &network, &leases(&network, ports), &[]).mark;
+    assert_eq!(render(&[""]), render(&["", "", ""]));
+    assert_ne!(render(&[""]), render(&["80:80"]));
+    assert_ne!(render(&["80:80"]), render(&["81:80"]));
+}
+
+#[test]
+fn an_interface_with_a_name_that_nft_would_read_otherwise_is_not_named() {
+    for name in ["", "eth*", "a\"b", "a b", "a\\b", "ü"] {
+        assert!(!can_name(name), "{name}");
+    }
+    assert!(can_name("enp0s31f6.100@x"));
+}

@@ -1,0 +1,486 @@
+//! What is made, by how many processes, and that nothing stays.
+
+mod common;
+
+use std::fs;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use common::{World, ask, is_root, sees, spec};
+use coop_net::{Error, Finding, LinkBatch, NetworkSpec, Networks};
+use rustix::fs::inotify;
+use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+use rustix::process::Pid;
+use rustix::thread::{UnshareFlags, unshare_unsafe};
+
+#[test]
+fn release_of_the_last_container_leaves_nothing() {
+    if !is_root("release_of_the_last_container_leaves_nothing") {
+        return;
+    }
+    let world = World::new();
+    let before = world.trace();
+    let mut shop = world.up(
+        &spec("shop"),
+        &[ask("web", "8080:80"), ask("db", "5432:5432/udp")],
+    );
+    let other = world.up(&spec("other"), &[ask("stranger", "")]);
+    let web = shop.remove(0);
+    web.ns.serve("web", "0.0.0.0", 80);
+
+    // One of two goes, its namespace still alive: link and port go, the rest stays.
+    world.with(|networks| networks.release("shop", "db").unwrap());
+    assert!(!world.trace().contains(&shop[0].lease.host_interface));
+    assert_eq!(world.outside.udp(common::HOST, 5432), None);
+    assert!(!world.host.sh("nft list ruleset").contains("5432"));
+    assert_eq!(
+        world.outside.tcp(common::HOST, 8080),
+        sees("web", common::OUTSIDE)
+    );
+
+    // The other goes by dying first.
+    drop(web);
+    world.with(|networks| networks.release("shop", "web").unwrap());
+    assert!(!world.trace().contains(&shop[0].lease.bridge));
+    assert!(world.trace().contains("uplink/forwarding:1"));
+
+    drop(other);
+    world.with(|networks| networks.release_all("other").unwrap());
+    assert_eq!(world.trace(), before);
+
+    // Once more, for the killed process that did not get to know.
+    world.with(|networks| {
+        networks.release("shop", "web").unwrap();
+        networks.release_all("other").unwrap();
+    });
+    assert_eq!(world.trace(), before);
+}
+
+#[test]
+fn an_interrupted_start_is_cleaned_by_release() {
+    if !is_root("an_interrupted_start_is_cleaned_by_release") {
+        return;
+    }
+    let world = World::new();
+    let before = world.trace();
+    let lease = || {
+        world.with(|networks| {
+            networks
+                .lease(&spec("shop"), &[ask("web", "8080:80")])
+                .unwrap()
+                .remove(0)
+        })
+    };
+
+    // Killed after planning.
+    lease();
+    world.with(|networks| networks.release("shop", "web").unwrap());
+    assert_eq!(world.trace(), before);
+
+    // Killed when the bridge was there and nothing else of it: no address, not up.
+    let bridge = lease().bridge;
+    world.host.sh(&format!("ip link add {bridge} type bridge"));
+    world.with(|networks| networks.release("shop", "web").unwrap());
+    assert_eq!(world.trace(), before);
+
+    // The same, but the next `up` goes on from there.
+    let bridge = lease().bridge;
+    world.host.sh(&format!("ip link add {bridge} type bridge"));
+    world.with(|networks| networks.ensure_bridge("shop").unwrap());
+    assert!(
+        world
+            .host
+            .sh(&format!("ip addr show {bridge}"))
+            .contains("UP")
+    );
+    // Killed with rules on their way.
+    world.with(|networks| drop(networks.apply_rules("shop").unwrap()));
+    world.with(|networks| networks.release("shop", "web").unwrap());
+    assert_eq!(world.trace(), before);
+
+    // Killed between the last lease and the end of the release.
+    let leases = world.networks().directory().join("shop/leases");
+    lease();
+    world.with(|networks| networks.ensure_bridge("shop").unwrap());
+    fs::remove_file(leases.join("web.json")).unwrap();
+    world.with(|networks| {
+        assert_eq!(
+            networks.check(|_| true).unwrap(),
+            [Finding::Empty {
+                network: "shop".into()
+            }]
+        );
+        networks.release_all("shop").unwrap();
+    });
+    assert_eq!(world.trace(), before);
+
+    // The state directory was lost: name and container are enough.
+    let containers = world.up(&spec("shop"), &[ask("web", "8080:80")]);
+    fs::remove_dir_all(leases.parent().unwrap()).unwrap();
+    world.with(|networks| networks.release("shop", "web").unwrap());
+    drop(containers);
+    let after = world.trace();
+    assert!(
+        !after.contains("coop-") && !after.contains("table inet"),
+        "{after}"
+    );
+}
+
+#[test]
+fn check_tells_what_is_missing_and_apply_repairs_it() {
+    if !is_root("check_tells_what_is_missing_and_apply_repairs_it") {
+        return;
+    }
+    let world = World::new();
+    let shop = world.up(&spec("shop"), &[ask("web", "8080:80"), ask("db", "")]);
+    shop[0].ns.serve("web", "0.0.0.0", 80);
+    world.with(|networks| {
+        assert_eq!(networks.check(|_| true).unwrap(), []);
+        let dead = networks.check(|id| id != "db").unwrap();
+        assert_eq!(
+            dead,
+            [Finding::Lease {
+                network: "shop".into(),
+                container: "db".into()
+            }]
+        );
+    });
+
+    world.host.sh("nft flush ruleset");
+    world.with(|networks| {
+        assert_eq!(
+            networks.check(|_| true).unwrap(),
+            [Finding::NoRules {
+                network: "shop".into()
+            }]
+        );
+        let rules = networks.apply_rules("shop").unwrap();
+        assert!(rules.is_running());
+        rules.wait().unwrap();
+        assert_eq!(networks.check(|_| true).unwrap(), []);
+    });
+    assert_eq!(
+        world.outside.tcp(common::HOST, 8080),
+        sees("web", common::OUTSIDE)
+    );
+
+    let bridge = shop[0].lease.bridge.clone();
+    world.host.sh(&format!("ip link set {bridge} down"));
+    world.with(move |networks| {
+        assert_eq!(
+            networks.check(|_| true).unwrap(),
+            [Finding::NoBridge {
+                network: "shop".into(),
+                bridge
+            }]
+        );
+        networks.ensure_bridge("shop").unwrap();
+        assert_eq!(networks.check(|_| true).unwrap(), []);
+    });
+    assert_eq!(
+        world.outside.tcp(common::HOST, 8080),
+        sees("web", common::OUTSIDE)
+    );
+}
+
+/// A copy of a tool, in its place for this thread's mount namespace only, and a watch on
+/// it: every exec opens the file.
+struct Counter(std::os::fd::OwnedFd);
+
+impl Counter {
+    fn of(tool: &str, directory: &Path) -> Self {
+        let places =
+            ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(|place| PathBuf::from(place).join(tool));
+        let place = fs::canonicalize(places.iter().find(|path| path.exists()).unwrap()).unwrap();
+        let copy = directory.join(tool);
+        fs::copy(&place, &copy).unwrap();
+        mount_bind(&copy, &place).unwrap();
+        let watch =
+            inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).unwrap();
+        inotify::add_watch(&watch, &copy, inotify::WatchFlags::OPEN).unwrap();
+        Self(watch)
+    }
+
+    fn count(&self) -> usize {
+        let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+        let mut reader = inotify::Reader::new(self.0.as_fd(), &mut buffer);
+        std::iter::from_fn(|| reader.next().ok().map(|_| ())).count()
+    }
+}
+
+#[test]
+fn twenty_containers_take_one_ip_and_one_nft() {
+    if !is_root("twenty_containers_take_one_ip_and_one_nft") {
+        return;
+    }
+    let world = World::new();
+    let tools = tempfile::tempdir().unwrap();
+    let directory = tools.path().to_owned();
+    let counters = world.host.run(move || {
+        // SAFETY: a mount namespace of its own (and with it a working directory) takes no
+        // descriptor and no memory away from the other threads.
+        unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.unwrap();
+        mount_change(
+            "/",
+            MountPropagationFlags::REC | MountPropagationFlags::PRIVATE,
+        )
+        .unwrap();
+        ["ip", "nft"].map(|tool| Counter::of(tool, &directory))
+    });
+    let counts = || counters.each_ref().map(Counter::count);
+
+    let names: Vec<String> = (0..20).map(|n| format!("c{n}")).collect();
+    let requests: Vec<_> = names
+        .iter()
+        .enumerate()
+        .map(|(n, id)| ask(id, &format!("{}:80", 8000 + n)))
+        .collect();
+    let mut containers = world.up(&spec("shop"), &requests);
+    assert_eq!(counts(), [1, 1]);
+
+    // Every one reaches every other.
+    for container in &containers {
+        container.ns.serve("neighbour", "0.0.0.0", 80);
+    }
+    for from in &containers {
+        for to in &containers {
+            assert_eq!(
+                from.ns.tcp(&to.address(), 80),
+                sees("neighbour", &from.address())
+            );
+        }
+    }
+    assert_eq!(
+        world.outside.tcp(common::HOST, 8019),
+        sees("neighbour", common::OUTSIDE)
+    );
+
+    // One more without a port: the rules are there, and no process is needed for them.
+    counts();
+    containers.extend(world.up(&spec("shop"), &[ask("late", "")]));
+    assert_eq!(counts(), [1, 0]);
+    // One that goes, when its link has gone with it: no process at all.
+    let late = containers.pop().unwrap();
+    world
+        .host
+        .sh(&format!("ip link del {}", late.lease.host_interface));
+    counts();
+    world.with(|networks| networks.release("shop", "late").unwrap());
+    assert_eq!(counts(), [0, 0]);
+    // All of them, namespaces still alive.
+    world.with(|networks| networks.release_all("shop").unwrap());
+    assert_eq!(counts(), [1, 1]);
+}
+
+#[test]
+fn a_link_that_fails_names_its_container() {
+    if !is_root("a_link_that_fails_names_its_container") {
+        return;
+    }
+    let world = World::new();
+    let alive = common::Ns::new();
+    let pid = alive.pid;
+    let error = world.with(move |networks| {
+        let leases = networks
+            .lease(&spec("shop"), &[ask("web", ""), ask("db", "")])
+            .unwrap();
+        networks.ensure_bridge("shop").unwrap();
+        let mut links = LinkBatch::spawn().unwrap();
+        links.add(&leases[0], pid).unwrap();
+        links
+            .add(&leases[1], Pid::from_raw(i32::MAX).unwrap())
+            .unwrap();
+        links.commit().unwrap_err()
+    });
+    assert!(
+        matches!(&error, Error::Link { container, .. } if container == "db"),
+        "{error}"
+    );
+    world.with(|networks| networks.release_all("shop").unwrap());
+}
+
+#[test]
+fn a_forked_container_that_holds_the_descriptors_holds_up_nobody() {
+    if !is_root("a_forked_container_that_holds_the_descriptors_holds_up_nobody") {
+        return;
+    }
+    let world = World::new();
+    let container = common::Ns::new();
+    let pid = container.pid;
+    world.with(move |networks| {
+        let leases = networks
+            .lease(&spec("shop"), &[ask("web", "8080:80")])
+            .unwrap();
+        networks.ensure_bridge("shop").unwrap();
+        let rules = networks.apply_rules("shop").unwrap();
+        let mut links = LinkBatch::spawn().unwrap();
+        // SAFETY: the child does nothing but system calls.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            loop {
+                // SAFETY: no arguments, no memory.
+                unsafe { libc::pause() };
+            }
+        }
+        links.add(&leases[0], pid).unwrap();
+        links.commit().unwrap();
+        rules.wait().unwrap();
+        // Nor does it hold the lock of the network.
+        networks.ensure_bridge("shop").unwrap();
+        networks.release("shop", "web").unwrap();
+        let child = Pid::from_raw(child).unwrap();
+        rustix::process::kill_process(child, rustix::process::Signal::KILL).unwrap();
+        rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty()).unwrap();
+    });
+}
+
+#[test]
+fn a_container_that_starts_again_keeps_its_place_and_replaces_its_link() {
+    if !is_root("a_container_that_starts_again_keeps_its_place_and_replaces_its_link") {
+        return;
+    }
+    let world = World::new();
+    let first = world.up(&spec("shop"), &[ask("web", "80"), ask("db", "")]);
+    // The first life is still around when the second begins.
+    let second = world.up(&spec("shop"), &[ask("web", "80")]);
+    assert_eq!(first[0].lease, second[0].lease);
+    assert_ne!(second[0].lease.ports[0].host_port, 0);
+    assert!(second[0].ns.ping(&first[1].address()));
+}
+
+#[test]
+fn a_subnet_keeps_clear_of_the_host_and_of_other_networks() {
+    if !is_root("a_subnet_keeps_clear_of_the_host_and_of_other_networks") {
+        return;
+    }
+    let world = World::new();
+    // All but one of the pool's subnets.
+    world.host.sh(
+        "for net in 10.208.0.0/13 10.216.0.0/14 10.220.0.0/15 10.222.0.0/16 10.223.0.0/17 10.223.128.0/18 \
+            10.223.192.0/19 10.223.224.0/20 10.223.240.0/21 10.223.248.0/22 10.223.252.0/23 10.223.254.0/24; do
+             ip route add blackhole $net table 77
+         done",
+    );
+    let lease = world.with(|networks| {
+        networks
+            .lease(&spec("shop"), &[ask("web", "")])
+            .unwrap()
+            .remove(0)
+    });
+    assert_eq!(lease.subnet().to_string(), "10.223.255.0/24");
+    world.with(|networks| {
+        let error = networks
+            .lease(&spec("more"), &[ask("web", "")])
+            .unwrap_err();
+        assert!(matches!(error, Error::PoolExhausted { .. }), "{error}");
+        for (subnet, with) in [
+            ("10.223.255.128/25", "10.223.255.0/24"),
+            ("203.0.113.0/24", "203.0.113.0/24"),
+            ("10.208.7.0/24", "10.208.0.0/13"),
+        ] {
+            let wish = NetworkSpec {
+                subnet: Some(subnet.parse().unwrap()),
+                ..spec("more")
+            };
+            let error = networks.lease(&wish, &[ask("web", "")]).unwrap_err();
+            let text = format!(
+                "network more: subnet {subnet} overlaps with {with}, which is in use on this host"
+            );
+            assert_eq!(error.to_string(), text);
+        }
+        // A failure leaves no directory, and another setting is told.
+        assert_eq!(networks.list().unwrap().len(), 1);
+        let other = NetworkSpec {
+            internal: true,
+            ..spec("shop")
+        };
+        let error = networks.lease(&other, &[ask("db", "")]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "network shop is in use with another internal setting: false and not true"
+        );
+        assert!(!networks.directory().join("more").exists());
+    });
+}
+
+#[test]
+fn an_interface_of_somebody_else_is_never_touched() {
+    if !is_root("an_interface_of_somebody_else_is_never_touched") {
+        return;
+    }
+    let world = World::new();
+    world
+        .host
+        .sh("ip link add theirs type bridge; ip addr add 192.168.77.1/24 dev theirs");
+    let before = world.host.sh("ip addr");
+    for (bridge, what) in [
+        ("uplink", "not a bridge (driver veth)"),
+        ("theirs", "a bridge that Coop did not make"),
+    ] {
+        let wish = NetworkSpec {
+            bridge: Some(bridge.into()),
+            ..spec("shop")
+        };
+        let error = world.with(move |networks| {
+            networks.lease(&wish, &[ask("web", "")]).unwrap();
+            networks.ensure_bridge("shop").unwrap_err()
+        });
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("interface {bridge} exists and is {what}")),
+            "{error}"
+        );
+        world.with(|networks| networks.release_all("shop").unwrap());
+        assert_eq!(world.host.sh("ip addr"), before);
+    }
+}
+
+#[test]
+fn a_bridge_with_a_chosen_name_goes_with_its_network() {
+    if !is_root("a_bridge_with_a_chosen_name_goes_with_its_network") {
+        return;
+    }
+    let world = World::new();
+    let before = world.trace();
+    let wish = NetworkSpec {
+        bridge: Some("shop0".into()),
+        ..spec("shop")
+    };
+    let containers = world.up(&wish, &[ask("web", ""), ask("db", "")]);
+    assert!(containers[0].ns.ping(&containers[1].address()));
+    world.with(|networks| networks.ensure_bridge("shop").unwrap());
+    drop(containers);
+    world.with(|networks| networks.release_all("shop").unwrap());
+    assert_eq!(world.trace(), before);
+}
+
+#[test]
+fn leases_taken_by_many_at_once_are_all_different() {
+    if !is_root("leases_taken_by_many_at_once_are_all_different") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let threads: Vec<_> = (0..8)
+        .map(|thread| {
+            let networks = Networks::new(directory.path());
+            std::thread::spawn(move || {
+                for round in 0..10 {
+                    let id = format!("c{thread}-{round}");
+                    networks.lease(&spec("shop"), &[ask(&id, "")]).unwrap();
+                    if round % 2 == 0 {
+                        networks.release("shop", &id).unwrap();
+                    }
+                }
+            })
+        })
+        .collect();
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
+    let networks = Networks::new(directory.path());
+    let leases = networks.leases("shop").unwrap();
+    let addresses: std::collections::BTreeSet<_> =
+        leases.iter().map(|lease| lease.address).collect();
+    assert_eq!((leases.len(), addresses.len()), (40, 40));
+}
