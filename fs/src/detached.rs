@@ -20,6 +20,8 @@ pub(crate) fn new_filesystem(
     attributes: MountAttributes,
 ) -> Result<OwnedFd, Errno> {
     let context = fsopen(fstype, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    // What `df` and `findmnt` call the filesystem.
+    fsconfig_set_string(&context, "source", fstype)?;
     for (key, value) in options {
         fsconfig_set_string(&context, *key, *value)?;
     }

@@ -218,6 +218,8 @@ fn mount_detached(
     let context =
         fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(|errno| refused(overlay, errno))?;
     let configure = || -> Result<OwnedFd, Errno> {
+        // What `df` and `findmnt` call the filesystem.
+        fsconfig_set_string(&context, "source", "overlay")?;
         add_lowers(&context, lowers)?;
         if let Some((upper, work)) = &writable {
             set_dir(&context, "upperdir", upper)?;
