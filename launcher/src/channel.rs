@@ -1,0 +1,162 @@
+//! The one socketpair between a launch and its child: go-ahead bytes one way, news the other.
+//!
+//! Packets keep their borders (`SOCK_SEQPACKET`), so that each message is one system call. The
+//! child's end is closed by `execve`: end of file on the parent's end means that the program
+//! runs, and on the child's end that the parent died.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+
+use crate::error::{Error, Failure};
+
+/// A failure's text is cut to this: more than any path and cause, and one packet.
+const MAX_MESSAGE: usize = 16 * 1024;
+
+/// What the child says.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// Everything is set up: the child waits for the start.
+    Ready,
+    /// The child made a pseudo-terminal; this is its master.
+    Terminal(OwnedFd),
+    /// A step failed; the child is gone.
+    Failed(Failure),
+    /// End of file: the program runs, or the child died without a word.
+    Closed,
+}
+
+/// One end of the channel.
+#[derive(Debug)]
+pub(crate) struct Channel(OwnedFd);
+
+impl Channel {
+    /// Makes both ends: the parent's and the child's.
+    pub(crate) fn pair() -> Result<(Self, Self), Error> {
+        let (parent, child) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(|source| Error::Channel {
+            operation: "socketpair",
+            source,
+        })?;
+        Ok((Self(parent), Self(child)))
+    }
+
+    /// Tells the child to go on, with a descriptor for it where there is one.
+    pub(crate) fn go_ahead(&self, fd: Option<BorrowedFd<'_>>) -> Result<(), Error> {
+        self.send(b"G", fd)
+    }
+
+    /// Waits for the parent's go-ahead and the descriptor that came with it.
+    ///
+    /// `Ok(None)`: the parent is gone.
+    pub(crate) fn wait(&self) -> Result<Option<Option<OwnedFd>>, Error> {
+        let mut buffer = [0; 1];
+        let (length, fd) = self.receive(&mut buffer)?;
+        Ok((length == 1).then_some(fd))
+    }
+
+    pub(crate) fn ready(&self) -> Result<(), Error> {
+        self.send(b"R", None)
+    }
+
+    pub(crate) fn terminal(&self, master: BorrowedFd<'_>) -> Result<(), Error> {
+        self.send(b"T", Some(master))
+    }
+
+    pub(crate) fn failed(&self, failure: &Failure) -> Result<(), Error> {
+        let mut failure = failure.clone();
+        let mut cut = failure.message.len().min(MAX_MESSAGE / 2);
+        while !failure.message.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        failure.message.truncate(cut);
+        let mut packet = vec![b'F'];
+        if serde_json::to_writer(&mut packet, &failure).is_err() {
+            packet.truncate(1);
+        }
+        self.send(&packet, None)
+    }
+
+    /// Waits for the child's next message.
+    pub(crate) fn news(&self) -> Result<News, Error> {
+        let mut buffer = vec![0; MAX_MESSAGE];
+        let (length, fd) = self.receive(&mut buffer)?;
+        Ok(match (buffer[..length].split_first(), fd) {
+            (Some((b'R', _)), _) => News::Ready,
+            (Some((b'T', _)), Some(master)) => News::Terminal(master),
+            (Some((b'F', text)), _) => {
+                News::Failed(serde_json::from_slice(text).unwrap_or(Failure {
+                    stage: "child".into(),
+                    message: "the child's report cannot be read".into(),
+                    errno: None,
+                }))
+            }
+            _ => News::Closed,
+        })
+    }
+
+    fn send(&self, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> Result<(), Error> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let fds = fd.map(|fd| [fd]);
+        if let Some(fds) = &fds {
+            control.push(SendAncillaryMessage::ScmRights(fds));
+        }
+        match sendmsg(
+            &self.0,
+            &[IoSlice::new(bytes)],
+            &mut control,
+            SendFlags::NOSIGNAL,
+        ) {
+            // The other end is gone: what it last said, or its status, tells more than EPIPE.
+            Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
+            Err(source) => Err(Error::Channel {
+                operation: "send",
+                source,
+            }),
+        }
+    }
+
+    fn receive(&self, buffer: &mut [u8]) -> Result<(usize, Option<OwnedFd>), Error> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let length = loop {
+            let mut io = [IoSliceMut::new(buffer)];
+            match recvmsg(&self.0, &mut io, &mut control, RecvFlags::CMSG_CLOEXEC) {
+                Ok(message) => break message.bytes,
+                Err(Errno::INTR) => {}
+                Err(Errno::CONNRESET) => break 0,
+                Err(source) => {
+                    return Err(Error::Channel {
+                        operation: "receive",
+                        source,
+                    });
+                }
+            }
+        };
+        let mut received = None;
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(fds) = message {
+                received = fds.last();
+            }
+        }
+        Ok((length, received))
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,101 @@
+//! The child side of a launch: from the clone to `execve`, in one straight line.
+
+use std::convert::Infallible;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::process::Signal;
+
+use crate::EXEC;
+use crate::channel::Channel;
+use crate::error::{BoxError, Failure};
+use crate::pipeline::{HostSide, Stage, step};
+use crate::process::Process;
+
+/// The exit status of a child whose parent died: nobody is left to read it.
+const ORPHANED: i32 = 125;
+
+/// What a stage sees in the child.
+#[derive(Debug)]
+pub struct ChildSide<'a> {
+    /// The program that will be executed; a stage may add what only the container knows.
+    pub process: &'a mut Process,
+    channel: &'a Channel,
+    passed: Option<OwnedFd>,
+}
+
+impl ChildSide<'_> {
+    /// The descriptor that [`Waiting::pass`](crate::Waiting::pass) sent for this stage.
+    pub fn passed(&mut self) -> Option<OwnedFd> {
+        self.passed.take()
+    }
+
+    /// Gives the master of a new terminal to the parent.
+    ///
+    /// # Errors
+    /// [`Error::Channel`](crate::Error::Channel).
+    pub fn give_terminal(&self, master: &OwnedFd) -> Result<(), crate::Error> {
+        self.channel.terminal(master.as_fd())
+    }
+}
+
+/// Runs the child side and executes the program; exits when that fails.
+pub(crate) fn run(stages: Vec<Box<dyn Stage>>, process: Process, channel: Channel) -> ! {
+    let Err(failure) = set_up(stages, process, &channel);
+    if let Some(failure) = failure {
+        let _ = channel.failed(&failure);
+    }
+    coop_ns::exit_child(ORPHANED)
+}
+
+/// `None` is the end of a child whose parent is gone.
+fn set_up(
+    stages: Vec<Box<dyn Stage>>,
+    mut process: Process,
+    channel: &Channel,
+) -> Result<Infallible, Option<Failure>> {
+    // A launch that is killed takes its child along: until the exec nothing else would.
+    let at_birth = |error: BoxError| Some(Failure::new("child", &*error));
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|errno| at_birth(errno.into()))?;
+    // Until the exec this process is a copy of the host's binary: no one inside may look into
+    // it or write to it through /proc (CVE-2019-5736).
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .map_err(|errno| at_birth(errno.into()))?;
+
+    for mut stage in stages {
+        let name = stage.name();
+        let passed = match stage.host_side() {
+            HostSide::None => None,
+            HostSide::Each | HostSide::Batched => wait(channel)?,
+        };
+        let mut side = ChildSide {
+            process: &mut process,
+            channel,
+            passed,
+        };
+        step(name, "enter", || stage.enter(&mut side)).map_err(Some)?;
+    }
+
+    channel
+        .ready()
+        .map_err(|error| Some(Failure::new(EXEC, &error)))?;
+    wait(channel)?;
+    step(EXEC, "enter", || {
+        crate::signals::reset_for_child()?;
+        rustix::process::set_parent_process_death_signal(None)?;
+        // Only 0, 1 and 2 go to the program (CVE-2024-21626). The channel must close by the
+        // exec itself, so that its end of file tells of success.
+        coop_ns::privileges::close_on_exec_from(3)?;
+        match process.exec()? {}
+    })
+    .map_err(Some)?;
+    unreachable!("exec does not return")
+}
+
+fn wait(channel: &Channel) -> Result<Option<OwnedFd>, Option<Failure>> {
+    match channel.wait() {
+        Ok(Some(passed)) => Ok(passed),
+        Ok(None) => Err(None),
+        Err(error) => Err(Some(Failure::new("child", &error))),
+    }
+}

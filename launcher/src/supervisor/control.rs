@@ -1,0 +1,274 @@
+//! The control socket of a stack: how a command talks to its supervisor.
+//!
+//! A client sends one request and gets reports until [`Report::Done`]. Packets keep their
+//! borders. The kernel tells who the peer is: only root and the supervisor's own user are heard.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with,
+    bind, connect, listen, recv, send, socket_with, socketpair,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::store::{ContainerId, State};
+
+const SOCKET: &str = "control.sock";
+const MAX_PACKET: usize = 192 * 1024;
+
+/// What a client asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Create these saved containers and start each when its dependencies are met.
+    Start {
+        /// The containers.
+        ids: Vec<ContainerId>,
+    },
+    /// Ask these containers to end, those that depend on others first, and kill what is left
+    /// after the grace period.
+    Stop {
+        /// The containers.
+        ids: Vec<ContainerId>,
+        /// Instead of each container's own grace period.
+        timeout: Option<Duration>,
+    },
+}
+
+/// What a client is told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Report {
+    /// Completely set up, not yet started.
+    Created(Box<State>),
+    /// The program runs.
+    Started(Box<State>),
+    /// Its health changed.
+    Health(Box<State>),
+    /// The program ended, and nothing of the container is left in the kernel.
+    Exited(Box<State>),
+    /// It could not be set up or started.
+    Failed {
+        /// The container.
+        id: ContainerId,
+        /// Its name.
+        name: String,
+        /// What failed and why.
+        error: String,
+        /// As a command's exit status: 125, 126 or 127.
+        exit_code: i32,
+    },
+    /// The request is done.
+    Done,
+}
+
+/// Errors of the control socket.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} control socket {}", path.display())]
+pub struct ControlError {
+    operation: &'static str,
+    path: PathBuf,
+    #[source]
+    source: Errno,
+}
+
+/// The supervisor's end.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    fd: OwnedFd,
+}
+
+impl Listener {
+    /// Makes the socket in the stack's run directory, in place of one that a killed supervisor
+    /// left.
+    pub(crate) fn bind(dir: &Path) -> Result<Self, ControlError> {
+        let fail = |operation| {
+            move |source| ControlError {
+                operation,
+                path: dir.join(SOCKET),
+                source,
+            }
+        };
+        let (address, _dir) = address(dir).map_err(fail("find"))?;
+        let fd = seqpacket().map_err(fail("make"))?;
+        match rustix::fs::unlink(dir.join(SOCKET)) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(fail("replace")(errno)),
+        }
+        // Only the owner may connect: the directory is private, the socket as well.
+        let mask = rustix::process::umask(Mode::from_raw_mode(0o177));
+        let bound = bind(&fd, &address);
+        rustix::process::umask(mask);
+        bound.map_err(fail("bind"))?;
+        listen(&fd, 64).map_err(fail("listen on"))?;
+        Ok(Self { fd })
+    }
+
+    /// Takes the next client, when it is one that may ask.
+    pub(crate) fn accept(&self) -> Option<Peer> {
+        let fd = accept_with(&self.fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK).ok()?;
+        let peer = rustix::net::sockopt::socket_peercred(&fd).ok()?;
+        let allowed = peer.uid.is_root() || peer.uid == rustix::process::geteuid();
+        allowed.then_some(Peer { fd })
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// One client, seen from the supervisor.
+#[derive(Debug)]
+pub struct Peer {
+    fd: OwnedFd,
+}
+
+impl Peer {
+    /// The client's request; `None` when it went away or does not speak our language.
+    pub(crate) fn request(&self) -> Option<Request> {
+        serde_json::from_slice(&receive(&self.fd).ok()??).ok()
+    }
+
+    /// Tells the client; one that does not listen is no reason to stop.
+    pub(crate) fn report(&self, report: &Report) {
+        if let Ok(packet) = serde_json::to_vec(report) {
+            let _ = send(&self.fd, &packet, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+        }
+    }
+}
+
+impl AsFd for Peer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// A command's connection to a supervisor.
+#[derive(Debug)]
+pub struct Client {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Client {
+    /// Connects to the supervisor of the stack whose run directory is `dir`. `Ok(None)`: none
+    /// listens there.
+    ///
+    /// # Errors
+    /// [`ControlError`], for example without permission.
+    pub fn connect(dir: &Path) -> Result<Option<Self>, ControlError> {
+        let path = dir.join(SOCKET);
+        let fail = |operation, source| ControlError {
+            operation,
+            path: path.clone(),
+            source,
+        };
+        let (address, _dir) = match address(dir) {
+            Ok(address) => address,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(fail("find", errno)),
+        };
+        let fd = seqpacket().map_err(|errno| fail("make", errno))?;
+        match connect(&fd, &address) {
+            Ok(()) => Ok(Some(Self { fd, path })),
+            Err(Errno::NOENT | Errno::CONNREFUSED) => Ok(None),
+            Err(errno) => Err(fail("connect to", errno)),
+        }
+    }
+
+    /// A connection that exists already: the command's end and the one for a supervisor that
+    /// the command is about to fork.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub(crate) fn pair() -> Result<(Self, Peer), ControlError> {
+        let (ours, theirs) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(|source| ControlError {
+            operation: "make",
+            path: SOCKET.into(),
+            source,
+        })?;
+        Ok((
+            Self {
+                fd: ours,
+                path: SOCKET.into(),
+            },
+            Peer { fd: theirs },
+        ))
+    }
+
+    /// Sends the request.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub fn request(&self, request: &Request) -> Result<(), ControlError> {
+        let packet = serde_json::to_vec(request).unwrap_or_default();
+        send(&self.fd, &packet, SendFlags::NOSIGNAL)
+            .map(drop)
+            .map_err(|source| self.fail("write to", source))
+    }
+
+    /// Waits for the next report; `None` when the supervisor is gone.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub fn next(&self) -> Result<Option<Report>, ControlError> {
+        let packet = receive(&self.fd).map_err(|source| self.fail("read from", source))?;
+        Ok(packet.and_then(|packet| serde_json::from_slice(&packet).ok()))
+    }
+
+    fn fail(&self, operation: &'static str, source: Errno) -> ControlError {
+        ControlError {
+            operation,
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+fn seqpacket() -> Result<OwnedFd, Errno> {
+    socket_with(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+}
+
+fn receive(fd: &OwnedFd) -> Result<Option<Vec<u8>>, Errno> {
+    let mut buffer = vec![0; MAX_PACKET];
+    loop {
+        match recv(fd, &mut buffer[..], RecvFlags::empty()) {
+            Ok((0, _)) | Err(Errno::CONNRESET) => return Ok(None),
+            Ok((length, _)) => {
+                buffer.truncate(length);
+                return Ok(Some(buffer));
+            }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// A socket's address is at most 107 bytes, a state directory's path may be longer: the
+/// directory is named by a descriptor, which has to live until the address was used.
+fn address(dir: &Path) -> Result<(SocketAddrUnix, OwnedFd), Errno> {
+    let dir = rustix::fs::open(
+        dir,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    let path = format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd());
+    Ok((SocketAddrUnix::new(path)?, dir))
+}

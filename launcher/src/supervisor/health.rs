@@ -1,0 +1,260 @@
+//! Health checks: a command in the container, again and again.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::reactor::{Reactor, Token};
+use super::spec::HealthTiming;
+use super::unit::Unit;
+use super::{Report, Supervisor, SupervisorError, kernel};
+use crate::error::{BoxError, Error};
+use crate::store::Health;
+
+/// The checks of one container.
+#[derive(Debug)]
+pub(super) struct Checks {
+    timing: HealthTiming,
+    started: Instant,
+    next: Instant,
+    running: Option<Check>,
+    failures: u32,
+    warm_up: Option<Duration>,
+}
+
+/// The first check comes this soon after the start, the following ones after twice the time of
+/// the one before, until the container is healthy or its regular interval is reached: `up`
+/// does not wait half a minute for a server that listens after a millisecond. Failures of
+/// these early checks do not count, so a container is never unhealthy sooner than elsewhere.
+const FIRST_CHECK: Duration = Duration::from_millis(20);
+
+#[derive(Debug)]
+struct Check {
+    pidfd: Rc<OwnedFd>,
+    deadline: Instant,
+}
+
+impl Checks {
+    pub(super) fn new(timing: &HealthTiming) -> Self {
+        let now = Instant::now();
+        Self {
+            timing: timing.clone(),
+            started: now,
+            next: now,
+            running: None,
+            failures: 0,
+            warm_up: None,
+        }
+    }
+
+    /// The container was started: the first check is due soon.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.started = now;
+        self.failures = 0;
+        self.warm_up = Some(FIRST_CHECK);
+        self.next = now + FIRST_CHECK.min(self.interval(now));
+    }
+
+    /// When the clock has to be looked at: the running check's end, or the next one's start.
+    pub(super) fn deadline(&self) -> Instant {
+        self.running
+            .as_ref()
+            .map_or(self.next, |check| check.deadline)
+    }
+
+    fn in_start_period(&self, now: Instant) -> bool {
+        now.duration_since(self.started) < self.timing.start_period
+    }
+
+    fn interval(&self, now: Instant) -> Duration {
+        if self.in_start_period(now) {
+            self.timing.start_interval
+        } else {
+            self.timing.interval
+        }
+    }
+
+    /// Counts a result and says what the container's health is now.
+    fn count(&mut self, passed: bool, now: Instant, health: Option<Health>) -> Option<Health> {
+        let interval = self.interval(now);
+        if passed {
+            self.failures = 0;
+            self.warm_up = None;
+            self.next = now + interval;
+            return Some(Health::Healthy);
+        }
+        if let Some(pause) = self.warm_up.take().map(|pause| pause * 2)
+            && now + pause < self.started + interval
+        {
+            self.warm_up = Some(pause);
+            self.next = now + pause;
+            return health;
+        }
+        self.next = now + interval;
+        if self.in_start_period(now) && health == Some(Health::Starting) {
+            return health;
+        }
+        self.failures += 1;
+        if self.failures >= self.timing.retries {
+            Some(Health::Unhealthy)
+        } else {
+            health
+        }
+    }
+}
+
+impl Unit {
+    /// Kills a check that is still running when the container has ended.
+    pub(super) fn end_check(&mut self, reactor: &Reactor) {
+        if let Some(check) = self
+            .checks
+            .as_mut()
+            .and_then(|checks| checks.running.take())
+        {
+            let _ = rustix::process::pidfd_send_signal(&check.pidfd, Signal::KILL);
+            let _ = coop_ns::pidfd::wait(check.pidfd.as_fd());
+            reactor.forget(&check.pidfd);
+        }
+    }
+}
+
+impl Supervisor<'_> {
+    /// Starts the container's check when it is due, kills the running one when it is overdue.
+    pub(super) fn check_if_due(
+        &mut self,
+        index: usize,
+        now: Instant,
+    ) -> Result<(), SupervisorError> {
+        let unit = &mut self.units[index];
+        if !unit.is_running() || unit.stopping.is_some() {
+            return Ok(());
+        }
+        let Some(checks) = &mut unit.checks else {
+            return Ok(());
+        };
+        if checks.deadline() > now {
+            return Ok(());
+        }
+        if let Some(check) = &mut checks.running {
+            // Its end is seen as any other's, as a failure.
+            let _ = rustix::process::pidfd_send_signal(&check.pidfd, Signal::KILL);
+            check.deadline = now + Duration::from_secs(3600);
+            return Ok(());
+        }
+        let timeout = checks.timing.timeout;
+        match self.launch_check(index) {
+            Ok(pidfd) => {
+                self.reactor
+                    .watch(&pidfd, Token::Check(index as u32))
+                    .map_err(kernel("watch a health check"))?;
+                if let Some(checks) = &mut self.units[index].checks {
+                    checks.running = Some(Check {
+                        pidfd,
+                        deadline: Instant::now() + timeout,
+                    });
+                }
+                Ok(())
+            }
+            Err(error) => {
+                log::debug!("{}: health check: {error}", self.units[index].spec.name);
+                self.count_check(index, false)
+            }
+        }
+    }
+
+    fn launch_check(&self, index: usize) -> Result<Rc<OwnedFd>, BoxError> {
+        let unit = &self.units[index];
+        let Some(init) = unit.pid() else {
+            return Err("the container has no process".into());
+        };
+        let mut cloned = self
+            .wiring
+            .health_check(&unit.spec.id, init)?
+            .clone_child(None)?;
+        cloned.attach()?;
+        Ok(cloned.finish()?.start().map_err(|error: Error| error)?)
+    }
+
+    pub(super) fn on_check_end(&mut self, index: u32) -> Result<(), SupervisorError> {
+        let index = index as usize;
+        let running = self
+            .units
+            .get_mut(index)
+            .and_then(|unit| unit.checks.as_mut()?.running.take());
+        let Some(check) = running else { return Ok(()) };
+        self.reactor.forget(&check.pidfd);
+        let status = coop_ns::pidfd::wait(check.pidfd.as_fd());
+        self.count_check(index, status.is_ok_and(|status| status.code() == 0))
+    }
+
+    fn count_check(&mut self, index: usize, passed: bool) -> Result<(), SupervisorError> {
+        let unit = &mut self.units[index];
+        let Some(checks) = &mut unit.checks else {
+            return Ok(());
+        };
+        let health = checks.count(passed, Instant::now(), unit.state.health);
+        if health != unit.state.health {
+            unit.state.health = health;
+            self.store.save_state(&unit.state)?;
+            let report = Report::Health(Box::new(unit.state.clone()));
+            self.tell(&report);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checks(retries: u32, start_period: u64) -> Checks {
+        Checks::new(&HealthTiming {
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(30),
+            retries,
+            start_period: Duration::from_secs(start_period),
+            start_interval: Duration::from_secs(5),
+        })
+    }
+
+    #[test]
+    fn failures_in_a_row_make_it_unhealthy_and_one_success_heals_it() {
+        let mut checks = checks(2, 0);
+        let now = checks.started;
+        assert_eq!(
+            checks.count(false, now, Some(Health::Starting)),
+            Some(Health::Starting)
+        );
+        assert_eq!(
+            checks.count(false, now, Some(Health::Starting)),
+            Some(Health::Unhealthy)
+        );
+        assert_eq!(
+            checks.count(true, now, Some(Health::Unhealthy)),
+            Some(Health::Healthy)
+        );
+        assert_eq!(
+            checks.count(false, now, Some(Health::Healthy)),
+            Some(Health::Healthy)
+        );
+    }
+
+    #[test]
+    fn within_the_start_period_failures_do_not_count_and_checks_are_closer() {
+        let mut checks = checks(1, 60);
+        let now = checks.started + Duration::from_secs(10);
+        assert_eq!(
+            checks.count(false, now, Some(Health::Starting)),
+            Some(Health::Starting)
+        );
+        assert_eq!(checks.next, now + Duration::from_secs(5));
+        let later = checks.started + Duration::from_secs(61);
+        assert_eq!(
+            checks.count(false, later, Some(Health::Starting)),
+            Some(Health::Unhealthy)
+        );
+        assert_eq!(checks.next, later + Duration::from_secs(30));
+    }
+}

@@ -1,0 +1,364 @@
+//! The process that stays: one per stack, one thread, one event loop.
+//!
+//! It creates containers in a batch, starts each when its dependencies are met, writes logs,
+//! runs health checks, records exits, undoes what each container had in the kernel, and ends
+//! with the last of them. It does not know what the stages do: a [`Wiring`] makes pipelines.
+//!
+//! Everything it needs is on disk. When it is killed, the containers go on, their output waits
+//! in the pipes that they hold open themselves, and the next one [adopts](Supervisor::adopt)
+//! them.
+
+mod clients;
+mod control;
+mod foreground;
+mod health;
+mod launch;
+mod order;
+mod reactor;
+mod spec;
+mod stop;
+mod unit;
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Pid;
+
+pub use control::{Client, ControlError, Peer, Report, Request};
+pub use foreground::{Foreground, OnSignal};
+pub use spec::{Condition, Dependency, HealthTiming, UnitSpec};
+
+use crate::error::{BoxError, Error};
+use crate::logs::LogError;
+use crate::pipeline::Pipeline;
+use crate::store::{ContainerId, Lock, StackName, Store, StoreError};
+use clients::Clients;
+use control::Listener;
+use reactor::{Reactor, Token};
+use unit::Unit;
+
+/// What the supervisor's program supplies: how containers are made of stages.
+pub trait Wiring {
+    /// What the supervisor has to know of a saved container.
+    ///
+    /// # Errors
+    /// When its saved plan cannot be read.
+    fn spec(&self, id: &ContainerId) -> Result<UnitSpec, BoxError>;
+
+    /// The pipeline that makes the container, from its saved plan.
+    ///
+    /// # Errors
+    /// When the plan cannot be carried out on this host.
+    fn pipeline(&self, id: &ContainerId) -> Result<Pipeline, BoxError>;
+
+    /// The pipeline that runs the container's health check in it.
+    ///
+    /// # Errors
+    /// When the container is gone.
+    fn health_check(&self, id: &ContainerId, init: Pid) -> Result<Pipeline, BoxError>;
+
+    /// Does the work that the batch's [`HostSide::Batched`](crate::HostSide::Batched) stages
+    /// queued.
+    ///
+    /// # Errors
+    /// Ends the launch of the whole batch.
+    fn commit_batch(&self) -> Result<(), BoxError>;
+
+    /// The container has ended, and nothing of it is undone yet. Says whether the kernel
+    /// killed something in it for want of memory.
+    fn ended(&self, id: &ContainerId) -> bool;
+
+    /// Carries out one record of a container's journal.
+    ///
+    /// # Errors
+    /// When what the record names may still exist.
+    fn undo(&self, stage: &str, record: &str) -> Result<(), BoxError>;
+}
+
+/// Errors that end a supervisor.
+#[derive(Debug, thiserror::Error)]
+pub enum SupervisorError {
+    /// The kernel refused something that the event loop lives on.
+    #[error("supervisor: {operation}")]
+    Kernel {
+        /// The operation.
+        operation: &'static str,
+        /// The kernel's answer.
+        #[source]
+        source: rustix::io::Errno,
+    },
+    /// State on disk could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A log or its pipe could not be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The control socket could not be made.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The launcher failed.
+    #[error(transparent)]
+    Launch(#[from] Error),
+}
+
+fn kernel(operation: &'static str) -> impl FnOnce(rustix::io::Errno) -> SupervisorError {
+    move |source| SupervisorError::Kernel { operation, source }
+}
+
+/// The event loop and all it watches. See the module's documentation.
+pub struct Supervisor<'a> {
+    store: &'a Store,
+    wiring: &'a dyn Wiring,
+    stack: StackName,
+    /// Held for the supervisor's lifetime: two never run for one stack.
+    lock: Option<Lock>,
+    reactor: Reactor,
+    listener: Listener,
+    clients: Clients,
+    units: Vec<Unit>,
+    foreground: Option<Foreground<'a>>,
+}
+
+impl<'a> Supervisor<'a> {
+    /// A supervisor of `stack`, whose lock the caller has taken.
+    ///
+    /// # Errors
+    /// When the control socket cannot be made.
+    pub fn new(
+        store: &'a Store,
+        wiring: &'a dyn Wiring,
+        stack: &StackName,
+        lock: Lock,
+    ) -> Result<Self, SupervisorError> {
+        let reactor = Reactor::new().map_err(kernel("epoll_create"))?;
+        let listener = Listener::bind(&store.dirs().stack_run(stack))?;
+        reactor
+            .watch(&listener, Token::Listener)
+            .map_err(kernel("watch the control socket"))?;
+        Ok(Self {
+            store,
+            wiring,
+            stack: stack.clone(),
+            lock: Some(lock),
+            reactor,
+            listener,
+            clients: Clients::default(),
+            units: Vec::new(),
+            foreground: None,
+        })
+    }
+
+    /// Shows what happens to the user, takes the user's signals, and, for one container, the
+    /// user's input.
+    ///
+    /// # Errors
+    /// When signals or input cannot be watched.
+    pub fn in_foreground(
+        mut self,
+        mut foreground: Foreground<'a>,
+    ) -> Result<Self, SupervisorError> {
+        foreground.watch(&self.reactor)?;
+        self.foreground = Some(foreground);
+        Ok(self)
+    }
+
+    /// Takes over containers that run already: their pidfds, logs and health checks.
+    ///
+    /// # Errors
+    /// When a container's files cannot be opened.
+    pub fn adopt(&mut self, ids: &[ContainerId]) -> Result<(), SupervisorError> {
+        for id in ids {
+            let state = self.store.load_state(id)?;
+            match self.wiring.spec(id) {
+                Ok(spec) => {
+                    let index = self.units.len() as u32;
+                    if let Some(unit) = Unit::adopt(index, spec, state, self.store, &self.reactor)?
+                    {
+                        self.units.push(unit);
+                    }
+                }
+                Err(error) => log::warn!("cannot adopt {id}: {error}"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs until no container is left to look after.
+    ///
+    /// # Errors
+    /// [`SupervisorError`]: containers that run go on, for the next supervisor.
+    pub fn run(mut self) -> Result<(), SupervisorError> {
+        while self.units.iter().any(Unit::is_live) || self.clients.are_waiting() {
+            let ready = self
+                .reactor
+                .wait(self.timeout())
+                .map_err(kernel("epoll_wait"))?;
+            for token in ready {
+                self.dispatch(token)?;
+            }
+            self.on_time()?;
+            self.start_what_may()?;
+            self.stop_what_may();
+            self.answer_clients();
+        }
+        Ok(())
+    }
+
+    fn dispatch(&mut self, token: Token) -> Result<(), SupervisorError> {
+        match token {
+            Token::Listener => {
+                if let Some(peer) = self.listener.accept() {
+                    self.clients.add(peer, &self.reactor);
+                }
+            }
+            Token::Client(index) => {
+                if let Some(request) = self.clients.request(index, &self.reactor) {
+                    self.serve(index, request)?;
+                }
+            }
+            Token::Exit(index) => self.on_exit(index)?,
+            Token::Stdout(index) | Token::Stderr(index) => self.on_output(index, token),
+            Token::Check(index) => self.on_check_end(index)?,
+            Token::Signal => self.on_signal(),
+            Token::UserInput | Token::ContainerInput => {
+                if let Some(foreground) = &mut self.foreground {
+                    foreground.pump(token, &self.reactor);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How long nothing has to be done by the clock.
+    fn timeout(&self) -> Option<Duration> {
+        let next = self.units.iter().filter_map(Unit::deadline).min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    fn on_time(&mut self) -> Result<(), SupervisorError> {
+        let now = Instant::now();
+        for index in 0..self.units.len() {
+            self.units[index].kill_if_overdue(now);
+            self.check_if_due(index, now)?;
+        }
+        Ok(())
+    }
+
+    fn on_output(&mut self, index: u32, token: Token) {
+        let Some(unit) = self.units.get_mut(index as usize) else {
+            return;
+        };
+        let foreground = &mut self.foreground;
+        unit.read_output(token, &self.reactor, |spec, stream, bytes| {
+            if let Some(foreground) = foreground {
+                foreground.output(spec, stream, bytes);
+            }
+        });
+    }
+
+    fn on_exit(&mut self, index: u32) -> Result<(), SupervisorError> {
+        let Some(unit) = self.units.get_mut(index as usize) else {
+            return Ok(());
+        };
+        let Some(status) = unit.reap(&self.reactor) else {
+            return Ok(());
+        };
+        let foreground = &mut self.foreground;
+        unit.drain_output(&self.reactor, |spec, stream, bytes| {
+            if let Some(foreground) = foreground {
+                foreground.output(spec, stream, bytes);
+            }
+        });
+        unit.end_check(&self.reactor);
+        let oom_killed = self.wiring.ended(&unit.spec.id);
+        unit.record_exit(status, oom_killed);
+        self.undo(index as usize);
+        let unit = &self.units[index as usize];
+        self.store.save_state(&unit.state)?;
+        self.tell(&Report::Exited(Box::new(unit.state.clone())));
+        Ok(())
+    }
+
+    /// Carries out the container's journal: nothing of this run is left in the kernel.
+    fn undo(&mut self, index: usize) {
+        let unit = &self.units[index];
+        if let Err(error) = undo_run(self.store, self.wiring, &unit.spec.id) {
+            log::warn!("{}: {}", unit.spec.name, crate::error::chain(&error));
+        }
+    }
+
+    fn tell(&mut self, report: &Report) {
+        if let Some(foreground) = &mut self.foreground {
+            foreground.report(report);
+        }
+        self.clients.report(report);
+    }
+}
+
+impl Drop for Supervisor<'_> {
+    fn drop(&mut self) {
+        // With containers that run, the directory is what the next supervisor goes by.
+        if !self.units.iter().any(Unit::is_live)
+            && let Some(lock) = self.lock.take()
+            && let Err(error) = self.store.remove_stack(&self.stack, lock)
+        {
+            log::warn!("{}", crate::error::chain(&error));
+        }
+    }
+}
+
+/// Undoes what one run of a container made outside its process. Nothing to undo is fine.
+///
+/// # Errors
+/// The first record that failed; the journal stays for the next try.
+pub fn undo_run(store: &Store, wiring: &dyn Wiring, id: &ContainerId) -> Result<(), Error> {
+    let dir = store.dirs().container_run(id);
+    crate::journal::unwind(&dir.join(crate::JOURNAL), |stage, record| {
+        wiring.undo(stage, record)
+    })?;
+    let _ = std::fs::remove_dir_all(&dir);
+    Ok(())
+}
+
+/// Forks a supervisor that outlives this command: in a session of its own, with no terminal.
+///
+/// `body` runs in the new process and gets the other end of the returned connection.
+///
+/// # Errors
+/// When the process cannot be made.
+pub fn detach(
+    body: impl FnOnce(Peer) -> Result<(), SupervisorError>,
+) -> Result<Client, SupervisorError> {
+    let (client, peer) = Client::pair()?;
+    let args = coop_ns::CloneArgs {
+        namespaces: coop_ns::Namespaces::empty(),
+        cgroup: None,
+    };
+    // SAFETY: commands of this program have a single thread (see the crate's documentation).
+    match unsafe { coop_ns::clone3(&args) }.map_err(|error| Error::Clone(error))? {
+        coop_ns::Forked::Parent(_) => Ok(client),
+        coop_ns::Forked::Child => {
+            drop(client);
+            let code = match leave_terminal().and_then(|()| body(peer)) {
+                Ok(()) => 0,
+                Err(error) => {
+                    log::error!("{}", crate::error::chain(&error));
+                    1
+                }
+            };
+            coop_ns::exit_child(code)
+        }
+    }
+}
+
+fn leave_terminal() -> Result<(), SupervisorError> {
+    use rustix::fs::{Mode, OFlags};
+
+    rustix::process::setsid().map_err(kernel("setsid"))?;
+    // Not to keep a filesystem busy that the user wants to unmount.
+    rustix::process::chdir("/").map_err(kernel("chdir /"))?;
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .map_err(kernel("open /dev/null"))?;
+    rustix::stdio::dup2_stdin(&null).map_err(kernel("redirect standard input"))?;
+    rustix::stdio::dup2_stdout(&null).map_err(kernel("redirect standard output"))?;
+    rustix::stdio::dup2_stderr(&null).map_err(kernel("redirect standard error"))
+}

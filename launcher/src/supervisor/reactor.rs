@@ -1,0 +1,121 @@
+//! One `epoll(7)` instance with typed tokens.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
+
+/// What became ready. The numbers index the supervisor's containers or clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Token {
+    /// A signal is pending.
+    Signal,
+    /// Someone connects to the control socket.
+    Listener,
+    /// A client of the control socket sent something or went away.
+    Client(u32),
+    /// A container's first process ended.
+    Exit(u32),
+    /// A container wrote to its standard output, or to its terminal.
+    Stdout(u32),
+    /// A container wrote to its standard error.
+    Stderr(u32),
+    /// A health check ended.
+    Check(u32),
+    /// The user typed something.
+    UserInput,
+    /// The container's standard input can take more.
+    ContainerInput,
+}
+
+impl Token {
+    fn encode(self) -> u64 {
+        let (kind, index) = match self {
+            Self::Signal => (0, 0),
+            Self::Listener => (1, 0),
+            Self::Client(index) => (2, index),
+            Self::Exit(index) => (3, index),
+            Self::Stdout(index) => (4, index),
+            Self::Stderr(index) => (5, index),
+            Self::Check(index) => (6, index),
+            Self::UserInput => (7, 0),
+            Self::ContainerInput => (8, 0),
+        };
+        (kind << 32) | u64::from(index)
+    }
+
+    fn decode(data: u64) -> Self {
+        let index = data as u32;
+        match data >> 32 {
+            0 => Self::Signal,
+            1 => Self::Listener,
+            2 => Self::Client(index),
+            3 => Self::Exit(index),
+            4 => Self::Stdout(index),
+            5 => Self::Stderr(index),
+            6 => Self::Check(index),
+            7 => Self::UserInput,
+            _ => Self::ContainerInput,
+        }
+    }
+}
+
+/// What is watched, and nothing else: descriptors stay with their owners.
+#[derive(Debug)]
+pub(crate) struct Reactor {
+    epoll: OwnedFd,
+}
+
+impl Reactor {
+    pub(crate) fn new() -> Result<Self, Errno> {
+        Ok(Self {
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+        })
+    }
+
+    /// Watches `fd` for input.
+    pub(crate) fn watch(&self, fd: impl AsFd, token: Token) -> Result<(), Errno> {
+        self.add(fd, token, epoll::EventFlags::IN)
+    }
+
+    /// Watches `fd` for room to write, until [`forget`](Self::forget).
+    pub(crate) fn watch_output(&self, fd: impl AsFd, token: Token) -> Result<(), Errno> {
+        self.add(fd, token, epoll::EventFlags::OUT)
+    }
+
+    fn add(&self, fd: impl AsFd, token: Token, flags: epoll::EventFlags) -> Result<(), Errno> {
+        epoll::add(
+            &self.epoll,
+            fd,
+            epoll::EventData::new_u64(token.encode()),
+            flags,
+        )
+    }
+
+    /// Stops watching `fd`. One that is not watched is fine.
+    pub(crate) fn forget(&self, fd: impl AsFd) {
+        let _ = epoll::delete(&self.epoll, fd);
+    }
+
+    /// Waits until something is ready or `timeout` is over.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> Result<Vec<Token>, Errno> {
+        let timeout = timeout.map(|timeout| Timespec {
+            tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: timeout.subsec_nanos().into(),
+        });
+        let mut events = Vec::with_capacity(32);
+        match epoll::wait(
+            &self.epoll,
+            rustix::buffer::spare_capacity(&mut events),
+            timeout.as_ref(),
+        ) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+        Ok(events
+            .iter()
+            .map(|event: &epoll::Event| Token::decode(event.data.u64()))
+            .collect())
+    }
+}

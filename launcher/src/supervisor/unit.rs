@@ -1,0 +1,316 @@
+//! One container as the supervisor holds it: its process, its output, its state.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use coop_ns::ExitStatus;
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal};
+
+use super::health::Checks;
+use super::reactor::{Reactor, Token};
+use super::spec::UnitSpec;
+use super::{SupervisorError, kernel};
+use crate::logs::{LogPipe, LogWriter, Stream};
+use crate::pipeline::Created;
+use crate::store::{Health, State, Store};
+use crate::{STDERR_PIPE, STDOUT_PIPE};
+
+/// As much as a pipe holds by default: one read empties it.
+const PIPE_SIZE: usize = 64 * 1024;
+
+/// Where a container is in its life.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Set up; started when its dependencies are met.
+    Waiting(Created),
+    /// The program runs.
+    Running(Rc<OwnedFd>),
+    /// Over, or never begun.
+    Ended,
+}
+
+/// A request to stop, and how far it has come.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Stopping {
+    /// Containers that depend on this one still run.
+    Asked { grace: Duration },
+    /// The stop signal was sent: killed at the deadline.
+    Signalled { deadline: Instant },
+    /// SIGKILL was sent.
+    Killed,
+}
+
+/// A container with all that belongs to it in this process.
+#[derive(Debug)]
+pub(super) struct Unit {
+    index: u32,
+    pub(super) spec: UnitSpec,
+    pub(super) state: State,
+    pub(super) phase: Phase,
+    pub(super) stopping: Option<Stopping>,
+    pub(super) checks: Option<Checks>,
+    log: LogWriter,
+    outputs: Vec<(Token, OwnedFd)>,
+}
+
+impl Unit {
+    pub(super) fn new(
+        index: u32,
+        spec: UnitSpec,
+        state: State,
+        store: &Store,
+    ) -> Result<Self, SupervisorError> {
+        let log = LogWriter::open(&store.dirs().container_log(&spec.id))?;
+        Ok(Self {
+            index,
+            checks: spec.health.as_ref().map(Checks::new),
+            spec,
+            state,
+            phase: Phase::Ended,
+            stopping: None,
+            log,
+            outputs: Vec::new(),
+        })
+    }
+
+    /// Takes over a container that runs. `None` when it ended meanwhile.
+    pub(super) fn adopt(
+        index: u32,
+        spec: UnitSpec,
+        state: State,
+        store: &Store,
+        reactor: &Reactor,
+    ) -> Result<Option<Self>, SupervisorError> {
+        let Some(pid) = state.pid.and_then(|pid| Pid::from_raw(pid as i32)) else {
+            return Ok(None);
+        };
+        let Ok(pidfd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
+        else {
+            return Ok(None);
+        };
+        // Looked at after the open: the pid cannot be another's any more.
+        if !state.init_alive() {
+            return Ok(None);
+        }
+        let mut unit = Self::new(index, spec, state, store)?;
+        unit.open_pipes(store, reactor)?;
+        if let Some(checks) = &mut unit.checks {
+            checks.begin(Instant::now());
+        }
+        unit.run(Rc::new(pidfd), reactor)?;
+        log::info!("adopted container {}", unit.spec.name);
+        Ok(Some(unit))
+    }
+
+    /// Whether there is a process to look after.
+    pub(super) fn is_live(&self) -> bool {
+        !matches!(self.phase, Phase::Ended)
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.phase, Phase::Running(_))
+    }
+
+    pub(super) fn pid(&self) -> Option<Pid> {
+        self.state.pid.and_then(|pid| Pid::from_raw(pid as i32))
+    }
+
+    /// Opens the supervisor's end of the container's output pipes.
+    pub(super) fn open_pipes(
+        &mut self,
+        store: &Store,
+        reactor: &Reactor,
+    ) -> Result<(), SupervisorError> {
+        if self.spec.terminal {
+            return Ok(());
+        }
+        let dir = store.dirs().container_run(&self.spec.id);
+        let pipes = [
+            (STDOUT_PIPE, Token::Stdout(self.index)),
+            (STDERR_PIPE, Token::Stderr(self.index)),
+        ];
+        for (name, token) in pipes {
+            let fd = LogPipe::open_reader(&dir.join(name))?;
+            self.watch_output(token, fd, reactor)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the master of the container's terminal as its output.
+    pub(super) fn watch_terminal(
+        &mut self,
+        master: OwnedFd,
+        reactor: &Reactor,
+    ) -> Result<(), SupervisorError> {
+        rustix::io::ioctl_fionbio(&master, true)
+            .map_err(kernel("make the terminal non-blocking"))?;
+        self.watch_output(Token::Stdout(self.index), master, reactor)
+    }
+
+    fn watch_output(
+        &mut self,
+        token: Token,
+        fd: OwnedFd,
+        reactor: &Reactor,
+    ) -> Result<(), SupervisorError> {
+        reactor
+            .watch(&fd, token)
+            .map_err(kernel("watch a container's output"))?;
+        self.outputs.push((token, fd));
+        Ok(())
+    }
+
+    /// The program runs: watch for its end.
+    pub(super) fn run(
+        &mut self,
+        pidfd: Rc<OwnedFd>,
+        reactor: &Reactor,
+    ) -> Result<(), SupervisorError> {
+        reactor
+            .watch(&pidfd, Token::Exit(self.index))
+            .map_err(kernel("watch a container's process"))?;
+        self.phase = Phase::Running(pidfd);
+        Ok(())
+    }
+
+    /// The container's status after its end; `None` when it has not ended.
+    pub(super) fn reap(&mut self, reactor: &Reactor) -> Option<Option<ExitStatus>> {
+        let Phase::Running(pidfd) = &self.phase else {
+            return None;
+        };
+        let status = match coop_ns::pidfd::try_wait(pidfd.as_fd()) {
+            Ok(Some(status)) => Some(status),
+            Ok(None) => return None,
+            // Adopted: not our child. The kernel keeps the status for holders of a pidfd (6.15).
+            Err(_) => coop_ns::pidfd::exit_info(pidfd.as_fd()).ok().flatten(),
+        };
+        reactor.forget(pidfd);
+        self.phase = Phase::Ended;
+        Some(status)
+    }
+
+    /// Writes down how the container ended.
+    pub(super) fn record_exit(&mut self, status: Option<ExitStatus>, oom_killed: bool) {
+        let text = status.map_or("status unknown".to_owned(), |status| status.to_string());
+        log::info!("container exited: {text}");
+        self.state.set_stopped(status.map(|status| status.code()));
+        self.state.oom_killed = oom_killed;
+        self.state.health = None;
+        self.stopping = None;
+    }
+
+    /// Writes down why the container was not started.
+    pub(super) fn record_failure(&mut self, error: &str, exit_code: i32) {
+        self.state.set_stopped(Some(exit_code));
+        self.state.error = Some(error.to_owned());
+        self.stopping = None;
+    }
+
+    /// Moves what the container wrote to its log, and shows it.
+    pub(super) fn read_output(
+        &mut self,
+        token: Token,
+        reactor: &Reactor,
+        mut show: impl FnMut(&UnitSpec, Stream, &[u8]),
+    ) {
+        let Some(position) = self.outputs.iter().position(|(of, _)| *of == token) else {
+            return;
+        };
+        let stream = if matches!(token, Token::Stderr(_)) {
+            Stream::Stderr
+        } else {
+            Stream::Stdout
+        };
+        let mut buffer = [0; PIPE_SIZE];
+        match rustix::io::read(&self.outputs[position].1, &mut buffer) {
+            Ok(length) if length > 0 => self.take_output(stream, &buffer[..length], &mut show),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            // End of file, or EIO from a terminal whose last user is gone.
+            _ => {
+                let (_, fd) = self.outputs.swap_remove(position);
+                reactor.forget(&fd);
+            }
+        }
+    }
+
+    /// Reads what is left in the pipes after the container's end, and closes them.
+    pub(super) fn drain_output(
+        &mut self,
+        reactor: &Reactor,
+        mut show: impl FnMut(&UnitSpec, Stream, &[u8]),
+    ) {
+        let mut buffer = [0; PIPE_SIZE];
+        for (token, fd) in std::mem::take(&mut self.outputs) {
+            let stream = if matches!(token, Token::Stderr(_)) {
+                Stream::Stderr
+            } else {
+                Stream::Stdout
+            };
+            loop {
+                match rustix::io::read(&fd, &mut buffer) {
+                    Ok(length) if length > 0 => {
+                        self.take_output(stream, &buffer[..length], &mut show)
+                    }
+                    Err(Errno::INTR) => {}
+                    _ => break,
+                }
+            }
+            reactor.forget(&fd);
+        }
+        if let Err(error) = self.log.flush() {
+            log::warn!("{}: write log: {error}", self.spec.name);
+        }
+    }
+
+    fn take_output(
+        &mut self,
+        stream: Stream,
+        bytes: &[u8],
+        show: &mut impl FnMut(&UnitSpec, Stream, &[u8]),
+    ) {
+        if let Err(error) = self.log.write(stream, bytes) {
+            log::warn!("{}: write log: {error}", self.spec.name);
+        }
+        show(&self.spec, stream, bytes);
+    }
+
+    /// Sends a signal to the container's first process; one that has ended is fine.
+    pub(super) fn signal(&self, signal: Signal) {
+        if let Phase::Running(pidfd) = &self.phase {
+            let _ = rustix::process::pidfd_send_signal(pidfd, signal);
+        }
+    }
+
+    /// When something has to be done by the clock.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let kill = match self.stopping {
+            Some(Stopping::Signalled { deadline }) => Some(deadline),
+            _ => None,
+        };
+        let check = if self.is_running() {
+            self.checks.as_ref().map(Checks::deadline)
+        } else {
+            None
+        };
+        kill.into_iter().chain(check).min()
+    }
+
+    /// Kills the container when its grace period is over.
+    pub(super) fn kill_if_overdue(&mut self, now: Instant) {
+        if matches!(self.stopping, Some(Stopping::Signalled { deadline }) if deadline <= now) {
+            self.signal(Signal::KILL);
+            self.stopping = Some(Stopping::Killed);
+        }
+    }
+
+    /// The program was started just now.
+    pub(super) fn record_start(&mut self) {
+        self.state.set_running();
+        if let Some(checks) = &mut self.checks {
+            checks.begin(Instant::now());
+            self.state.health = Some(Health::Starting);
+        }
+    }
+}
