@@ -53,7 +53,7 @@ impl Setting {
     pub(crate) fn new(
         limit: Limit,
         file: &str,
-        value: impl ToString,
+        value: &dyn ToString,
         absent: &'static str,
     ) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl Setting {
     }
 
     #[must_use]
-    pub(crate) fn or(mut self, file: &str, value: impl ToString) -> Self {
+    pub(crate) fn or(mut self, file: &str, value: &dyn ToString) -> Self {
         self.choices.push((file.to_owned(), value.to_string()));
         self
     }

@@ -24,10 +24,13 @@ pub(crate) fn set_devices(dir: &Dir, rules: &[DeviceRule]) -> Result<(), Error> 
         }
     };
     let old = sys::attached(dir.fd()).map_err(failed("list"))?;
-    let program = sys::load(&program::compile(rules)).map_err(failed("load"))?;
-    // Several programs of one group must all agree: between these two steps the list is
-    // the old and the new one together, never looser than either.
-    sys::attach(dir.fd(), program.as_fd()).map_err(failed("attach"))?;
+    // Everything is allowed: that is no program at all.
+    if !rules.contains(&DeviceRule::ALL) {
+        let program = sys::load(&program::compile(rules)).map_err(failed("load"))?;
+        // Several programs of one group must all agree: between attaching the new and
+        // detaching the old one, what is allowed is what both allow, never more.
+        sys::attach(dir.fd(), program.as_fd()).map_err(failed("attach"))?;
+    }
     for id in old {
         let result = sys::program(id).and_then(|old| sys::detach(dir.fd(), old.as_fd()));
         match result {

@@ -77,9 +77,10 @@ mod tests {
 
     fn listing(rules: &[DeviceRule]) -> String {
         let lines = compile(rules).into_iter().enumerate();
-        lines
-            .map(|(at, insn)| format!("{at:3}: {insn:?}\n"))
-            .collect()
+        let lines: Vec<String> = lines
+            .map(|(at, insn)| format!("{at:3}: {insn:?}"))
+            .collect();
+        lines.join("\n")
     }
 
     #[test]

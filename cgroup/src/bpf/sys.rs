@@ -24,7 +24,8 @@ const MAX_PROGRAMS: usize = 64;
 
 const LICENSE: &CStr = c"Dual MIT/GPL";
 
-// Leading parts of `union bpf_attr`; the kernel takes what is left out as zero.
+// Leading parts of `union bpf_attr` under shorter names; the kernel takes what is left out
+// as zero.
 
 #[repr(C)]
 struct Load {
@@ -42,17 +43,17 @@ struct Load {
 
 #[repr(C)]
 struct Attach {
-    target_fd: RawFd,
-    attach_bpf_fd: RawFd,
-    attach_type: u32,
-    attach_flags: u32,
+    target: RawFd,
+    program: RawFd,
+    kind: u32,
+    flags: u32,
 }
 
 #[repr(C)]
 struct Query {
-    target_fd: RawFd,
-    attach_type: u32,
-    query_flags: u32,
+    target: RawFd,
+    kind: u32,
+    flags: u32,
     attach_flags: u32,
     prog_ids: u64,
     prog_cnt: u32,
@@ -122,13 +123,13 @@ fn change(
     command: libc::c_int,
     group: BorrowedFd<'_>,
     program: BorrowedFd<'_>,
-    attach_flags: u32,
+    flags: u32,
 ) -> Result<(), Errno> {
     let mut attr = Attach {
-        target_fd: group.as_raw_fd(),
-        attach_bpf_fd: program.as_raw_fd(),
-        attach_type: ATTACH_CGROUP_DEVICE,
-        attach_flags,
+        target: group.as_raw_fd(),
+        program: program.as_raw_fd(),
+        kind: ATTACH_CGROUP_DEVICE,
+        flags,
     };
     // SAFETY: there are no addresses in `attr`, and both descriptors are open.
     unsafe { bpf(command, &mut attr) }.map(drop)
@@ -138,9 +139,9 @@ fn change(
 pub(super) fn attached(group: BorrowedFd<'_>) -> Result<Vec<u32>, Errno> {
     let mut ids = [0_u32; MAX_PROGRAMS];
     let mut attr = Query {
-        target_fd: group.as_raw_fd(),
-        attach_type: ATTACH_CGROUP_DEVICE,
-        query_flags: 0,
+        target: group.as_raw_fd(),
+        kind: ATTACH_CGROUP_DEVICE,
+        flags: 0,
         attach_flags: 0,
         prog_ids: ids.as_mut_ptr() as u64,
         prog_cnt: MAX_PROGRAMS as u32,

@@ -26,7 +26,7 @@ const NO_HUGETLB: &str = "the machine has no huge pages of this size";
 pub(super) fn plan(limits: &Limits) -> Vec<Setting> {
     let mut plan = Vec::new();
     let mut set = |limit, file: &str, value: String, absent| {
-        plan.push(Setting::new(limit, file, value, absent));
+        plan.push(Setting::new(limit, file, &value, absent));
     };
     if let Some(weight) = limits.cpu_weight {
         set(
@@ -118,8 +118,8 @@ pub(super) fn plan(limits: &Limits) -> Vec<Setting> {
     if let Some(weight) = limits.io_weight {
         let weight = weight.blkio();
         plan.push(
-            Setting::new(Limit::IoWeight, "blkio.weight", weight, NO_IO_WEIGHT)
-                .or("blkio.bfq.weight", weight),
+            Setting::new(Limit::IoWeight, "blkio.weight", &weight, NO_IO_WEIGHT)
+                .or("blkio.bfq.weight", &weight),
         );
     }
     if limits.memory_high.is_some() {

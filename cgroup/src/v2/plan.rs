@@ -17,7 +17,7 @@ const NO_HUGETLB: &str = "the machine has no huge pages of this size";
 pub(super) fn plan(limits: &Limits) -> Vec<Setting> {
     let mut plan = Vec::new();
     let mut set = |limit, file: &str, value: String, absent| {
-        plan.push(Setting::new(limit, file, value, absent));
+        plan.push(Setting::new(limit, file, &value, absent));
     };
     if let Some(weight) = limits.cpu_weight {
         set(
@@ -89,10 +89,10 @@ pub(super) fn plan(limits: &Limits) -> Vec<Setting> {
             Setting::new(
                 Limit::IoWeight,
                 "io.bfq.weight",
-                weight.blkio(),
+                &weight.blkio(),
                 NO_IO_WEIGHT,
             )
-            .or("io.weight", format!("default {}", weight.weight())),
+            .or("io.weight", &format!("default {}", weight.weight())),
         );
     }
     if limits.memory_swappiness.is_some() {
