@@ -1,7 +1,7 @@
 //! What is wrong with a stack file, shown where it is wrong.
 
 use super::path::NodePath;
-use super::source::Source;
+use super::source::{Location, Source};
 use std::fmt;
 
 /// One problem, or one warning, about a stack file.
@@ -91,24 +91,21 @@ impl Diagnostic {
     /// The message, where it is with the source line and a caret, and the help; no
     /// newline at the end.
     pub(crate) fn render(&self, source: &Source) -> String {
+        let location = self.place.as_ref().and_then(|place| source.locate(place));
+        self.render_at(source, location)
+    }
+
+    fn render_at(&self, source: &Source, location: Option<Location>) -> String {
         let mut out = visible(&self.message);
         for note in &self.notes {
             out.push_str("\n  ");
             out.push_str(&visible(note));
         }
-        let location = self.place.as_ref().and_then(|place| source.locate(place));
-        match location {
-            Some(location) => {
-                out.push_str("\n  in ");
-                out.push_str(&format!(
-                    "{}:{}:{}",
-                    source.name(),
-                    location.line,
-                    location.column
-                ));
-                out.push_str(&source.excerpt(&location));
-            }
-            None => out.push_str(&format!("\n  in {}", source.name())),
+        out.push_str("\n  in ");
+        out.push_str(&source.name());
+        if let Some(location) = location {
+            out.push_str(&format!(":{}:{}", location.line, location.column));
+            out.push_str(&source.excerpt(&location));
         }
         if let Some(help) = &self.help {
             out.push_str("\n  help: ");
@@ -146,12 +143,25 @@ pub(crate) struct Report {
     problems: Vec<String>,
 }
 
+/// The most problems that are shown: nobody reads more.
+const SHOWN: usize = 50;
+
 impl Report {
-    /// Renders `diagnostics` against their source.
+    /// Renders `diagnostics` against their source, in the order of the file.
     pub(crate) fn new(source: &Source, diagnostics: &[Diagnostic]) -> Self {
-        Self {
-            problems: diagnostics.iter().map(|d| d.render(source)).collect(),
+        let locator = source.locator();
+        let mut located: Vec<(Option<Location>, &Diagnostic)> = diagnostics
+            .iter()
+            .map(|d| (d.place.as_ref().and_then(|place| locator.locate(place)), d))
+            .collect();
+        located.sort_by_key(|(location, _)| location.map(|l| (l.line, l.column)));
+        let shown = located.iter().take(SHOWN);
+        let mut problems: Vec<String> =
+            shown.map(|(location, d)| d.render_at(source, *location)).collect();
+        if located.len() > SHOWN {
+            problems.push(format!("and {} more problems", located.len() - SHOWN));
         }
+        Self { problems }
     }
 
     /// The problems, one text each.

@@ -100,7 +100,10 @@ pub(crate) struct Service {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pids_limit: Option<PidsLimit>,
     /// Published ports, one entry for each line of the file.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        serialize_with = "super::value::port::serialize"
+    )]
     pub ports: Vec<Port>,
     /// The root filesystem cannot be written.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

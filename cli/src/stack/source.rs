@@ -1,7 +1,7 @@
 //! A stack file's text, and the lines of it that an error shows.
 
 use super::diagnostic::{Place, visible};
-use super::locate;
+use super::locate::Locator;
 use std::path::{Path, PathBuf};
 
 /// The stack file as it was read.
@@ -52,7 +52,12 @@ impl Source {
 
     /// Finds a spot in the text; reads the text anew, since only an error needs it.
     pub(crate) fn locate(&self, place: &Place) -> Option<Location> {
-        locate::locate(&self.text, place)
+        self.locator().locate(place)
+    }
+
+    /// For finding several spots.
+    pub(super) fn locator(&self) -> Locator<'_> {
+        Locator::new(&self.text)
     }
 
     /// The source line with a caret below, each on a line of its own and with a

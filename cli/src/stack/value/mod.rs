@@ -8,7 +8,7 @@ mod cpu;
 mod duration;
 mod env;
 mod limit;
-mod port;
+pub(crate) mod port;
 mod rootfs;
 mod signal;
 mod tmpfs;
@@ -19,15 +19,16 @@ mod volume;
 pub(crate) use bytes::ByteSize;
 pub(crate) use cpu::{CpuFlag, Cpus};
 pub(crate) use duration::Duration;
-pub(crate) use env::{EnvEntry, Label};
+pub(crate) use env::{EnvEntry, Label, check_name as check_env_name};
 pub(crate) use limit::{PidsLimit, SwapLimit};
-pub(crate) use port::{Port, PortRange, Protocol};
+pub(crate) use port::Port;
 pub(crate) use rootfs::RootfsMode;
 pub(crate) use signal::Signal;
-pub(crate) use tmpfs::{TmpfsMount, TmpfsOptions};
+pub(crate) use tmpfs::{TmpfsMount, TmpfsOptions, octal};
 pub(crate) use ulimit::Ulimit;
 pub(crate) use user::{Principal, UserSpec};
-pub(crate) use volume::{BindOptions, Mount, MountKind, Propagation, Selinux, VolumeOptions};
+pub(crate) use volume::{
+    check_target, check_volume_name, BindOptions, Mount, MountKind, Propagation, Selinux, VolumeOptions};
 
 /// Why a value does not parse, and how such a value is written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,115 @@
+//! `coop run`: a stack of one.
+
+use std::os::fd::OwnedFd;
+
+use anyhow::{Context, Result};
+use coop_launcher::store::{ContainerId, Lock, Name};
+use coop_launcher::supervisor::{Foreground, OnSignal, Supervisor};
+use coop_launcher::terminal::RawMode;
+
+use super::up::Failures;
+use crate::args::RunArgs;
+use crate::host::{Host, require_root};
+use crate::plan::{self, ContainerPlan};
+use crate::single;
+use crate::supervise::{self, Keeper};
+use crate::ui::ContainerOutput;
+use crate::wire::Wires;
+use crate::{ports, realize};
+
+/// Docker's exit status for "Coop failed, not the command".
+pub(crate) const FAILED: i32 = 125;
+
+/// `coop run`.
+pub(crate) fn run(host: &Host, args: &RunArgs) -> Result<i32> {
+    match try_run(host, args) {
+        Ok(code) => Ok(code),
+        Err(error) => {
+            crate::ui::error(&error);
+            Ok(FAILED)
+        }
+    }
+}
+
+fn try_run(host: &Host, args: &RunArgs) -> Result<i32> {
+    require_root("run a container")?;
+    let (stack, service, options) = single::from_args(args)?;
+    let name = match &args.name {
+        Some(name) => Name::parse(name)?,
+        None => Name::random().context("choose a name")?,
+    };
+    let plan = plan::plan_single(host, &stack, &service, &options, name)?;
+    let stack_name = plan.name.clone();
+    let lock = match supervise::keeper(host, &stack_name)? {
+        Keeper::Nobody(lock) => lock,
+        Keeper::Supervisor => {
+            anyhow::bail!("the name \"{stack_name}\" is in use by a stack\n  help: choose another with --name")
+        }
+    };
+    ports::check(&plan)?;
+    let made = realize::realize(host, plan, &[])?;
+    let Some(plan) = made.first() else { anyhow::bail!("nothing to run") };
+    if args.detach { detached(host, plan, lock) } else { foreground(host, plan, lock, args) }
+}
+
+fn detached(host: &Host, plan: &ContainerPlan, lock: Lock) -> Result<i32> {
+    let id = &plan.unit.id;
+    let mut failures = Failures::default();
+    supervise::start_detached(host, &plan.stack, Keeper::Nobody(lock), std::slice::from_ref(id), &mut |report| {
+        failures.note(report);
+    })?;
+    if let Some(code) = failures.exit_code {
+        supervise::remove(host, id)?;
+        failures.result().map_err(|error| crate::ui::error(&error)).ok();
+        return Ok(code);
+    }
+    crate::ui::print(&format!("{id}\n"))?;
+    Ok(0)
+}
+
+fn foreground(host: &Host, plan: &ContainerPlan, lock: Lock, args: &RunArgs) -> Result<i32> {
+    let id = &plan.unit.id;
+    let stdin = std::io::stdin();
+    let raw = if args.tty && args.interactive { RawMode::enable(&stdin)? } else { None };
+    let mut output = ContainerOutput::new();
+    let mut foreground = Foreground::new(&mut output, OnSignal::Forward)?;
+    let mut wires = Wires::new(host);
+    if args.interactive {
+        let from = rustix::io::fcntl_dupfd_cloexec(&stdin, 3).context("copy standard input")?;
+        let mut to = None;
+        if !args.tty {
+            let (container_end, our_end) = input_pipe()?;
+            wires = wires.with_stdin(container_end);
+            to = Some(our_end);
+        }
+        foreground = foreground.with_input(from, to);
+    }
+    let mut supervisor =
+        Supervisor::new(&host.store, &wires, &plan.stack, lock)?.in_foreground(foreground)?;
+    supervisor.start_containers(std::slice::from_ref(id))?;
+    supervisor.run()?;
+    drop(raw);
+    let code = finish(host, id, &output)?;
+    if args.usage {
+        crate::usage::print(host, &wires.usage())?;
+    }
+    if args.rm || output.failures.exit_code.is_some() {
+        supervise::remove(host, id)?;
+    }
+    Ok(code)
+}
+
+fn finish(host: &Host, id: &ContainerId, output: &ContainerOutput) -> Result<i32> {
+    if let Some(code) = output.failures.exit_code {
+        if let Err(error) = output.failures.result() {
+            crate::ui::error(&error);
+        }
+        return Ok(code);
+    }
+    Ok(host.store.load_state(id)?.exit_code.unwrap_or(FAILED))
+}
+
+/// A pipe for the container's standard input: its end and ours.
+fn input_pipe() -> Result<(OwnedFd, OwnedFd)> {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).context("make a pipe")
+}

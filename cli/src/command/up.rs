@@ -1,0 +1,211 @@
+//! `coop up`: from the stack file to running containers.
+
+use std::collections::{BTreeSet, HashMap};
+
+use anyhow::{Result, bail};
+use coop_launcher::store::{ContainerId, Lock, StackName, State};
+use coop_launcher::supervisor::{Foreground, OnSignal, Report, Supervisor};
+
+use crate::args::{StackArgs, UpArgs};
+use crate::host::{Host, require_root};
+use crate::load::Loaded;
+use crate::plan::{self, ContainerPlan, StackPlan};
+use crate::supervise::{self, Keeper};
+use crate::ui::{Progress, StackOutput};
+use crate::wire::Wires;
+use crate::{ports, realize};
+
+/// `coop up`.
+pub(crate) fn up(host: &Host, stack: &StackArgs, args: &UpArgs) -> Result<i32> {
+    require_root("bring a stack up")?;
+    let loaded = Loaded::read(stack)?;
+    let order = loaded.order(&args.services)?;
+    let name = loaded.name()?;
+    let mut progress = Progress::new();
+
+    drop(supervise::keeper(host, &name)?);
+    let mut existing = supervise::containers(host, &name)?;
+    orphans(host, &loaded, &name, &mut existing, args.remove_orphans, &mut progress)?;
+    replace_outdated(host, &loaded, &order, &mut existing, &mut progress)?;
+
+    let keeper = supervise::keeper(host, &name)?;
+    let Todo { plan, kept, to_start } = todo(host, &loaded, &order, &existing)?;
+    loaded.explain(ports::check(&plan))?;
+    let made = realize::realize(host, plan, &kept)?;
+    let new: Vec<_> = made.iter().map(|plan| plan.unit.id.clone()).collect();
+    let started = Brought { host, name: &name, new: &new };
+    match keeper {
+        Keeper::Nobody(lock) if !args.detach => foreground(&started, lock, &to_start, args.usage),
+        keeper => {
+            started.in_background(keeper, &to_start, &mut progress)?;
+            if args.detach { Ok(0) } else { super::logs::follow_stack(host, &name) }
+        }
+    }
+}
+
+/// What has to be done, after what is there.
+struct Todo {
+    /// Containers to make.
+    plan: StackPlan,
+    /// Containers that stay.
+    kept: Vec<ContainerPlan>,
+    /// Containers to start, new and old, each after what it depends on.
+    to_start: Vec<ContainerId>,
+}
+
+fn todo(host: &Host, loaded: &Loaded, order: &[String], existing: &[State]) -> Result<Todo> {
+    let ids = by_service(existing);
+    let mut plan = loaded.explain(plan::plan_stack(host, &loaded.stack, order, &ids))?;
+    let running: BTreeSet<_> =
+        existing.iter().filter(|state| state.init_alive()).map(|state| &state.id).collect();
+    let to_start = plan
+        .drafts
+        .iter()
+        .map(|draft| draft.plan.unit.id.clone())
+        .filter(|id| !running.contains(id))
+        .collect();
+    plan.drafts.retain(|draft| !ids.values().any(|id| *id == draft.plan.unit.id));
+    let kept = existing.iter().filter_map(|state| host.store.load_config(&state.id).ok()).collect();
+    Ok(Todo { plan, kept, to_start })
+}
+
+fn by_service(existing: &[State]) -> HashMap<String, ContainerId> {
+    existing.iter().filter_map(|state| Some((state.service.clone()?, state.id.clone()))).collect()
+}
+
+/// Removes the containers whose service has changed since they were made.
+fn replace_outdated(
+    host: &Host,
+    loaded: &Loaded,
+    order: &[String],
+    existing: &mut Vec<State>,
+    progress: &mut Progress,
+) -> Result<()> {
+    if existing.is_empty() {
+        return Ok(());
+    }
+    let ids = by_service(existing);
+    let plan = loaded.explain(plan::plan_stack(host, &loaded.stack, order, &ids))?;
+    let outdated: Vec<_> = plan
+        .drafts
+        .iter()
+        .filter(|draft| ids.values().any(|id| *id == draft.plan.unit.id))
+        .filter(|draft| {
+            let saved = host.store.load_config::<ContainerPlan>(&draft.plan.unit.id);
+            saved.map_or(true, |saved| saved.config_hash != draft.plan.config_hash)
+        })
+        .map(|draft| draft.plan.unit.id.clone())
+        .collect();
+    super::rm::stop_and_remove(host, &plan.name, &outdated, None, progress)?;
+    existing.retain(|state| !outdated.contains(&state.id));
+    Ok(())
+}
+
+/// Containers of services that the file no longer has.
+fn orphans(
+    host: &Host,
+    loaded: &Loaded,
+    name: &StackName,
+    existing: &mut Vec<State>,
+    remove: bool,
+    progress: &mut Progress,
+) -> Result<()> {
+    let is_orphan = |state: &State| {
+        state.service.as_ref().is_some_and(|service| !loaded.stack.services.contains_key(service))
+    };
+    let orphans: Vec<_> = existing.iter().filter(|state| is_orphan(state)).cloned().collect();
+    if orphans.is_empty() {
+        return Ok(());
+    }
+    if remove {
+        let ids: Vec<_> = orphans.iter().map(|state| state.id.clone()).collect();
+        super::rm::stop_and_remove(host, name, &ids, None, progress)?;
+        existing.retain(|state| !is_orphan(state));
+    } else {
+        let names: Vec<_> = orphans.iter().map(|state| state.name.as_str()).collect();
+        log::warn!(
+            "found orphan containers ({}) of this stack: remove them with --remove-orphans",
+            names.join(", ")
+        );
+    }
+    Ok(())
+}
+
+/// What this command has made, to be taken back when it fails.
+struct Brought<'a> {
+    host: &'a Host,
+    name: &'a StackName,
+    new: &'a [ContainerId],
+}
+
+impl Brought<'_> {
+    fn in_background(&self, keeper: Keeper, ids: &[ContainerId], progress: &mut Progress) -> Result<()> {
+        let mut failures = Failures::default();
+        if !ids.is_empty() {
+            supervise::start_detached(self.host, self.name, keeper, ids, &mut |report| {
+                progress.report(report);
+                failures.note(report);
+            })?;
+        }
+        if failures.in_set_up {
+            self.take_back(progress);
+        }
+        failures.result()
+    }
+
+    fn take_back(&self, progress: &mut Progress) {
+        if let Err(error) = super::rm::stop_and_remove(self.host, self.name, self.new, None, progress) {
+            log::warn!("take down what was brought up: {error:#}");
+        }
+    }
+}
+
+/// What could not be started.
+#[derive(Default)]
+pub(crate) struct Failures {
+    messages: Vec<String>,
+    /// The exit status of the first one.
+    pub(crate) exit_code: Option<i32>,
+    /// Whether one could not even be set up, as opposed to waiting for another in vain.
+    pub(crate) in_set_up: bool,
+}
+
+impl Failures {
+    pub(crate) fn note(&mut self, report: &Report) {
+        if let Report::Failed { name, error, exit_code, .. } = report {
+            self.messages.push(format!("{name}: {error}"));
+            self.exit_code.get_or_insert(*exit_code);
+            self.in_set_up |= *exit_code >= 125;
+        }
+    }
+
+    pub(crate) fn result(&self) -> Result<()> {
+        if self.messages.is_empty() {
+            return Ok(());
+        }
+        bail!("{}", self.messages.join("\n"))
+    }
+}
+
+/// Supervises the stack itself, shows its logs, and takes it down at ctrl-C.
+fn foreground(brought: &Brought<'_>, lock: Lock, ids: &[ContainerId], usage: bool) -> Result<i32> {
+    let Brought { host, name, .. } = brought;
+    let wires = Wires::new(host);
+    let mut output = StackOutput::new();
+    let foreground = Foreground::new(&mut output, OnSignal::Stop)?;
+    let mut supervisor = Supervisor::new(&host.store, &wires, name, lock)?.in_foreground(foreground)?;
+    supervisor.start_containers(ids)?;
+    let outcome = supervisor.run()?;
+    if usage {
+        crate::usage::print(host, &wires.usage())?;
+    }
+    let StackOutput { failures, .. } = output;
+    if failures.in_set_up || outcome.interrupted {
+        let mut progress = Progress::new();
+        let all: Vec<_> = supervise::containers(host, name)?.into_iter().map(|state| state.id).collect();
+        let ids = if outcome.interrupted { &all } else { brought.new };
+        super::rm::stop_and_remove(host, name, ids, None, &mut progress)?;
+    }
+    failures.result()?;
+    Ok(if outcome.interrupted { 130 } else { 0 })
+}

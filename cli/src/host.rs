@@ -1,0 +1,89 @@
+//! This host: where Coop keeps things, and what the kernel offers.
+
+use std::cell::OnceCell;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use coop_cgroup::Hierarchy;
+use coop_fs::Volumes;
+use coop_image::{Image, Reference};
+use coop_launcher::store::{Dirs, Store};
+use coop_net::Networks;
+use coop_ns::IdPool;
+
+/// The built-in image.
+pub(crate) const HOST_IMAGE: &str = "coop/host";
+
+/// Handles to everything outside of the process. Making one costs nothing: what a command does
+/// not ask for is not looked at.
+#[derive(Debug)]
+pub(crate) struct Host {
+    /// Containers.
+    pub store: Store,
+    /// Images.
+    pub images: coop_image::Store,
+    /// Named volumes.
+    pub volumes: Volumes,
+    /// Networks and their leases.
+    pub networks: Networks,
+    /// Ranges of user and group ids.
+    pub ids: IdPool,
+    cgroups: OnceCell<Hierarchy>,
+}
+
+impl Host {
+    /// The host with its state in the usual places, or below `root`.
+    pub(crate) fn new(root: Option<&Path>) -> Result<Self> {
+        let dirs = Dirs::discover(root)?;
+        Ok(Self {
+            images: coop_image::Store::open(dirs.images()),
+            volumes: Volumes::new(dirs.volumes()),
+            networks: Networks::new(dirs.networks()),
+            ids: id_pool(&dirs)?,
+            store: Store::new(dirs),
+            cgroups: OnceCell::new(),
+        })
+    }
+
+    /// The cgroup hierarchies, as they are mounted.
+    pub(crate) fn cgroups(&self) -> Result<&Hierarchy> {
+        if let Some(hierarchy) = self.cgroups.get() {
+            return Ok(hierarchy);
+        }
+        let hierarchy = Hierarchy::detect().context("find the host's cgroups")?;
+        Ok(self.cgroups.get_or_init(|| hierarchy))
+    }
+
+    /// An image by its name; the built-in one is made when it is first asked for.
+    pub(crate) fn image(&self, text: &str) -> Result<Image> {
+        let reference: Reference = text.parse()?;
+        match self.images.get(&reference) {
+            Err(coop_image::Error::NotFound { .. }) if is_built_in(&reference) => {
+                Ok(coop_image::ensure_host_image(&self.images)?)
+            }
+            found => Ok(found?),
+        }
+    }
+}
+
+fn id_pool(dirs: &Dirs) -> Result<IdPool> {
+    let range = coop_ns::subid::container_range().context("find user ids for containers")?;
+    Ok(IdPool::new(dirs.id_pool(), range.start, range.count))
+}
+
+fn is_built_in(reference: &Reference) -> bool {
+    HOST_IMAGE.parse().is_ok_and(|built_in: Reference| built_in == *reference)
+}
+
+/// The host's own name.
+pub(crate) fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Refuses to go on without root, which creating containers takes for now.
+pub(crate) fn require_root(what: &str) -> Result<()> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    anyhow::bail!("cannot {what}: permission denied: Coop needs root here\n  help: run it with sudo")
+}

@@ -1,0 +1,132 @@
+//! The plan: what a stack means on this host, every default explicit.
+//!
+//! A plan is plain data. It is saved with the container, printed by `coop plan`, and the only
+//! thing that the stages look at: nothing downstream reads the YAML.
+
+mod container;
+mod health;
+mod limits;
+mod mounts;
+mod network;
+mod process;
+mod select;
+mod stack;
+mod volumes;
+
+use std::collections::BTreeMap;
+
+use coop_cgroup::{CgroupPath, Limits};
+use coop_fs::{Mount, RootSource};
+use coop_launcher::store::StackName;
+use coop_launcher::supervisor::UnitSpec;
+use coop_net::{Lease, PortMapping};
+use coop_ns::privileges::{CapabilitySet, Rlimit};
+use coop_ns::{IdMaps, Namespaces};
+use coop_seccomp::Profile;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use container::{Draft, RunOptions, SHARED_NETWORK};
+pub(crate) use select::with_dependencies;
+pub(crate) use stack::{StackPlan, plan_single, plan_stack};
+pub(crate) use volumes::volume_name;
+
+/// Everything about one container.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ContainerPlan {
+    /// What the supervisor needs: id, name, dependencies, how to stop, when to check.
+    pub unit: UnitSpec,
+    /// The stack it belongs to.
+    pub stack: StackName,
+    /// The service it is an instance of; none for `coop run`.
+    pub service: Option<String>,
+    /// Digest of what it was made from: another digest means that it has to be made anew.
+    pub config_hash: String,
+    /// Image reference, or the root directory's path.
+    pub image: String,
+    /// Labels, its own over the image's.
+    pub labels: BTreeMap<String, String>,
+    /// Where the root filesystem comes from.
+    pub root: RootSource,
+    /// Whether the root filesystem cannot be written.
+    pub root_readonly: bool,
+    /// What is mounted in it, in order.
+    pub mounts: Vec<Mount>,
+    /// Anonymous volumes, which go with the container.
+    pub anonymous_volumes: Vec<String>,
+    /// New namespaces.
+    pub namespaces: Namespaces,
+    /// How ids inside map to ids outside; none in the host's user namespace.
+    pub id_maps: Option<IdMaps>,
+    /// Name in its UTS namespace.
+    pub hostname: Option<String>,
+    /// Kernel parameters of its own namespaces.
+    pub sysctls: BTreeMap<String, String>,
+    /// Its cgroup, below each hierarchy's root.
+    pub cgroup: CgroupPath,
+    /// What it may use.
+    pub limits: Limits,
+    /// How it is connected.
+    pub network: Connection,
+    /// What its process is.
+    pub process: ProcessPlan,
+    /// What its process may do.
+    pub privileges: PrivilegesPlan,
+    /// Its system-call filter.
+    pub seccomp: Profile,
+    /// The command of the health check.
+    pub health_command: Option<Vec<String>>,
+    /// Whether it goes when it ends (`--rm`).
+    pub remove_at_exit: bool,
+}
+
+/// How a container is connected.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Connection {
+    /// The host's own network.
+    Host,
+    /// Only a loopback interface.
+    None,
+    /// On a network's bridge.
+    Bridge {
+        /// The network's name.
+        network: String,
+        /// What the others of the network call it.
+        names: Vec<String>,
+        /// Ports to publish; host port 0 is any free one.
+        ports: Vec<PortMapping>,
+        /// Its place in the network, once it is leased.
+        lease: Option<Lease>,
+    },
+}
+
+/// A process to execute in a container.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProcessPlan {
+    /// Command and arguments.
+    pub argv: Vec<String>,
+    /// `NAME=value`.
+    pub env: Vec<String>,
+    /// Working directory in the container.
+    pub cwd: String,
+    /// `USER[:GROUP]`, looked up in the container.
+    pub user: String,
+    /// Whether it has a terminal.
+    pub terminal: bool,
+    /// Whether its standard input is open.
+    pub stdin_open: bool,
+}
+
+/// What a container's processes may do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PrivilegesPlan {
+    /// The capabilities that it may ever have.
+    pub capabilities: CapabilitySet,
+    /// Whether `execve` can gain nothing, for example by set-user-ID programs.
+    pub no_new_privileges: bool,
+    /// Limits of each process.
+    pub rlimits: Vec<Rlimit>,
+}

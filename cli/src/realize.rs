@@ -1,0 +1,210 @@
+//! From a plan to containers on disk: leases, directories, files. Nothing runs yet.
+//!
+//! Every lease is by container id. The ids are in the stack's own journal before the first
+//! lease is made, so that after a `kill -9` the next command gives back what no container
+//! came of.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use anyhow::{Context, Result};
+use coop_fs::RootSource;
+use coop_launcher::Journal;
+use coop_launcher::store::{ContainerId, Name, StackName, State};
+use coop_ns::IdMaps;
+use coop_net::{LeaseRequest, NetworkSpec};
+use serde::{Deserialize, Serialize};
+
+use crate::host::Host;
+use crate::plan::{Connection, ContainerPlan, Draft, StackPlan};
+
+/// The stack's journal: what planning leases.
+pub(crate) const PLANNING: &str = "planning";
+
+/// What to give back when no container came of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Planned {
+    /// The containers' ids.
+    pub ids: Vec<ContainerId>,
+    /// The networks that they lease addresses of.
+    pub networks: Vec<String>,
+}
+
+/// Makes the containers of a plan on disk. `neighbours` are the stack's containers that exist
+/// already. The caller holds the stack's lock.
+pub(crate) fn realize(
+    host: &Host,
+    plan: StackPlan,
+    neighbours: &[ContainerPlan],
+) -> Result<Vec<ContainerPlan>> {
+    let StackPlan { name: stack, drafts } = plan;
+    let planned = Planned {
+        ids: drafts.iter().map(|draft| draft.plan.unit.id.clone()).collect(),
+        networks: networks_of(&drafts),
+    };
+    let dir = host.store.dirs().stack_run(&stack);
+    Journal::open(dir.join(PLANNING))?.record(PLANNING, &planned)?;
+    let result = lease_and_save(host, &stack, drafts, neighbours);
+    if result.is_err() {
+        give_back(host, &planned);
+    }
+    result
+}
+
+fn networks_of(drafts: &[Draft]) -> Vec<String> {
+    let mut networks: Vec<_> = drafts
+        .iter()
+        .filter_map(|draft| match &draft.plan.network {
+            Connection::Bridge { network, .. } => Some(network.clone()),
+            _ => None,
+        })
+        .collect();
+    networks.sort();
+    networks.dedup();
+    networks
+}
+
+fn lease_and_save(
+    host: &Host,
+    stack: &StackName,
+    mut drafts: Vec<Draft>,
+    neighbours: &[ContainerPlan],
+) -> Result<Vec<ContainerPlan>> {
+    for draft in &mut drafts {
+        if draft.plan.namespaces.contains(coop_ns::Namespaces::USER) {
+            let range = host.ids.lease(draft.plan.unit.id.as_str()).context("lease a range of user ids")?;
+            draft.plan.id_maps = Some(IdMaps::single_range(range.start, range.count));
+        }
+    }
+    lease_addresses(host, &mut drafts)?;
+    for draft in &drafts {
+        make_sources(host, draft).with_context(|| draft.plan.unit.name.clone())?;
+        save(host, stack, &draft.plan).with_context(|| draft.plan.unit.name.clone())?;
+    }
+    let plans: Vec<_> = drafts.into_iter().map(|draft| draft.plan).collect();
+    let all: Vec<_> = plans.iter().chain(neighbours).collect();
+    for plan in &plans {
+        crate::files::write(host, plan, &all).with_context(|| plan.unit.name.clone())?;
+    }
+    Ok(plans)
+}
+
+/// One lease call for each network, for all of its containers.
+fn lease_addresses(host: &Host, drafts: &mut [Draft]) -> Result<()> {
+    let mut requests: HashMap<String, Vec<LeaseRequest>> = HashMap::new();
+    for draft in drafts.iter() {
+        if let Connection::Bridge { network, names, ports, .. } = &draft.plan.network {
+            requests.entry(network.clone()).or_default().push(LeaseRequest {
+                container: draft.plan.unit.id.to_string(),
+                names: names.clone(),
+                ports: ports.clone(),
+                address: None,
+            });
+        }
+    }
+    for (network, requests) in requests {
+        let leases = host
+            .networks
+            .lease(&NetworkSpec::new(&network), &requests)
+            .with_context(|| format!("lease addresses of network {network}"))?;
+        for lease in leases {
+            let of = |draft: &&mut Draft| *draft.plan.unit.id.as_str() == *lease.container;
+            if let Some(draft) = drafts.iter_mut().find(of)
+                && let Connection::Bridge { lease: slot, .. } = &mut draft.plan.network
+            {
+                *slot = Some(lease);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Host directories and volumes that the container mounts.
+fn make_sources(host: &Host, draft: &Draft) -> Result<()> {
+    for directory in &draft.host_directories {
+        std::fs::create_dir_all(directory)
+            .with_context(|| format!("make {} for a bind mount", directory.display()))?;
+    }
+    for used in &draft.volumes {
+        if used.external && !host.volumes.exists(&used.name) {
+            anyhow::bail!("external volume {} does not exist", used.name);
+        }
+        let volume = host.volumes.create(&used.name)?;
+        if used.copy
+            && let RootSource::Overlay(overlay) = &draft.plan.root
+        {
+            host.volumes.fill_if_new(&volume, &overlay.lowers, &used.target)?;
+        }
+    }
+    Ok(())
+}
+
+fn save(host: &Host, stack: &StackName, plan: &ContainerPlan) -> Result<()> {
+    let name = Name::parse(&plan.unit.name)?;
+    let mut state = State::new(plan.unit.id.clone(), name, stack.clone(), plan.image.clone());
+    state.service.clone_from(&plan.service);
+    state.command.clone_from(&plan.process.argv);
+    host.store.create(&state, plan)?;
+    if let RootSource::Overlay(overlay) = &plan.root {
+        let (uid, gid) = mapped_root(plan);
+        coop_fs::prepare_upper(overlay, uid, gid)?;
+    }
+    Ok(())
+}
+
+/// The container's root, as the host sees it.
+pub(crate) fn mapped_root(plan: &ContainerPlan) -> (u32, u32) {
+    match &plan.id_maps {
+        Some(maps) => (maps.host_uid(0).unwrap_or(0), maps.host_gid(0).unwrap_or(0)),
+        None => (0, 0),
+    }
+}
+
+/// Gives back what was leased and made for containers that are not to be.
+pub(crate) fn give_back(host: &Host, planned: &Planned) {
+    for id in &planned.ids {
+        let warn = |what: &str, error: &dyn std::fmt::Display| log::warn!("{}: {what}: {error}", id.short());
+        for network in &planned.networks {
+            if let Err(error) = host.networks.release(network, id.as_str()) {
+                warn("release address", &error);
+            }
+        }
+        if let Err(error) = host.ids.release(id.as_str()) {
+            warn("release ids", &error);
+        }
+        if let Err(error) = remove_directories(host, id) {
+            warn("remove files", &error);
+        }
+    }
+}
+
+/// Removes a container that has ended, with all that it was given.
+pub(crate) fn remove_container(host: &Host, plan: &ContainerPlan) -> Result<()> {
+    let id = &plan.unit.id;
+    if let Connection::Bridge { network, .. } = &plan.network {
+        host.networks.release(network, id.as_str())?;
+    }
+    for volume in &plan.anonymous_volumes {
+        host.volumes.remove(volume)?;
+    }
+    remove_directories(host, id)?;
+    // Last: nobody else may get these ids while a file of theirs is left.
+    host.ids.release(id.as_str())?;
+    Ok(())
+}
+
+fn remove_directories(host: &Host, id: &ContainerId) -> Result<()> {
+    let dir = host.store.dirs().container(id);
+    coop_fs::remove_tree(&dir.join("upper"))?;
+    coop_fs::remove_tree(&dir.join("work"))?;
+    host.store.remove(id)?;
+    Ok(())
+}
+
+/// The container's address, when it has one.
+pub(crate) fn address(plan: &ContainerPlan) -> Option<Ipv4Addr> {
+    match &plan.network {
+        Connection::Bridge { lease, .. } => lease.as_ref().map(|lease| lease.address),
+        _ => None,
+    }
+}

@@ -1,0 +1,194 @@
+//! Keys that compose-spec has and Coop does not support yet, level by level, and what
+//! to say about a key that nobody read.
+
+use super::super::diagnostic::Diagnostic;
+use super::super::path::NodePath;
+
+/// Top level.
+pub(super) const TOP: &[&str] = &["configs", "include", "models", "networks", "secrets"];
+
+/// `services.*`.
+pub(super) const SERVICE: &[&str] = &[
+    "annotations",
+    "attach",
+    "blkio_config",
+    "build",
+    "cgroup",
+    "cgroup_parent",
+    "configs",
+    "container_name",
+    "cpu_count",
+    "cpu_percent",
+    "cpu_rt_period",
+    "cpu_rt_runtime",
+    "credential_spec",
+    "develop",
+    "device_cgroup_rules",
+    "devices",
+    "dns",
+    "dns_opt",
+    "dns_search",
+    "domainname",
+    "expose",
+    "extends",
+    "external_links",
+    "extra_hosts",
+    "gpus",
+    "group_add",
+    "init",
+    "ipc",
+    "isolation",
+    "label_file",
+    "links",
+    "logging",
+    "mac_address",
+    "mem_swappiness",
+    "models",
+    "networks",
+    "oom_kill_disable",
+    "oom_score_adj",
+    "pid",
+    "platform",
+    "post_start",
+    "pre_stop",
+    "privileged",
+    "profiles",
+    "provider",
+    "pull_policy",
+    "pull_refresh_after",
+    "restart",
+    "runtime",
+    "scale",
+    "secrets",
+    "security_opt",
+    "shm_size",
+    "stdin_open",
+    "storage_opt",
+    "sysctls",
+    "tty",
+    "ulimits",
+    "use_api_socket",
+    "uts",
+    "volumes_from",
+];
+
+/// `services.*.deploy`.
+pub(super) const DEPLOY: &[&str] = &[
+    "endpoint_mode",
+    "labels",
+    "mode",
+    "placement",
+    "replicas",
+    "restart_policy",
+    "rollback_config",
+    "update_config",
+];
+
+/// `services.*.deploy.resources.reservations`.
+pub(super) const RESERVATIONS: &[&str] = &["cpus", "devices", "generic_resources"];
+
+/// `services.*.env_file[*]`.
+pub(super) const ENV_FILE: &[&str] = &["format"];
+
+/// `services.*.ports[*]`.
+pub(super) const PORT: &[&str] = &["app_protocol", "name"];
+
+/// `services.*.volumes[*]`.
+pub(super) const MOUNT: &[&str] = &["cluster", "image"];
+
+/// `services.*.volumes[*].bind`.
+pub(super) const BIND: &[&str] = &["recursive"];
+
+/// `services.*.volumes[*].volume`.
+pub(super) const MOUNTED_VOLUME: &[&str] = &["labels", "subpath"];
+
+/// `volumes.*`.
+pub(super) const VOLUME: &[&str] = &["driver_opts"];
+
+/// What to write meanwhile, for the keys that people miss most.
+fn instead(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "build" => "build the image with another tool, then `coop image import NAME FILE`",
+        "networks" => {
+            "remove it: the services of a stack share one network and know each other by name"
+        }
+        "links" | "expose" => {
+            "remove it: services of a stack reach each other's ports by service name"
+        }
+        "privileged" => "add the capabilities that it needs: cap_add",
+        "container_name" => "remove it: a container is named after its stack and service",
+        "secrets" | "configs" => "mount a file read-only: volumes: [\"./file:/run/file:ro\"]",
+        "scale" | "replicas" => "remove it: every service has one container",
+        "shm_size" => "mount a tmpfs of that size: tmpfs: [\"/dev/shm:size=...\"]",
+        _ => return None,
+    })
+}
+
+/// The problem of a `key` in the mapping at `path` that no one read.
+pub(super) fn unread(
+    path: &NodePath,
+    key: &str,
+    read: &[&'static str],
+    later: &[&'static str],
+) -> Diagnostic {
+    let (subject, within) = (path.subject(), path.within());
+    let place = if within.is_empty() { String::new() } else { format!(" in `{within}`") };
+    if later.contains(&key) {
+        let message = format!("{subject}Coop does not support the compose key `{key}`{place} yet");
+        let diagnostic = Diagnostic::at_key(path.key(key), message);
+        let help = instead(key).unwrap_or("remove it to run the stack without it");
+        return diagnostic.help(help);
+    }
+    let diagnostic =
+        Diagnostic::at_key(path.key(key), format!("{subject}unknown key `{key}`{place}"));
+    let known = read.iter().chain(later).copied();
+    if let Some(nearest) = nearest(key, known) {
+        return diagnostic.help(format!("did you mean `{nearest}`?"));
+    }
+    let mut names: Vec<&str> = read.to_vec();
+    names.sort_unstable();
+    // A service has too many keys to be of help.
+    if names.len() <= 12 {
+        return diagnostic.help(format!("the keys here are {}", names.join(", ")));
+    }
+    diagnostic.help("a key that starts with x- may hold anything")
+}
+
+/// The name that `wanted` is most likely meant to be, if any comes near.
+pub(in super::super) fn nearest<'k>(
+    wanted: &str,
+    names: impl Iterator<Item = &'k str>,
+) -> Option<&'k str> {
+    let wanted = wanted.to_lowercase().replace('-', "_");
+    // A typo in three letters, but not a name that shares nothing.
+    let most = (wanted.chars().count() / 3).clamp(1, 3);
+    names
+        .map(|name| {
+            let distance = strsim::damerau_levenshtein(&wanted, &name.to_lowercase().replace('-', "_"));
+            // `volume` for `volumes`, `env` for `environment`.
+            let start = wanted.len() >= 3 && name.starts_with(&wanted);
+            (if start { distance.min(1) } else { distance }, name)
+        })
+        .filter(|(distance, _)| *distance <= most)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn the_nearest_name_is_near() {
+        let names = ["image", "volumes", "environment", "read_only", "cap_add", "cap_drop"];
+        let near = |wanted| nearest(wanted, names.into_iter());
+        assert_eq!(near("imgae"), Some("image"));
+        assert_eq!(near("volume"), Some("volumes"));
+        assert_eq!(near("env"), Some("environment"));
+        assert_eq!(near("readonly"), Some("read_only"));
+        assert_eq!(near("Image"), Some("image"));
+        assert_eq!(near("cap-add"), Some("cap_add"));
+        assert_eq!(near("zzz"), None);
+        assert_eq!(near(""), None);
+    }
+}

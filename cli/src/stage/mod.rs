@@ -1,0 +1,19 @@
+//! The stages: what happens to a container, each adapting one leaf crate.
+//!
+//! A stage and its undo stand in one file. The order is in [`wire`](crate::wire).
+
+mod cgroup;
+mod join;
+mod namespaces;
+mod network;
+mod privileges;
+mod rootfs;
+mod seccomp;
+
+pub(crate) use cgroup::Cgroup;
+pub(crate) use join::Join;
+pub(crate) use namespaces::Namespaces;
+pub(crate) use network::Network;
+pub(crate) use privileges::Privileges;
+pub(crate) use rootfs::Rootfs;
+pub(crate) use seccomp::Seccomp;

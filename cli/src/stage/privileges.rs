@@ -1,0 +1,60 @@
+//! Who the process is and what it may do: user, groups, capabilities, limits, `no_new_privs`.
+
+use std::path::Path;
+
+use coop_launcher::{BoxError, ChildSide, HostSide, Stage, Waiting};
+use coop_ns::privileges::{Capabilities, User};
+
+use crate::plan::PrivilegesPlan;
+
+/// See the module.
+pub(crate) struct Privileges {
+    plan: PrivilegesPlan,
+    user: String,
+    cwd: String,
+}
+
+impl Privileges {
+    /// What `plan` says, as `user` of the container's own `/etc/passwd`, in `cwd`.
+    pub(crate) fn new(plan: &PrivilegesPlan, user: &str, cwd: &str) -> Self {
+        Self { plan: plan.clone(), user: user.to_owned(), cwd: cwd.to_owned() }
+    }
+}
+
+impl Stage for Privileges {
+    fn name(&self) -> &'static str {
+        "privileges"
+    }
+
+    fn host_side(&self) -> HostSide {
+        if self.plan.rlimits.is_empty() { HostSide::None } else { HostSide::Each }
+    }
+
+    fn attach(&mut self, child: &mut Waiting) -> Result<(), BoxError> {
+        // From here, because root of a user namespace cannot raise a hard limit.
+        for limit in &self.plan.rlimits {
+            limit.set_for(child.pid())?;
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, child: &mut ChildSide<'_>) -> Result<(), BoxError> {
+        let user = coop_fs::lookup_user(&self.user)?;
+        child.process.set_default_variable("HOME", user.home.as_os_str())?;
+        // Before the user changes: the directory may be one that only root can reach.
+        coop_fs::enter_working_dir(Path::new(&self.cwd))?;
+        let capabilities = if user.uid == 0 {
+            Capabilities::for_root(self.plan.capabilities)
+        } else {
+            Capabilities::for_user(self.plan.capabilities)
+        };
+        let privileges = coop_ns::privileges::Privileges {
+            user: User { uid: user.uid, gid: user.gid, groups: user.additional_gids },
+            capabilities,
+            no_new_privs: self.plan.no_new_privileges,
+            rlimits: Vec::new(),
+            umask: Some(0o022),
+        };
+        Ok(privileges.apply()?)
+    }
+}

@@ -1,0 +1,87 @@
+//! The root filesystem: made on the host as a detached mount, attached by the child.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use coop_fs::{OpenMount, RootSettings, RootSource};
+use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
+use coop_ns::{Handle, Namespace};
+
+use crate::plan::ContainerPlan;
+
+/// See the module.
+pub(crate) struct Rootfs {
+    source: RootSource,
+    settings: RootSettings,
+    plan_mounts: Vec<coop_fs::Mount>,
+    mounts: Vec<OpenMount>,
+    own_user_namespace: bool,
+}
+
+impl Rootfs {
+    pub(crate) fn new(plan: &ContainerPlan) -> Self {
+        Self {
+            source: plan.root.clone(),
+            settings: RootSettings { readonly: plan.root_readonly, ..RootSettings::default() },
+            plan_mounts: plan.mounts.clone(),
+            mounts: Vec::new(),
+            own_user_namespace: plan.id_maps.is_some(),
+        }
+    }
+
+    /// The root as a detached mount, id-mapped for the child where it can be.
+    fn build(&self, userns: Option<&OwnedFd>) -> Result<OwnedFd, coop_fs::Error> {
+        match self.source.build(userns.map(AsFd::as_fd)) {
+            Err(error @ coop_fs::Error::IdMapUnsupported { .. }) => {
+                log::warn!("{error}: files of the image will belong to nobody");
+                self.source.build(None)
+            }
+            built => built,
+        }
+    }
+}
+
+impl Stage for Rootfs {
+    fn name(&self) -> &'static str {
+        "rootfs"
+    }
+
+    fn host_side(&self) -> HostSide {
+        HostSide::Each
+    }
+
+    // No undo: nothing of this is in the host's mount table, and what is detached goes with
+    // the last descriptor.
+    fn prepare(&mut self, _launch: &mut Prepare<'_>) -> Result<(), BoxError> {
+        log::info!("opening {} mounts", self.plan_mounts.len());
+        self.mounts = coop_fs::open_mounts(&self.plan_mounts)?;
+        Ok(())
+    }
+
+    fn attach(&mut self, child: &mut Waiting) -> Result<(), BoxError> {
+        let userns = if self.own_user_namespace {
+            Some(Handle::open(child.pid(), Namespace::User)?.into())
+        } else {
+            None
+        };
+        log::info!("building root filesystem");
+        child.pass(self.build(userns.as_ref())?);
+        for mount in &self.mounts {
+            if let Some(userns) = &userns
+                && let Err(error) = coop_fs::id_map(mount, userns.as_fd())
+            {
+                match error {
+                    coop_fs::Error::IdMapUnsupported { .. } => {
+                        log::warn!("{error}: its files will belong to nobody");
+                    }
+                    error => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, child: &mut ChildSide<'_>) -> Result<(), BoxError> {
+        let Some(root) = child.passed() else { return Err("no root filesystem was passed".into()) };
+        Ok(coop_fs::enter(root.as_fd(), &self.mounts, &self.settings)?)
+    }
+}

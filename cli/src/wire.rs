@@ -1,0 +1,192 @@
+//! The wiring: what happens to a container, in order.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use anyhow::Context;
+use coop_launcher::stdio::{Pipes, Terminal};
+use coop_launcher::store::ContainerId;
+use coop_launcher::supervisor::{UnitSpec, Wiring};
+use coop_launcher::{BoxError, Pipeline, Process};
+use coop_net::LinkBatch;
+use rustix::process::Pid;
+
+use crate::host::Host;
+use crate::plan::{Connection, ContainerPlan, ProcessPlan};
+use crate::stage::{self, Cgroup, Join, Namespaces, Network, Privileges, Rootfs, Seccomp};
+
+/// What happens to a container, in order.
+pub(crate) fn pipeline(
+    plan: &ContainerPlan,
+    host: &Host,
+    batch: &Links,
+    stdin: Option<OwnedFd>,
+) -> anyhow::Result<Pipeline> {
+    let pipeline = Pipeline::new(process(&plan.process)?)
+        .stage(Namespaces::new(plan))
+        .stage(Cgroup::new(host.cgroups()?, &plan.cgroup, &plan.limits))
+        .stage(Rootfs::new(plan))
+        .stage(network(plan, batch)?);
+    Ok(stdio(pipeline, plan, host.store.dirs().container_run(&plan.unit.id), stdin)
+        .stage(Privileges::new(&plan.privileges, &plan.process.user, &plan.process.cwd))
+        .stage(Seccomp::new(&plan.seccomp)))
+}
+
+/// What happens to a further process in a running container, in order.
+pub(crate) fn exec_pipeline(
+    plan: &ContainerPlan,
+    process_plan: &ProcessPlan,
+    host: &Host,
+    init: Pid,
+    streams: Pipes,
+) -> anyhow::Result<Pipeline> {
+    let cgroup = host.cgroups()?.open(&plan.cgroup)?;
+    let pidfd = rustix::process::pidfd_open(init, rustix::process::PidfdFlags::empty())
+        .context("the container has ended")?;
+    let pipeline = Pipeline::new(process(process_plan)?).stage(Join::new(pidfd, plan.namespaces, cgroup));
+    let pipeline = if process_plan.terminal { pipeline.stage(Terminal::new()) } else { pipeline.stage(streams) };
+    Ok(pipeline
+        .stage(Privileges::new(&plan.privileges, &process_plan.user, &process_plan.cwd))
+        .stage(Seccomp::new(&plan.seccomp)))
+}
+
+fn process(plan: &ProcessPlan) -> anyhow::Result<Process> {
+    Ok(Process::new(plan.argv.iter().map(String::as_str), plan.env.iter().map(String::as_str))?)
+}
+
+fn network(plan: &ContainerPlan, batch: &Links) -> anyhow::Result<Network> {
+    Ok(match &plan.network {
+        Connection::Host => Network::Host,
+        Connection::None => Network::Loopback,
+        Connection::Bridge { network, lease, .. } => {
+            let lease = lease.clone().with_context(|| format!("no address of network {network}"))?;
+            Network::Bridge { lease, batch: Rc::clone(batch) }
+        }
+    })
+}
+
+fn stdio(
+    pipeline: Pipeline,
+    plan: &ContainerPlan,
+    run_dir: std::path::PathBuf,
+    stdin: Option<OwnedFd>,
+) -> Pipeline {
+    if plan.process.terminal {
+        return pipeline.stage(Terminal::new());
+    }
+    let owner = crate::realize::mapped_root(plan);
+    pipeline.stage(Pipes::for_container(run_dir, owner, stdin))
+}
+
+/// The links of the containers that are being created, made by one `ip`.
+pub(crate) type Links = Rc<RefCell<Option<LinkBatch>>>;
+
+/// What the supervisor asks for, answered from the saved plans.
+pub(crate) struct Wires<'a> {
+    host: &'a Host,
+    links: Links,
+    networks: RefCell<BTreeSet<String>>,
+    /// The first container's standard input, until it takes it.
+    stdin: RefCell<Option<OwnedFd>>,
+    /// What each ended container had used, for `--usage`.
+    usage: RefCell<Vec<(ContainerId, coop_cgroup::Stats)>>,
+    /// Published ports, held as long as the supervisor lives.
+    ports: RefCell<Vec<(ContainerId, Vec<OwnedFd>)>>,
+}
+
+impl<'a> Wires<'a> {
+    pub(crate) fn new(host: &'a Host) -> Self {
+        Self {
+            host,
+            links: Links::default(),
+            networks: RefCell::default(),
+            stdin: RefCell::default(),
+            usage: RefCell::default(),
+            ports: RefCell::default(),
+        }
+    }
+
+    /// Gives the next container that is created this standard input.
+    pub(crate) fn with_stdin(self, stdin: OwnedFd) -> Self {
+        self.stdin.replace(Some(stdin));
+        self
+    }
+
+    /// Holds ports that were reserved before the container was made.
+    pub(crate) fn hold_ports(&self, id: &ContainerId, reserved: Vec<OwnedFd>) {
+        self.ports.borrow_mut().push((id.clone(), reserved));
+    }
+
+    /// What the containers that have ended had used.
+    pub(crate) fn usage(&self) -> Vec<(ContainerId, coop_cgroup::Stats)> {
+        self.usage.take()
+    }
+
+    fn plan(&self, id: &ContainerId) -> Result<ContainerPlan, BoxError> {
+        Ok(self.host.store.load_config(id)?)
+    }
+}
+
+impl Wiring for Wires<'_> {
+    fn spec(&self, id: &ContainerId) -> Result<UnitSpec, BoxError> {
+        Ok(self.plan(id)?.unit)
+    }
+
+    fn pipeline(&self, id: &ContainerId) -> Result<Pipeline, BoxError> {
+        let plan = self.plan(id)?;
+        if let Connection::Bridge { network, .. } = &plan.network
+            && self.networks.borrow_mut().insert(network.clone())
+        {
+            self.host.networks.ensure_bridge(network)?;
+        }
+        let stdin = self.stdin.take();
+        Ok(pipeline(&plan, self.host, &self.links, stdin).map_err(BoxError::from)?)
+    }
+
+    fn health_check(&self, id: &ContainerId, init: Pid) -> Result<Pipeline, BoxError> {
+        let plan = self.plan(id)?;
+        let argv = plan.health_command.clone().ok_or("no health check")?;
+        let process = ProcessPlan { argv, terminal: false, stdin_open: false, ..plan.process.clone() };
+        Ok(exec_pipeline(&plan, &process, self.host, init, Pipes::null()?)?)
+    }
+
+    /// One `nft` for each network and one `ip` for all links, side by side.
+    fn commit_batch(&self) -> Result<(), BoxError> {
+        let mut rules = Vec::new();
+        for network in self.networks.take() {
+            rules.push(self.host.networks.apply_rules(&network)?);
+        }
+        if let Some(links) = self.links.take() {
+            links.commit()?;
+        }
+        for pending in rules {
+            pending.wait()?;
+        }
+        Ok(())
+    }
+
+    fn ended(&self, id: &ContainerId) -> bool {
+        let Ok(plan) = self.plan(id) else { return false };
+        let Ok(cgroup) = self.host.cgroups().and_then(|all| Ok(all.open(&plan.cgroup)?)) else {
+            return false;
+        };
+        match cgroup.stats() {
+            Ok(stats) => {
+                let killed = stats.memory.oom_kills > 0;
+                self.usage.borrow_mut().push((id.clone(), stats));
+                killed
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn undo(&self, stage: &str, record: &str) -> Result<(), BoxError> {
+        match stage {
+            "cgroup" => stage::Cgroup::undo(self.host.cgroups()?, record),
+            _ => Err(format!("unknown stage {stage}: made by another version of coop?").into()),
+        }
+    }
+}
+
