@@ -81,7 +81,7 @@ fn an_unknown_key_deep_inside_is_one_too() {
 fn a_key_of_compose_that_is_not_supported_yet_is_called_that() {
     is_refused(
         "services:\n  web:\n    image: coop/host\n    build: .\n",
-        &["stack-0.yaml:4:5", "build", "not yet supported"],
+        &["stack-0.yaml:4:5", "`build`", "does not support", "yet"],
     );
 }
 

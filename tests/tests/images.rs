@@ -172,6 +172,16 @@ fn a_truncated_archive_is_refused() {
     host.coop(["images"]).run().success().does_not_say("mine");
 }
 
+/// A hostile archive becomes an image without its bad parts, or is refused by name.
+#[track_caller]
+fn import_evil(host: &Host, archive: &std::path::Path) {
+    let output = host.coop(["image", "import", "evil"]).arg(archive).run();
+    if !output.status.success() {
+        let name = archive.file_name().unwrap_or_default().to_string_lossy();
+        output.fails(1, &[&name]);
+    }
+}
+
 #[test]
 fn an_archive_writes_nothing_outside_of_its_image() {
     let host = Host::new();
@@ -191,9 +201,7 @@ fn an_archive_writes_nothing_outside_of_its_image() {
             .arg("payload")
             .run()
             .success();
-        host.coop(["image", "import", &format!("evil{number}")])
-            .arg(archive)
-            .run();
+        import_evil(&host, &archive);
     }
     let planted = std::fs::read_dir(&work)
         .unwrap()
@@ -216,16 +224,20 @@ fn an_archive_writes_nothing_through_a_link_of_its_own() {
     let archive = host.work().join("evil.tar");
     // First a link `door` to the outside, then a file `door/planted`.
     std::os::unix::fs::symlink(&outside, host.work().join("door")).unwrap();
-    let pack = host.tool("tar").arg("-cf").arg(&archive).arg("door");
-    pack.run().success();
+    host.tool("tar")
+        .arg("-cf")
+        .arg(&archive)
+        .arg("door")
+        .run()
+        .success();
     std::fs::remove_file(host.work().join("door")).unwrap();
     host.file("door/planted", "planted");
-    let add = host
-        .tool("tar")
+    host.tool("tar")
         .arg("-rf")
         .arg(&archive)
-        .arg("door/planted");
-    add.run().success();
-    host.coop(["image", "import", "evil"]).arg(archive).run();
+        .arg("door/planted")
+        .run()
+        .success();
+    import_evil(&host, &archive);
     assert!(!outside.join("planted").exists());
 }

@@ -128,7 +128,7 @@ fn a_descriptor_of_the_caller_does_not_leak_in() {
     let script = r#"exec 9<"$SECRET"; exec "$@""#;
     let coop = host.sh(&root, &[], "cat <&9 || echo closed");
     let output = coop.through_shell(script).env("SECRET", &secret).run();
-    output.does_not_say("secret");
+    output.success().prints("closed");
 }
 
 #[test]
@@ -209,11 +209,11 @@ fn the_containers_dev_has_the_standard_nodes_and_no_disk() {
 #[test]
 fn a_device_node_cannot_be_made() {
     let host = Host::new();
-    let script = "mknod /tmp/disk b 8 0 && head -c 1 /tmp/disk && echo opened";
+    let script = "mknod /tmp/disk b 8 0 && head -c 1 /tmp/disk && echo opened || echo refused";
     let output = host
         .coop(["run", "--rm", "coop/host", "sh", "-c", script])
         .run();
-    output.does_not_say("opened");
+    output.success().prints("refused");
 }
 
 #[test]
