@@ -1,7 +1,8 @@
 //! The child's side of each mount.
 
-use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::ffi::{CStr, CString};
+use std::fmt::Write as _;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::AtFlags;
@@ -14,7 +15,7 @@ use crate::cgroup_mount::{self, CgroupLayout};
 use crate::detached;
 use crate::dev;
 use crate::error::{Operation, at};
-use crate::mount::{Mount, OpenMount, Source, TargetKind, open_bind};
+use crate::mount::{Mount, OpenMount, Source, TargetKind, kind_of, open_bind};
 use crate::options::{MountAttributes, MountOptions};
 use crate::overlay::clone_tree;
 use crate::path::normalize_target;
@@ -104,9 +105,9 @@ pub(crate) fn attach_mount(root: BorrowedFd<'_>, open: &OpenMount) -> Result<(),
 
 /// A new instance of one of the kernel's filesystems.
 struct New<'a> {
-    fstype: &'a std::ffi::CStr,
+    fstype: &'a CStr,
     attributes: MountAttributes,
-    data: Option<&'a std::ffi::CStr>,
+    data: Option<&'a CStr>,
 }
 
 impl New<'_> {
@@ -138,7 +139,26 @@ fn bind(
 ) -> Result<(), Error> {
     let path = normalize_target(target)?;
     let target = mount_point(root, &path, kind)?;
-    detached::attach(tree, target.as_fd()).map_err(at(Operation::Attach, &path))
+    detached::attach(tree, target.as_fd()).map_err(|errno| mismatch(&path, kind, &target, errno))
+}
+
+/// The kernel has one errno for many mistakes; the most frequent one is told apart.
+fn mismatch(path: &Path, kind: TargetKind, target: &OwnedFd, errno: Errno) -> Error {
+    let name = |kind| match kind {
+        TargetKind::Directory => "directory",
+        TargetKind::File => "file",
+    };
+    match kind_of(target.as_fd()) {
+        Ok(found) if found != kind => {
+            let (mounted, found) = (name(kind), name(found));
+            Error::KindMismatch {
+                target: path.to_owned(),
+                mounted,
+                found,
+            }
+        }
+        _ => at(Operation::Attach, path)(errno),
+    }
 }
 
 fn sysfs(target: BorrowedFd<'_>, readonly: bool) -> Result<(), Error> {
@@ -205,7 +225,8 @@ fn tmpfs_data(size: Option<u64>, mode: Option<u32>, options: &MountOptions) -> S
     // The kernel takes the last of two, so what the options say comes last.
     let mut data = format!("mode={:o}", mode.unwrap_or(0o1777));
     if let Some(size) = size {
-        data.push_str(&format!(",size={size}"));
+        // Writing to a string cannot fail.
+        let _ = write!(data, ",size={size}");
     }
     for word in &options.data {
         data.push(',');

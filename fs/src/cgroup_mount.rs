@@ -79,13 +79,11 @@ fn hierarchy(line: &str) -> Option<Hierarchy> {
         ];
         !flag.contains(option) && !option.starts_with("release_agent=")
     };
-    let options = match unified {
-        true => String::new(),
-        false => super_options
-            .split(',')
-            .filter(is_hierarchy)
-            .collect::<Vec<_>>()
-            .join(","),
+    let controllers = super_options.split(',').filter(is_hierarchy);
+    let options = if unified {
+        String::new()
+    } else {
+        controllers.collect::<Vec<_>>().join(",")
     };
     Some(Hierarchy {
         name: name.to_owned(),

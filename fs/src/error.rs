@@ -15,8 +15,6 @@ pub enum Operation {
     Open,
     /// Reading a file or a directory.
     Read,
-    /// Writing a file.
-    Write,
     /// `stat(2)` and its relatives.
     Inspect,
     /// `mkdir(2)`, `mknod(2)`, `symlink(2)` or `open(2)` with `O_CREAT`.
@@ -27,8 +25,6 @@ pub enum Operation {
     ChangeMode,
     /// `unlink(2)` or `rmdir(2)`.
     Remove,
-    /// `rename(2)`.
-    Rename,
     /// Copying a file or its metadata.
     Copy,
     /// `mount(2)` or `fsopen(2)` to `fsmount(2)`.
@@ -58,13 +54,11 @@ impl fmt::Display for Operation {
         f.write_str(match self {
             Self::Open => "open",
             Self::Read => "read",
-            Self::Write => "write",
             Self::Inspect => "inspect",
             Self::Create => "create",
             Self::ChangeOwner => "change the owner of",
             Self::ChangeMode => "change the mode of",
             Self::Remove => "remove",
-            Self::Rename => "rename",
             Self::Copy => "copy",
             Self::Mount => "mount",
             Self::Attach => "attach the mount for",
@@ -125,6 +119,16 @@ pub enum Error {
     SymlinkTarget {
         /// The path inside the container.
         target: PathBuf,
+    },
+    /// A file was to be mounted on a directory, or a directory on a file.
+    #[error("cannot mount a {mounted} on {}, which is a {found}", target.display())]
+    KindMismatch {
+        /// The path inside the container.
+        target: PathBuf,
+        /// What the source is.
+        mounted: &'static str,
+        /// What the target is.
+        found: &'static str,
     },
     /// More symlinks than the kernel itself would follow.
     #[error("{} has too many levels of symlinks", target.display())]
@@ -242,10 +246,10 @@ impl Error {
 }
 
 /// For `map_err`: the error of `operation` on `object`.
-pub(crate) fn at<'a>(
+pub(crate) fn at(
     operation: Operation,
-    object: &'a (impl AsRef<Path> + ?Sized),
-) -> impl Fn(Errno) -> Error + 'a {
+    object: &(impl AsRef<Path> + ?Sized),
+) -> impl Fn(Errno) -> Error {
     move |errno| Error::System {
         operation,
         object: object.as_ref().to_owned(),

@@ -290,7 +290,7 @@ pub(crate) fn open_bind(source: &Path, options: &MountOptions) -> Result<Source,
     Ok(Source::Tree { tree, kind })
 }
 
-fn kind_of(tree: BorrowedFd<'_>) -> Result<TargetKind, Errno> {
+pub(crate) fn kind_of(tree: BorrowedFd<'_>) -> Result<TargetKind, Errno> {
     let mode = fstat(tree)?.st_mode;
     Ok(match FileType::from_raw_mode(mode) {
         FileType::Directory => TargetKind::Directory,

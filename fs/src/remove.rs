@@ -163,7 +163,7 @@ mod tests {
         symlink(&outside, tree.join("a/link")).unwrap();
         fs::create_dir(tree.join("a/b/closed")).unwrap();
         fs::write(tree.join("a/b/closed/file"), "x").unwrap();
-        fs::set_permissions(tree.join("a/b/closed"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(tree.join("a/b/closed"), fs::Permissions::from_mode(0o0)).unwrap();
         remove_tree(&tree).unwrap();
         assert!(!tree.exists());
         assert!(outside.join("precious").exists());

@@ -77,7 +77,7 @@ pub(crate) fn write_sysctl(proc: BorrowedFd<'_>, sysctl: &Sysctl) -> Result<(), 
 }
 
 fn write_file(proc: BorrowedFd<'_>, path: &str, value: &[u8]) -> Result<(), Errno> {
-    let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let file = resolve(proc, &Path::new("sys").join(path), OFlags::WRONLY, how)?;
     match rustix::io::write(&file, value)? {
         written if written == value.len() => Ok(()),

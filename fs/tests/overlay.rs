@@ -89,7 +89,7 @@ fn upper_layers_hide_lower_ones() {
 }
 
 fn a_root_without_user_namespace_keeps_the_host_s_ids() {
-    let container = Container::standard().as_host_root();
+    let container = Container::standard().sharing_users();
     container.run(|| fs::write("/new", "x").unwrap());
     assert_eq!(owner(container.upper("new")), (0, 0));
 }
@@ -191,7 +191,7 @@ fn a_missing_layer_is_named() {
 }
 
 fn the_kernel_s_own_words_are_passed_on() {
-    let container = Container::new().as_host_root();
+    let container = Container::new().sharing_users();
     let RootSource::Overlay(overlay) = &container.root else {
         unreachable!()
     };
@@ -226,7 +226,7 @@ fn a_filesystem_without_id_maps_is_told_apart() {
 }
 
 fn the_classic_mount_gives_the_same_root() {
-    let container = Container::new().as_host_root();
+    let container = Container::new().sharing_users();
     let RootSource::Overlay(overlay) = &container.root else {
         unreachable!()
     };

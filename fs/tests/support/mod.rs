@@ -37,7 +37,9 @@ macro_rules! tests {
 pub(crate) fn run(tests: &[(&str, fn())]) {
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
     if std::env::args().any(|arg| arg == "--list") {
-        tests.iter().for_each(|(name, _)| println!("{name}: test"));
+        for (name, _) in tests {
+            println!("{name}: test");
+        }
         return;
     }
     if !rustix::process::geteuid().is_root() {
@@ -109,7 +111,7 @@ impl Container {
     }
 
     /// Without a user namespace of its own.
-    pub(crate) fn as_host_root(mut self) -> Self {
+    pub(crate) fn sharing_users(mut self) -> Self {
         self.namespaces -= Namespaces::USER;
         self
     }
@@ -141,7 +143,23 @@ impl Container {
 
     /// Runs `outside` on the host while the container is up, then `inside` in it.
     pub(crate) fn run_beside(&self, outside: impl FnOnce(&Child), inside: impl FnOnce()) {
+        let outside = |child: &Child| {
+            self.assert_not_on_host();
+            outside(child);
+        };
         self.start(outside, inside).unwrap();
+    }
+
+    /// Runs `before` on the host while the container is up, `inside` in it, and `after` on
+    /// the host, where the directories of the test may be mounted.
+    pub(crate) fn run_unchecked(
+        &self,
+        before: impl FnOnce(&Child),
+        inside: impl FnOnce(),
+        after: impl FnOnce(),
+    ) {
+        self.start(before, inside).unwrap();
+        after();
     }
 
     /// The error of setting the container up.
@@ -190,10 +208,7 @@ impl Container {
         drop((root, mounts));
         let entered = receive_text(&here);
         if entered == "entered" {
-            let beside = catch_unwind(AssertUnwindSafe(|| {
-                self.assert_not_on_host();
-                outside(&child);
-            }));
+            let beside = catch_unwind(AssertUnwindSafe(|| outside(&child)));
             write(&here, b"go").unwrap();
             let status = pidfd::wait(child.pidfd.as_fd()).unwrap();
             assert!(beside.is_ok(), "the outside of the test failed");
@@ -254,13 +269,10 @@ impl Container {
 
 /// The error with its causes, as a user reads it.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(&format!(": {source}"));
-        next = source.source();
-    }
-    text
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 /// The line of the own mount table for `target`, without the fields that vary.
