@@ -105,3 +105,69 @@ fn open(path: &Path, flags: OFlags) -> Result<OwnedFd, LogError> {
     }
     Ok(fd)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::MetadataExt;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_pipe_of_an_earlier_run_is_replaced_and_belongs_to_the_containers_user() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("stdout");
+        let (uid, gid) = if rustix::process::geteuid().is_root() {
+            (Uid::from_raw(1_000_033), Gid::from_raw(1_000_034))
+        } else {
+            eprintln!("not root: the owner is the caller");
+            (rustix::process::getuid(), rustix::process::getgid())
+        };
+        LogPipe::create(&pipe, uid, gid).unwrap();
+        let old = LogPipe::open_rw(&pipe).unwrap();
+        rustix::io::write(&old, b"of the old run").unwrap();
+        LogPipe::create(&pipe, uid, gid).unwrap();
+        let reader = LogPipe::open_reader(&pipe).unwrap();
+        let _new = LogPipe::open_rw(&pipe).unwrap();
+        assert_eq!(
+            LogPipe::drain(&reader, |_| panic!("old bytes")).unwrap(),
+            End::Open
+        );
+        let metadata = pipe.metadata().unwrap();
+        assert_eq!(
+            (metadata.uid(), metadata.gid()),
+            (uid.as_raw(), gid.as_raw())
+        );
+        assert_eq!(metadata.mode() & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn only_a_pipe_is_opened_as_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        File::create(&path).unwrap();
+        assert_eq!(LogPipe::open_rw(&path).unwrap_err().source, Errno::INVAL);
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert_eq!(LogPipe::open_reader(&link).unwrap_err().source, Errno::LOOP);
+    }
+
+    #[test]
+    fn a_program_can_open_its_standard_output_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("stdout");
+        LogPipe::create(&pipe, rustix::process::getuid(), rustix::process::getgid()).unwrap();
+        let reader = LogPipe::open_reader(&pipe).unwrap();
+        // nginx and others log to /dev/stdout, a link to /proc/self/fd/1.
+        let status = Command::new("sh")
+            .args(["-c", "echo again > /proc/self/fd/1"])
+            .stdout(LogPipe::open_rw(&pipe).unwrap())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let mut text = Vec::new();
+        LogPipe::drain(&reader, |bytes| text.extend_from_slice(bytes)).unwrap();
+        assert_eq!(text, b"again\n");
+    }
+}

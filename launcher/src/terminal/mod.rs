@@ -71,3 +71,6 @@ pub fn set_size(terminal: impl AsFd, size: Winsize) -> Result<(), TerminalError>
 pub fn copy_size(from: impl AsFd, to: impl AsFd) -> Result<(), TerminalError> {
     set_size(to, size(from)?)
 }
+
+#[cfg(test)]
+mod tests;

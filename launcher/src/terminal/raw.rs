@@ -55,8 +55,9 @@ impl RawMode {
             }
             previous(panic);
         }));
-        // DRAIN: what was printed before is still to be shown as it was meant.
-        tcsetattr(&saved.terminal, OptionalActions::Drain, &raw)
+        // At once: what was printed before has been processed already, and waiting for a
+        // terminal that the user has stopped (Ctrl-S) would take for ever.
+        tcsetattr(&saved.terminal, OptionalActions::Now, &raw)
             .map_err(TerminalError::at("make the terminal raw"))?;
         Ok(Self { saved })
     }
@@ -66,7 +67,7 @@ impl Saved {
     fn restore(&self) {
         if self.raw.swap(false, Ordering::SeqCst) {
             // A terminal that was hung up meanwhile needs nothing any more.
-            let _ = tcsetattr(&self.terminal, OptionalActions::Drain, &self.settings);
+            let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.settings);
         }
     }
 }
