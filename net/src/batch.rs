@@ -12,7 +12,7 @@ use rustix::net::{SendFlags, send};
 use rustix::process::Pid;
 
 use crate::error::Error;
-use crate::spec::Lease;
+use crate::spec::{DEFAULT_MTU, Lease};
 use crate::sys::Control;
 use crate::tool::{self, IP, Running};
 
@@ -145,25 +145,27 @@ fn commands(lease: &Lease, pid: Pid, stale: bool) -> String {
         ..
     } = lease;
     let pid = pid.as_raw_pid();
-    let mut text = String::new();
-    if stale {
-        text += &format!("link del dev {host}\n");
-    }
     // 1500 is what veth starts with.
-    let mtu = if *mtu == crate::spec::DEFAULT_MTU {
+    let mtu = if *mtu == DEFAULT_MTU {
         String::new()
     } else {
         format!(" mtu {mtu}")
     };
-    text += &format!(
+    let delete = format!("link del dev {host}\n");
+    let add = format!(
         "link add name {host} up{mtu} master {bridge} type veth peer name {interface} address {mac}{mtu} netns {pid}\n"
     );
-    if !lease.ports.is_empty() {
-        // For a container that calls its own published port: where br_netfilter is
-        // loaded, the frame goes back through the port that it came from.
-        text += &format!("link set dev {host} type bridge_slave hairpin on\n");
-    }
-    text
+    // For a container that calls its own published port: where br_netfilter is loaded,
+    // the frame goes back through the port that it came from.
+    let hairpin = format!("link set dev {host} type bridge_slave hairpin on\n");
+    [
+        (stale, delete),
+        (true, add),
+        (!lease.ports.is_empty(), hairpin),
+    ]
+    .into_iter()
+    .filter_map(|(wanted, line)| wanted.then_some(line))
+    .collect()
 }
 
 /// Turns `... Command failed -:N` into the container of line N.

@@ -27,7 +27,12 @@ pub fn hosts_file(own: &HostsEntry, entries: &[HostsEntry]) -> String {
         .chain(entries)
         .filter(|(_, names)| !names.is_empty())
     {
-        text += &format!("{address}\t{}\n", names.join(" "));
+        text.extend([
+            address.to_string().as_str(),
+            "\t",
+            names.join(" ").as_str(),
+            "\n",
+        ]);
     }
     text
 }

@@ -81,21 +81,25 @@ pub(crate) fn open(interfaces: &[String]) -> Result<(), Error> {
     interfaces.iter().try_for_each(|name| set(name, "1"))
 }
 
-/// Undoes [`open`] when `network` is the last one of the state directory.
-pub(crate) fn close(directory: &Path, network: &str) -> Result<(), Error> {
-    // No lock, no record: `plan` makes the one before the other.
-    if !directory.join(LOCK).exists() {
-        return Ok(());
-    }
+/// Removes the files of a network, and when it is the last one of the state directory,
+/// undoes [`open`].
+pub(crate) fn leave(directory: &Path, network: &str, store: &Store) -> Result<(), Error> {
     let _lock = lock(directory)?;
-    if store::names(directory)?
-        .iter()
-        .any(|name| !name.starts_with('.') && name != network)
-    {
-        return Ok(());
+    let is_other = |name: &String| !name.starts_with('.') && name != network;
+    if store::names(directory)?.iter().any(is_other) {
+        return store.remove();
     }
+    close(directory)?;
+    store.remove()?;
+    remove_file(&directory.join(LOCK))
+}
+
+/// Turns forwarding off on the interfaces that forward because of us.
+fn close(directory: &Path) -> Result<(), Error> {
     let path = directory.join(RECORD);
-    let record: Record = store::read(&path)?.unwrap_or_default();
+    let Some(record) = store::read::<Record>(&path)? else {
+        return Ok(());
+    };
     // Someone else wants forwarding by now, or another Coop guards the same interfaces.
     let needed = is_on("all")? || has_other_bridge(&interfaces()?, &bridges(directory)?);
     if !needed {
@@ -104,15 +108,14 @@ pub(crate) fn close(directory: &Path, network: &str) -> Result<(), Error> {
             .iter()
             .try_for_each(|name| set(name, "0"))?;
     }
-    for path in [path, directory.join(LOCK)] {
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(state("remove", &path)(error));
-            }
-            _ => {}
-        }
+    remove_file(&path)
+}
+
+fn remove_file(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(state("remove", path)(error)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// The bridges of the networks of this state directory.

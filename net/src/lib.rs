@@ -27,16 +27,17 @@
 //! networks.ensure_bridge("shop")?;
 //! let rules = networks.apply_rules("shop")?; // `nft` works while we go on
 //! let mut links = LinkBatch::spawn()?; // and `ip` loads
+//! let host = coop_net::HostSocket::open()?;
 //!
 //! // Clone the containers; each waits in its network namespace. Then:
 //! links.add(&leases[0], pid_of_web)?;
 //! links.add(&leases[1], pid_of_db)?;
 //! links.commit()?;
 //! rules.wait()?;
-//! // Each container: coop_net::configure(&lease)?
+//! // Each container: coop_net::configure(&lease, &host)?
 //!
 //! networks.release_all("shop")?; // links, rules, bridge, files: all gone
-//! # drop(held);
+//! # drop((held, host));
 //! # Ok(())
 //! # }
 //! ```
@@ -71,7 +72,7 @@ pub use apply::PendingRules;
 pub use batch::LinkBatch;
 pub use error::Error;
 pub use files::{HostsEntry, host_resolv_conf, hosts_file, resolv_conf};
-pub use guest::{configure, loopback_up};
+pub use guest::{HostSocket, configure, loopback_up};
 pub use holder::Holder;
 pub use networks::Networks;
 pub use ports::{ParseError, PortMapping, Protocol};

@@ -69,7 +69,7 @@ impl Networks {
         let _lock = store.create_and_lock()?;
         let planned = self.plan(spec, &store, requests);
         if planned.is_err() && store.leases().is_ok_and(|leases| leases.is_empty()) {
-            store.remove()?;
+            forwarding::leave(&self.directory, &spec.name, &store)?;
         }
         planned
     }

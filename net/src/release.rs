@@ -78,9 +78,8 @@ impl Networks {
         let mut links: BTreeSet<&str> = links.iter().copied().collect();
         links.extend(leases.iter().map(|lease| lease.host_interface.as_str()));
         self.remove_kernel_objects(network, bridge.as_deref(), &links, Some(lock))?;
-        forwarding::close(self.directory(), network)?;
         // Last: as long as something is left to do, the directory says what.
-        store.remove()
+        forwarding::leave(self.directory(), network, store)
     }
 
     /// For a network without a directory: removes what a process may have left that

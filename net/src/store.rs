@@ -156,9 +156,17 @@ impl Store {
         self.path.join("made-bridge")
     }
 
-    /// Removes the directory with everything in it.
+    /// Removes the directory with everything in it. The caller holds the lock of the
+    /// state directory as well as this network's.
+    ///
+    /// It goes at once, by a rename: who waits for the lock finds all of it or nothing.
     pub(crate) fn remove(&self) -> Result<(), Error> {
-        gone(fs::remove_dir_all(&self.path)).map_err(state("remove", &self.path))
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let gone_path = self.path.with_file_name(format!(".{name}.gone"));
+        // A process was killed here before.
+        gone(fs::remove_dir_all(&gone_path)).map_err(state("remove", &gone_path))?;
+        gone(fs::rename(&self.path, &gone_path)).map_err(state("remove", &self.path))?;
+        gone(fs::remove_dir_all(&gone_path)).map_err(state("remove", &gone_path))
     }
 
     fn lease_path(&self, container: &str) -> PathBuf {

@@ -15,11 +15,19 @@ use crate::spec::Mac;
 // linux/sockios.h and linux/ethtool.h; the libc crate has them only for some targets.
 const SIOCBRADDBR: c_ulong = 0x89a0;
 const SIOCBRDELBR: c_ulong = 0x89a1;
-const ETHTOOL_GDRVINFO: u32 = 3;
+const ETHTOOL_GDRVINFO: u32 = 0x3;
+const ETHTOOL_GLINK: u32 = 0xa;
 
 /// A socket to send interface ioctls through.
 #[derive(Debug)]
 pub(crate) struct Control(OwnedFd);
+
+/// `struct ethtool_value` of linux/ethtool.h.
+#[repr(C)]
+struct Value {
+    cmd: u32,
+    data: u32,
+}
 
 /// `struct ethtool_drvinfo` of linux/ethtool.h.
 #[repr(C)]
@@ -160,6 +168,20 @@ impl Control {
             irtt: 0,
         };
         self.ioctl(libc::SIOCADDRT, (&raw mut route).cast())
+    }
+
+    /// Whether the link has a carrier, after everything that a change of the carrier
+    /// leads to has been done: the kernel's `ethtool_op_get_link` does not wait for its
+    /// work queue (`linkwatch_sync_dev`). No privilege is needed.
+    pub(crate) fn settle(&self, name: &str) -> Result<bool> {
+        let mut value = Value {
+            cmd: ETHTOOL_GLINK,
+            data: 0,
+        };
+        let mut request = request(name)?;
+        request.ifr_ifru.ifru_data = (&raw mut value).cast();
+        self.interface(libc::SIOCETHTOOL, &mut request)?;
+        Ok(value.data != 0)
     }
 
     /// The name of the driver of an interface: `bridge`, `veth`, `virtio_net`, …

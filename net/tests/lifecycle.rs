@@ -1,4 +1,5 @@
 //! What is made, by how many processes, and that nothing stays.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -475,9 +476,9 @@ fn leases_taken_by_many_at_once_are_all_different() {
             })
         })
         .collect();
-    threads
-        .into_iter()
-        .for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     let networks = Networks::new(directory.path());
     let leases = networks.leases("shop").unwrap();
     let addresses: std::collections::BTreeSet<_> =

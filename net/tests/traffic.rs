@@ -1,4 +1,5 @@
 //! Real packets between containers, host and the world outside.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -293,4 +294,23 @@ fn a_container_without_a_network_has_its_loopback() {
     alone.run(coop_net::loopback_up).unwrap();
     alone.serve("alone", "127.0.0.1", 80);
     assert_eq!(alone.tcp("127.0.0.1", 80), sees("alone", "127.0.0.1"));
+}
+
+#[test]
+fn the_first_packet_gets_through() {
+    if !is_root("the_first_packet_gets_through") {
+        return;
+    }
+    for round in 0..25 {
+        let world = World::new();
+        let shop = world.up(&spec("shop"), &[ask("web", ""), ask("db", "")]);
+        let [web, db] = &shop[..] else { unreachable!() };
+        // One packet each, at once, with no second try.
+        assert!(db.ns.ping(&web.address()), "round {round}: to a neighbour");
+        assert!(
+            web.ns.ping(&web.lease.gateway.to_string()),
+            "round {round}: to the gateway"
+        );
+        assert!(web.ns.ping(OUTSIDE), "round {round}: out");
+    }
 }

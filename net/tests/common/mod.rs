@@ -1,7 +1,7 @@
 //! Network namespaces as threads: each has its own, and does what it is told. A thread
 //! in a namespace is enough of a container for `ip`, which finds it by its thread id,
 //! and enough of a host for the crate, which looks at `/proc/thread-self`.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -13,7 +13,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use coop_net::{Lease, LeaseRequest, LinkBatch, NetworkSpec, Networks, PortMapping};
+use coop_net::{HostSocket, Lease, LeaseRequest, LinkBatch, NetworkSpec, Networks, PortMapping};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketType, ipproto, recv, sendto, socket, sockopt,
 };
@@ -51,7 +51,9 @@ impl Ns {
             // away from the other threads.
             unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.unwrap();
             born.send(gettid()).unwrap();
-            work.iter().for_each(|job| job());
+            for job in work {
+                job();
+            }
         });
         let pid = wait.recv().unwrap();
         Self {
@@ -255,12 +257,14 @@ impl World {
             rules.wait().unwrap();
             leases
         });
+        let host = Arc::new(self.host.run(HostSocket::open).unwrap());
         namespaces
             .into_iter()
             .zip(leases)
             .map(|(ns, lease)| {
                 let own = lease.clone();
-                ns.run(move || coop_net::configure(&own)).unwrap();
+                let host = host.clone();
+                ns.run(move || coop_net::configure(&own, &host)).unwrap();
                 Container { ns, lease }
             })
             .collect()
@@ -273,7 +277,7 @@ impl World {
              cd /proc/sys/net/ipv4/conf; grep . */forwarding */route_localnet",
         );
         for entry in walk(&self.directory.path().join("networks")) {
-            text += &format!("{entry}\n");
+            text.extend([entry.as_str(), "\n"]);
         }
         text
     }
@@ -319,6 +323,8 @@ pub(crate) fn ask(container: &str, ports: &str) -> LeaseRequest {
     }
 }
 
+/// The answer of [`Ns::serve`], to compare with that of [`Ns::tcp`].
+#[allow(clippy::unnecessary_wraps)]
 pub(crate) fn sees(name: &str, address: &str) -> Option<String> {
     Some(format!("{name} sees {address}"))
 }
