@@ -8,6 +8,8 @@ mod container;
 mod image;
 mod run;
 mod stack;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use container::{
     ExecArgs, InspectArgs, KillArgs, LogsArgs, PsArgs, RmArgs, StartArgs, StatsArgs, StopArgs, Tail,

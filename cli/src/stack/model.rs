@@ -100,10 +100,7 @@ pub(crate) struct Service {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pids_limit: Option<PidsLimit>,
     /// Published ports, one entry for each line of the file.
-    #[serde(
-        skip_serializing_if = "Vec::is_empty",
-        serialize_with = "super::value::port::serialize"
-    )]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<Port>,
     /// The root filesystem cannot be written.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

@@ -58,18 +58,27 @@ impl Stack {
         walk
     }
 
-    /// `names` and all that they depend on, in the file's order.
+    /// `names` and all that they depend on, each after what it depends on; the whole
+    /// stack when `names` is empty. What is no service is left out.
     pub(crate) fn with_dependencies(&self, names: &[String]) -> Vec<&str> {
+        // A loaded stack has no circle; one made by hand keeps the file's order.
+        let mut order = self
+            .start_order()
+            .unwrap_or_else(|_| self.services.keys().map(String::as_str).collect());
+        if names.is_empty() {
+            return order;
+        }
         let mut wanted: HashSet<&str> = HashSet::new();
         let mut open: Vec<&str> = names.iter().map(String::as_str).collect();
         while let Some(name) = open.pop() {
-            if let Some(service) = self.services.get(name)
+            if let Some((name, service)) = self.services.get_key_value(name)
                 && wanted.insert(name)
             {
                 open.extend(service.depends_on.keys().map(String::as_str));
             }
         }
-        self.services.keys().map(String::as_str).filter(|name| wanted.contains(name)).collect()
+        order.retain(|name| wanted.contains(name));
+        order
     }
 }
 
@@ -93,7 +102,9 @@ mod tests {
     fn dependencies_come_first() {
         let stack = stack(&[("web", &["api", "cache"]), ("api", &["db"]), ("db", &[]), ("cache", &[])]);
         assert_eq!(stack.start_order(), Ok(vec!["db", "cache", "api", "web"]));
-        assert_eq!(stack.with_dependencies(&["api".into()]), ["api", "db"]);
+        assert_eq!(stack.with_dependencies(&["api".into()]), ["db", "api"]);
+        assert_eq!(stack.with_dependencies(&[]).len(), 4);
+        assert!(stack.with_dependencies(&["nope".into()]).is_empty());
     }
 
     #[test]

@@ -96,7 +96,7 @@ macro_rules! read_integers {
 read_integers!(u32, u64, i64);
 
 fn whole(positive: bool) -> &'static str {
-    if positive { "a whole number, not negative" } else { "a whole number" }
+    if positive { "a whole number of 0 or more" } else { "a whole number" }
 }
 
 /// Words: a line split as a shell would, or a list.

@@ -1,6 +1,6 @@
 //! Shares of processors.
 
-use super::{ParseError, decimal, serde_as_text};
+use super::{ParseError, decimal, deserialize_from_text};
 use std::fmt;
 use std::str::FromStr;
 
@@ -16,7 +16,14 @@ pub(crate) struct Cpus {
     nano: u64,
 }
 
-serde_as_text!(Cpus);
+deserialize_from_text!(Cpus);
+
+impl serde::Serialize for Cpus {
+    /// A number, as compose prints it. Nine digits after the point come through exactly.
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_f64(self.nano as f64 / 1e9)
+    }
+}
 
 const FORM: &str = "write a number of processors such as 0.5 or 50%, at least 0.01";
 
@@ -156,6 +163,8 @@ mod tests {
             let cpus = Cpus::from_quota_us(quota).unwrap();
             prop_assert_eq!(cpus.quota_us(), quota);
             prop_assert_eq!(cpus.to_string().parse(), Ok(cpus));
+            let json = serde_json::to_string(&cpus).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Cpus>(&json).unwrap(), cpus);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Limits that may also be lifted.
 
-use super::{ByteSize, ParseError, serde_as_text};
+use super::{ByteSize, ParseError, deserialize_from_text, serde_as_text};
 use std::fmt;
 use std::str::FromStr;
 
@@ -46,7 +46,17 @@ pub(crate) enum PidsLimit {
     Max(u32),
 }
 
-serde_as_text!(PidsLimit);
+deserialize_from_text!(PidsLimit);
+
+impl serde::Serialize for PidsLimit {
+    /// A number, as compose prints it.
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_i64(match self {
+            Self::Unlimited => -1,
+            Self::Max(max) => i64::from(*max),
+        })
+    }
+}
 
 impl FromStr for PidsLimit {
     type Err = ParseError;

@@ -8,7 +8,7 @@ mod cpu;
 mod duration;
 mod env;
 mod limit;
-pub(crate) mod port;
+mod port;
 mod rootfs;
 mod signal;
 mod tmpfs;
@@ -58,6 +58,14 @@ macro_rules! serde_as_text {
                 s.collect_str(self)
             }
         }
+        $crate::stack::value::deserialize_from_text!($type);
+    };
+}
+use serde_as_text;
+
+/// Deserialises a type by its `FromStr`, a number as its text.
+macro_rules! deserialize_from_text {
+    ($type:ty) => {
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
                 let text = <$crate::stack::value::Text as serde::Deserialize>::deserialize(d)?;
@@ -66,7 +74,7 @@ macro_rules! serde_as_text {
         }
     };
 }
-use serde_as_text;
+use deserialize_from_text;
 
 /// Text, or a number taken as its text.
 struct Text(String);

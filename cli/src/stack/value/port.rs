@@ -2,13 +2,13 @@
 
 use super::ParseError;
 use coop_net::PortMapping;
-use serde::ser::{Serialize, SerializeSeq, Serializer};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
 /// What one `-p` or one line of `ports` publishes: a port, or a range of ports.
 ///
-/// Serialises as compose's long syntax, one entry for each port.
+/// Serialises as compose's long syntax.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Port {
     short: String,
@@ -54,40 +54,30 @@ impl fmt::Display for Port {
     }
 }
 
-/// Serialises the ports of a service as one list.
-pub(crate) fn serialize<S: Serializer>(ports: &[Port], s: S) -> Result<S::Ok, S::Error> {
-    let mappings: Vec<_> = ports.iter().flat_map(|port| &port.mappings).collect();
-    let mut seq = s.serialize_seq(Some(mappings.len()))?;
-    for mapping in mappings {
-        seq.serialize_element(&Long(mapping))?;
-    }
-    seq.end()
-}
-
-/// A mapping in the long syntax.
-struct Long<'a>(&'a PortMapping);
-
-impl Serialize for Long<'_> {
+impl Serialize for Port {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        #[derive(serde::Serialize)]
-        struct Entry {
-            #[serde(skip_serializing_if = "Option::is_none")]
-            host_ip: Option<String>,
-            target: u16,
-            // Compose has a string here, because it may also be a range.
-            #[serde(skip_serializing_if = "Option::is_none")]
-            published: Option<String>,
-            protocol: String,
+        let (Some(first), Some(last)) = (self.mappings.first(), self.mappings.last()) else {
+            return s.collect_str(&self.short);
+        };
+        let range = |first: u16, last: u16| match first == last {
+            true => first.to_string(),
+            false => format!("{first}-{last}"),
+        };
+        let mut map = s.serialize_map(None)?;
+        if !first.host_ip.is_unspecified() {
+            map.serialize_entry("host_ip", &first.host_ip)?;
         }
-        let mapping = self.0;
-        let ip = (!mapping.host_ip.is_unspecified()).then(|| mapping.host_ip.to_string());
-        Entry {
-            host_ip: ip,
-            target: mapping.container_port,
-            published: (mapping.host_port != 0).then(|| mapping.host_port.to_string()),
-            protocol: mapping.protocol.to_string(),
+        if self.mappings.len() == 1 {
+            map.serialize_entry("target", &first.container_port)?;
+        } else {
+            map.serialize_entry("target", &range(first.container_port, last.container_port))?;
         }
-        .serialize(s)
+        if first.host_port != 0 {
+            // Text also when it is a single port: compose has it so.
+            map.serialize_entry("published", &range(first.host_port, last.host_port))?;
+        }
+        map.serialize_entry("protocol", &first.protocol.to_string())?;
+        map.end()
     }
 }
 

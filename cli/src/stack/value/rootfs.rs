@@ -11,9 +11,9 @@ pub(crate) enum RootfsMode {
     #[default]
     Overlay,
     /// As it is, and nothing may be written.
-    ReadOnly,
+    Ro,
     /// As it is: what the container writes is written to the directory.
-    ReadWrite,
+    Rw,
 }
 
 serde_as_text!(RootfsMode);
@@ -24,8 +24,8 @@ impl FromStr for RootfsMode {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         match text {
             "overlay" => Ok(Self::Overlay),
-            "ro" => Ok(Self::ReadOnly),
-            "rw" => Ok(Self::ReadWrite),
+            "ro" => Ok(Self::Ro),
+            "rw" => Ok(Self::Rw),
             _ => Err(ParseError::new("not a mode", "write overlay, ro or rw")),
         }
     }
@@ -35,8 +35,8 @@ impl fmt::Display for RootfsMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Overlay => "overlay",
-            Self::ReadOnly => "ro",
-            Self::ReadWrite => "rw",
+            Self::Ro => "ro",
+            Self::Rw => "rw",
         })
     }
 }

@@ -15,8 +15,8 @@ pub(crate) struct TmpfsOptions {
     /// Most that it holds; `None` leaves it to the kernel, half of the memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<ByteSize>,
-    /// Permission bits of its root, such as `0o1777`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Permission bits of its root, such as `0o1777`; octal text in a file.
+    #[serde(skip_serializing_if = "Option::is_none", with = "octal_text")]
     pub mode: Option<u32>,
     /// Owner of its root inside the container.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +80,22 @@ impl TmpfsOptions {
             _ => return Err(bad("not an option of a tmpfs")),
         }
         Ok(())
+    }
+}
+
+/// Permission bits as compose prints them, `"01777"`.
+mod octal_text {
+    use super::octal;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(mode: &Option<u32>, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&format_args!("{:04o}", mode.unwrap_or_default()))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u32>, D::Error> {
+        let text = Option::<String>::deserialize(d)?;
+        let bad = || de::Error::custom("permission bits must be octal");
+        text.map(|text| octal(&text).ok_or_else(bad)).transpose()
     }
 }
 
@@ -152,7 +168,9 @@ mod tests {
                 target: "/t".into(),
                 options: TmpfsOptions { size: size.map(ByteSize), mode, uid, gid: None, exec, read_only },
             };
-            prop_assert_eq!(mount.to_string().parse(), Ok(mount));
+            prop_assert_eq!(mount.to_string().parse(), Ok(mount.clone()));
+            let json = serde_json::to_string(&mount.options).unwrap();
+            prop_assert_eq!(serde_json::from_str::<TmpfsOptions>(&json).unwrap(), mount.options);
         }
     }
 }
