@@ -43,7 +43,7 @@ fn run(
     let mut child = Command::new(&command[0]);
     child.args(&command[1..]);
     // SAFETY: between fork and exec, this writes to descriptors that are open already.
-    unsafe { child.pre_exec(move || entrance.enter().map_err(io::Error::other)) };
+    unsafe { child.pre_exec(move || entrance.enter().map_err(refused)) };
     let status = child
         .status()
         .with_context(|| format!("cannot run {}", command[0]))?;
@@ -126,4 +126,11 @@ fn bytes(text: &str) -> Result<u64> {
     number
         .checked_mul(1 << shift)
         .with_context(|| format!("{text:?} is too large"))
+}
+
+/// The errno is all that std passes on from `pre_exec`.
+fn refused(error: coop_cgroup::Error) -> io::Error {
+    error
+        .errno()
+        .map_or_else(|| io::Error::other(error), io::Error::from)
 }

@@ -12,8 +12,9 @@ use crate::stats::keyed_or_zero;
 /// changes: an eventfd registered through `cgroup.event_control` on v1, an inotify
 /// descriptor on `memory.events` on v2.
 ///
-/// It also becomes readable when the group is removed, and on v2 at every other memory
-/// event (reaching `high`), so ask [`Self::drain`] for the number.
+/// It also becomes readable at other times (on v1 when the group is removed, on v2 at every
+/// other memory event, such as reaching `high`), so ask [`Self::drain`] for the number.
+/// On v2 it says nothing when the group is removed: watch the process as well.
 #[derive(Debug)]
 pub struct OomWatch {
     pub(crate) fd: OwnedFd,

@@ -53,7 +53,8 @@ impl Backend for Group {
             if !self.tree.available.contains(controller) {
                 return Ok(None);
             }
-            self.tree.hand_down(&self.path, controller)?;
+            self.tree
+                .hand_down(&self.path, Controllers::NONE.with(controller))?;
             self.enabled = controllers(&self.dir, "cgroup.controllers")?;
         }
         Ok(Some(&self.dir))

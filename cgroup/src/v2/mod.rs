@@ -6,7 +6,7 @@ mod group;
 mod plan;
 mod stats;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::io::Errno;
 
@@ -49,12 +49,10 @@ impl Tree {
         let mut enabled = controllers(&dir, "cgroup.controllers")?;
         // Mostly a container is not the first of its stack, and its parents hand down all.
         if !enabled.contains_all(wanted) {
-            // One at a time, and no error yet: the group is of use without a controller for
-            // which no limit is set. `directory` tries again and says what is wrong.
-            for controller in wanted.difference(enabled).iter() {
-                if let Err(error) = self.hand_down(path, controller) {
-                    log::debug!("{error}");
-                }
+            // No error yet: the group is of use without a controller for which no limit is
+            // set. `Group::directory` tries again and says what is wrong.
+            if let Err(error) = self.hand_down(path, wanted) {
+                log::debug!("{error}");
             }
             enabled = controllers(&dir, "cgroup.controllers")?;
         }
@@ -67,13 +65,13 @@ impl Tree {
         Ok(Group::new(self.clone(), path, dir, enabled))
     }
 
-    /// Makes `controller` available in the group at `path`: every group above it, from the
-    /// base down, must enable it for its children.
-    fn hand_down(&self, path: &CgroupPath, controller: Controller) -> Result<(), Error> {
+    /// Makes `wanted` available in the group at `path`: every group above it, from the base
+    /// down, must enable them for its children.
+    fn hand_down(&self, path: &CgroupPath, wanted: Controllers) -> Result<(), Error> {
         let above: Vec<&str> = path.ancestors().skip(1).collect();
         let above = above.into_iter().rev().map(|part| self.base.join(part));
         for here in std::iter::once(self.base.clone()).chain(above) {
-            enable(&here, controller)?;
+            enable(&Dir::open(&here)?, wanted)?;
         }
         Ok(())
     }
@@ -83,26 +81,51 @@ impl Tree {
     }
 }
 
-fn enable(here: &Path, controller: Controller) -> Result<(), Error> {
-    let dir = Dir::open(here)?;
-    if controllers(&dir, "cgroup.subtree_control")?.contains(controller) {
+fn enable(dir: &Dir, wanted: Controllers) -> Result<(), Error> {
+    let missing = wanted.difference(controllers(dir, CONTROL)?);
+    if missing.is_empty() {
         return Ok(());
     }
-    let value = format!("+{}", controller.name(Version::V2));
-    dir.put("cgroup.subtree_control", &value)
-        .map_err(|source| match source {
-            Errno::BUSY => Error::InternalProcesses {
-                path: here.to_owned(),
-                controllers: value,
-                source,
-            },
-            source => Error::Write {
-                path: here.join("cgroup.subtree_control"),
-                value,
-                source,
-            },
-        })
+    let names = |controllers: Controllers| {
+        let names = controllers
+            .iter()
+            .map(|controller| format!("+{}", controller.name(Version::V2)));
+        names.collect::<Vec<_>>().join(" ")
+    };
+    let refused = |controllers, source| match source {
+        Errno::BUSY => Error::InternalProcesses {
+            path: dir.path().to_owned(),
+            controllers,
+            source,
+        },
+        source => Error::Write {
+            path: dir.path().join(CONTROL),
+            value: controllers,
+            source,
+        },
+    };
+    // The kernel refuses this for memory and I/O only. Enabling cpu or pids in a group with
+    // processes succeeds, and turns the group into a threaded one in whose children no
+    // process can be put any more. (The root is exempt, and is the one without a type.)
+    if dir.read_if_present("cgroup.type")?.is_some() && !dir.own_pids()?.is_empty() {
+        return Err(refused(names(missing), Errno::BUSY));
+    }
+    // One write for all is one walk over the tree. It fails as a whole when one of them is
+    // refused (cpu: while there are realtime processes), and then each is tried alone.
+    if dir.put(CONTROL, &names(missing)).is_ok() {
+        return Ok(());
+    }
+    let mut result = Ok(());
+    for controller in missing.iter() {
+        let value = names(Controllers::NONE.with(controller));
+        if let Err(source) = dir.put(CONTROL, &value) {
+            result = result.and(Err(refused(value, source)));
+        }
+    }
+    result
 }
+
+const CONTROL: &str = "cgroup.subtree_control";
 
 fn controllers(dir: &Dir, file: &str) -> Result<Controllers, Error> {
     Ok(Controllers::parse(&dir.read(file)?, ' '))

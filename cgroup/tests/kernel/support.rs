@@ -77,7 +77,7 @@ impl Group {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         // SAFETY: the closure only writes to open descriptors.
-        unsafe { command.pre_exec(move || entrance.enter().map_err(io::Error::other)) };
+        unsafe { command.pre_exec(move || entrance.enter().map_err(refused)) };
         Process(command.spawn().unwrap())
     }
 
@@ -140,4 +140,11 @@ pub(crate) fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
         );
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// The errno is all that std passes on from `pre_exec`.
+fn refused(error: coop_cgroup::Error) -> io::Error {
+    error
+        .errno()
+        .map_or_else(|| io::Error::other(error), io::Error::from)
 }
