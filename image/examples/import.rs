@@ -15,14 +15,16 @@ fn main() -> anyhow::Result<()> {
     };
     let reference: Reference = name.parse()?;
     let store = Store::open(dir);
-    let image =
-        store.import(&reference, Path::new(archive), &ImportOptions::default(), &mut |event| {
-            match event {
-                Progress::Waiting => eprintln!("waiting for another import of {reference}"),
-                Progress::Skipped { entry, why } => eprintln!("left out {entry}: {why}"),
-                _ => {}
-            }
-        })?;
+    let image = store.import(
+        &reference,
+        Path::new(archive),
+        &ImportOptions::default(),
+        &mut |event| match event {
+            Progress::Waiting => eprintln!("waiting for another import of {reference}"),
+            Progress::Skipped { entry, why } => eprintln!("left out {entry}: {why}"),
+            _ => {}
+        },
+    )?;
     println!("name    {}", image.reference);
     println!("id      {}", image.id);
     println!("size    {} bytes", image.size);

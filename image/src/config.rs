@@ -98,7 +98,6 @@ where
 mod set {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use serde::de::IgnoredAny;
     use serde::{Deserializer, Serializer};
 
     #[derive(serde::Serialize)]
@@ -114,7 +113,7 @@ mod set {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<BTreeSet<String>, D::Error> {
-        let map: BTreeMap<String, IgnoredAny> = super::nullable(deserializer)?;
+        let map: BTreeMap<String, serde_json::Value> = super::nullable(deserializer)?;
         Ok(map.into_keys().collect())
     }
 }

@@ -20,7 +20,7 @@ pub enum Error {
     #[error("there is no image {reference}{}", nearest(.near))]
     NotFound {
         /// The name asked for.
-        reference: Reference,
+        reference: Box<Reference>,
         /// Names in the store that resemble it, best first.
         near: Vec<String>,
     },
@@ -28,7 +28,7 @@ pub enum Error {
     #[error("image {reference} is in use by {user}")]
     InUse {
         /// The image that was to be removed.
-        reference: Reference,
+        reference: Box<Reference>,
         /// Who uses it, as the caller's predicate said.
         user: String,
     },
@@ -64,7 +64,7 @@ pub enum Error {
     #[error("cannot import as {reference}: a digest is computed, not chosen; use a tag")]
     DigestGiven {
         /// The name asked for.
-        reference: Reference,
+        reference: Box<Reference>,
     },
     /// The file is nothing that can be imported.
     #[error("cannot import {}: {what}", .path.display())]
@@ -100,6 +100,13 @@ pub enum Error {
          busybox-static or name another image"
     )]
     NoShell,
+    /// The host image could not be written.
+    #[error("cannot make the host image")]
+    HostImage {
+        /// The entry and what is wrong with it.
+        #[source]
+        source: UnpackError,
+    },
     /// A file for the host image cannot be read as a program.
     #[error("cannot make the host image: {}: {what}", .path.display())]
     Program {

@@ -99,7 +99,9 @@ impl Store {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Image, Error> {
         if reference.digest().is_some() {
-            return Err(Error::DigestGiven { reference: reference.clone() });
+            return Err(Error::DigestGiven {
+                reference: Box::new(reference.clone()),
+            });
         }
         // Opened before anything is created. NONBLOCK: it may be a pipe.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
@@ -111,58 +113,84 @@ impl Store {
             let store = directory::identity(self.dir()).at("stat", self.dir())?;
             copy_directory(source, store, &root, options.limits, progress)
         } else if kind.is_file() {
-            self.unpack(source, file, &root, options.limits, progress)
+            unpack(source, file, &root, options.limits, progress)
         } else {
             let what = "it is neither a file nor a directory".to_owned();
-            Err(Error::Format { path: source.to_owned(), what })
+            Err(Error::Format {
+                path: source.to_owned(),
+                what,
+            })
         }?;
         self.commit(reference, &root, unpacked, options.config.clone(), None)
     }
+}
 
-    fn unpack(
-        &self,
-        source: &Path,
-        mut file: File,
-        root: &Path,
-        limits: Limits,
-        progress: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<Layer, Error> {
-        let mut head = Vec::new();
-        Read::by_ref(&mut file).take(format::PROBE as u64).read_to_end(&mut head).at("read", source)?;
-        file.rewind().at("read", source)?;
-        let format = format::detect(&head)
-            .map_err(|what| Error::Format { path: source.to_owned(), what: what.to_owned() })?;
-        if format == Format::Squashfs {
-            return unpack_squashfs(source, &file, root, limits, progress);
-        }
-        let total = file.metadata().at("stat", source)?.len();
-        let read = Cell::new(0);
-        let metered = Metered { inner: file, read: &read };
-        let decoded = decoder(format, metered).at("read", source)?;
-        let in_source = |source_error| Error::Unpack { path: source.to_owned(), source: source_error };
-        let mut archive = TarReader::new(HashingReader::new(decoded), format.name(), limits.bytes);
-        let mut writer = Writer::create(root, limits, progress)?;
-        let mut reported = 0;
-        let mut empty = true;
-        while let Some(member) = archive.next().map_err(|e| inside(e, empty, format)).map_err(in_source)? {
-            write_member(&mut writer, &mut archive, &member).map_err(in_source)?;
-            empty = false;
-            if read.get() - reported >= REPORT_EVERY {
-                reported = read.get();
-                writer.report(Progress::Read { done: reported, total: Some(total) });
-            }
-        }
-        let digest = archive.drain().map_err(in_source)?.finish();
-        finish(source, root, writer, digest)
+fn unpack(
+    source: &Path,
+    mut file: File,
+    root: &Path,
+    limits: Limits,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Layer, Error> {
+    let mut head = Vec::new();
+    Read::by_ref(&mut file)
+        .take(format::PROBE as u64)
+        .read_to_end(&mut head)
+        .at("read", source)?;
+    file.rewind().at("read", source)?;
+    let format = format::detect(&head).map_err(|what| Error::Format {
+        path: source.to_owned(),
+        what: what.to_owned(),
+    })?;
+    if format == Format::Squashfs {
+        return unpack_squashfs(source, &file, root, limits, progress);
     }
+    let total = file.metadata().at("stat", source)?.len();
+    let read = Cell::new(0);
+    let metered = Metered {
+        inner: file,
+        read: &read,
+    };
+    let decoded = decoder(format, metered);
+    let in_source = |error| Error::Unpack {
+        path: source.to_owned(),
+        source: error,
+    };
+    let mut archive = TarReader::new(HashingReader::new(decoded), format.name(), limits.bytes);
+    let mut writer = Writer::create(root, limits, progress)?;
+    let mut reported = 0;
+    let mut empty = true;
+    while let Some(member) = archive
+        .next()
+        .map_err(|error| in_source(inside(error, empty, format)))?
+    {
+        write_member(&mut writer, &mut archive, &member).map_err(in_source)?;
+        empty = false;
+        if read.get() - reported >= REPORT_EVERY {
+            reported = read.get();
+            writer.report(Progress::Read {
+                done: reported,
+                total: Some(total),
+            });
+        }
+    }
+    let digest = archive.drain().map_err(in_source)?.finish();
+    finish(source, root, writer, digest)
 }
 
 /// Of something compressed that is no tar archive, the first header is what is wrong.
-fn inside(error: UnpackError, first: bool, format: Format) -> UnpackError {
+fn inside(error: UnpackError, empty: bool, format: Format) -> UnpackError {
     match error {
-        UnpackError::Corrupt { .. } if first && format != Format::Tar => UnpackError::Unsupported {
-            what: format!("there is no tar archive in the {} data", format.name()),
-        },
+        UnpackError::Corrupt { .. } | UnpackError::Truncated { .. }
+            if empty && format != Format::Tar =>
+        {
+            UnpackError::Unsupported {
+                what: format!(
+                    "there is no whole tar archive in the {} data",
+                    format.name()
+                ),
+            }
+        }
         error => error,
     }
 }
@@ -194,8 +222,10 @@ fn unpack_squashfs(
     io::copy(&mut hashed, &mut io::sink()).at("read", source)?;
     let digest = hashed.finish();
     let mut writer = Writer::create(root, limits, progress)?;
-    squashfs::unpack(file, &mut writer)
-        .map_err(|error| Error::Unpack { path: source.to_owned(), source: error })?;
+    squashfs::unpack(file, &mut writer).map_err(|error| Error::Unpack {
+        path: source.to_owned(),
+        source: error,
+    })?;
     finish(source, root, writer, digest)
 }
 
@@ -206,20 +236,29 @@ fn copy_directory(
     limits: Limits,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Layer, Error> {
-    let in_source = |error| Error::Unpack { path: source.to_owned(), source: error };
+    let in_source = |error| Error::Unpack {
+        path: source.to_owned(),
+        source: error,
+    };
     let mut writer = Writer::create(root, limits, progress)?;
     directory::copy(source, store, &mut writer).map_err(in_source)?;
     let size = writer.bytes();
     writer.finish().map_err(in_source)?;
     refuse_image_archive(source, root)?;
-    Ok(Layer { digest: tree::digest(root)?, size })
+    Ok(Layer {
+        digest: tree::digest(root)?,
+        size,
+    })
 }
 
 fn finish(source: &Path, root: &Path, writer: Writer<'_>, digest: Digest) -> Result<Layer, Error> {
     // Before the sync: it may take long.
     refuse_image_archive(source, root)?;
     let size = writer.bytes();
-    writer.finish().map_err(|error| Error::Unpack { path: source.to_owned(), source: error })?;
+    writer.finish().map_err(|error| Error::Unpack {
+        path: source.to_owned(),
+        source: error,
+    })?;
     Ok(Layer { digest, size })
 }
 
@@ -235,7 +274,10 @@ fn refuse_image_archive(source: &Path, root: &Path) -> Result<(), Error> {
     } else {
         return Ok(());
     };
-    Err(Error::ImageArchive { path: source.to_owned(), kind })
+    Err(Error::ImageArchive {
+        path: source.to_owned(),
+        kind,
+    })
 }
 
 /// Counts what is read of the source, below the decompression.

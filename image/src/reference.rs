@@ -112,6 +112,16 @@ fn suggest(text: &str) -> String {
 }
 
 impl Reference {
+    /// `coop/host:latest`.
+    pub(crate) fn host_image() -> Self {
+        Self {
+            registry: DEFAULT_REGISTRY.to_owned(),
+            path: crate::host::NAME.to_owned(),
+            tag: Some(DEFAULT_TAG.to_owned()),
+            digest: None,
+        }
+    }
+
     /// Host and port of the registry, `docker.io` by default.
     pub fn registry(&self) -> &str {
         &self.registry
@@ -140,7 +150,10 @@ impl Reference {
         }
         // Shortened only while the short form still means the same image: of
         // `docker.io/localhost/x` the rest would name another registry.
-        let official = self.path.strip_prefix("library/");
+        let official = self
+            .path
+            .strip_prefix(OFFICIAL)
+            .and_then(|path| path.strip_prefix('/'));
         [official, Some(self.path.as_str())]
             .into_iter()
             .flatten()

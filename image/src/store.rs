@@ -135,7 +135,7 @@ impl Store {
         for layer in &going {
             if let Some(user) = user_of(&layers_dir.join(layer.digest.hex())) {
                 return Err(Error::InUse {
-                    reference: reference.clone(),
+                    reference: Box::new(reference.clone()),
                     user,
                 });
             }
@@ -271,11 +271,11 @@ impl Store {
             Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno).at("rename to", &target),
         }
-        self.write_record(&path, &json)?;
+        Self::write_record(&path, &json)?;
         Ok(record.into_image(&layers_dir))
     }
 
-    fn write_record(&self, path: &Path, json: &[u8]) -> Result<(), Error> {
+    fn write_record(path: &Path, json: &[u8]) -> Result<(), Error> {
         let Some(parent) = path.parent() else {
             return Ok(());
         };
@@ -307,7 +307,7 @@ impl Store {
             .map(|(_, record)| record.reference)
             .collect::<Vec<_>>();
         Error::NotFound {
-            reference: reference.clone(),
+            reference: Box::new(reference.clone()),
             near: near::names(reference, &known),
         }
     }

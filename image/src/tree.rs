@@ -2,6 +2,7 @@
 //!
 //! Layers hold whatever an archive held, so nothing here follows a symbolic link.
 
+mod at;
 mod hash;
 mod meta;
 mod path;
@@ -30,7 +31,13 @@ pub(crate) fn remove(dir: &Path) -> Result<(), Error> {
         }
         other => other,
     }
-    .or_else(|e| if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
+    .or_else(|e| {
+        if e.kind() == std::io::ErrorKind::NotFound {
+            Ok(())
+        } else {
+            Err(e)
+        }
+    })
     .at("remove", dir)
 }
 

@@ -1,4 +1,8 @@
 //! Every format brings in the same root filesystem, once.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on shall say where"
+)]
 
 mod common;
 
@@ -6,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{Bench, describe, is_root, run, sample, str};
-use coop_image::Progress;
+use coop_image::{ImportOptions, Progress};
 
 fn tar(bench: &Bench, options: &[&str]) -> PathBuf {
     let (tree, archive) = (bench.path("tree"), bench.path("archive"));
@@ -19,9 +23,14 @@ fn tar(bench: &Bench, options: &[&str]) -> PathBuf {
 
 /// Imports `source` under two names and compares it with the tree.
 fn assert_imported(bench: &Bench, source: &Path, nanoseconds: bool) {
-    let image = bench.import("sample:1", source).unwrap_or_else(|e| panic!("{}", common::text(&e)));
+    let image = bench
+        .import("sample:1", source)
+        .unwrap_or_else(|e| panic!("{}", common::text(&e)));
     assert_eq!(image.layers.len(), 1);
-    assert_eq!(describe(&image.layers[0], nanoseconds), describe(&bench.path("tree"), nanoseconds));
+    assert_eq!(
+        describe(&image.layers[0], nanoseconds),
+        describe(&bench.path("tree"), nanoseconds)
+    );
     // The content in common::sample, with the hard link counted once.
     let size = 26 + 300_000 + 4 + (1 << 20) + 7 + (2 << 20);
     assert_eq!(image.size, size);
@@ -30,8 +39,14 @@ fn assert_imported(bench: &Bench, source: &Path, nanoseconds: bool) {
     assert_eq!(again.layers, image.layers, "the layer is shared");
     assert_eq!(again.id, image.id);
     assert_eq!(bench.layers().len(), 1);
-    assert_eq!(bench.store.get(&common::reference("sample:1")).unwrap(), image);
-    assert_eq!(common::list(&bench.path("store/tmp")), Vec::<PathBuf>::new());
+    assert_eq!(
+        bench.store.get(&common::reference("sample:1")).unwrap(),
+        image
+    );
+    assert_eq!(
+        common::list(&bench.path("store/tmp")),
+        Vec::<PathBuf>::new()
+    );
 }
 
 fn with_sample() -> Bench {
@@ -58,13 +73,21 @@ fn tar_of_posix() {
 fn tar_of_gnu_with_long_names() {
     let bench = with_sample();
     let (tree, archive) = (bench.path("tree"), bench.path("archive"));
-    run("tar", &["--format=gnu", "-C", str(&tree), "-cf", str(&archive), "."]);
+    run(
+        "tar",
+        &["--format=gnu", "-C", str(&tree), "-cf", str(&archive), "."],
+    );
     let image = bench.import("x", &archive).unwrap();
     // This format has no attributes.
     let without = |text: String| {
         text.lines()
             .map(|line| line.split(" user.").next().unwrap_or_default().to_owned())
-            .map(|line| line.split(" security.").next().unwrap_or_default().to_owned())
+            .map(|line| {
+                line.split(" security.")
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned()
+            })
             .collect::<Vec<_>>()
     };
     let (found, expected) = (describe(&image.layers[0], false), describe(&tree, false));
@@ -76,12 +99,30 @@ fn tar_with_sparse_files() {
     for format in ["--format=posix", "--format=gnu"] {
         let bench = with_sample();
         let (tree, archive) = (bench.path("tree"), bench.path("archive"));
-        run("tar", &[format, "--sparse", "-C", str(&tree), "-cf", str(&archive), "./var"]);
-        assert!(archive.metadata().unwrap().len() < 2 << 20, "the archive is sparse");
+        run(
+            "tar",
+            &[
+                format,
+                "--sparse",
+                "-C",
+                str(&tree),
+                "-cf",
+                str(&archive),
+                "./var",
+            ],
+        );
+        assert!(
+            archive.metadata().unwrap().len() < 2 << 20,
+            "the archive is sparse"
+        );
         let image = bench.import("x", &archive).unwrap();
         for name in ["var/sparse", "var/big"] {
             let copy = image.layers[0].join(name);
-            assert_eq!(fs::read(&copy).unwrap(), fs::read(tree.join(name)).unwrap(), "{name}");
+            assert_eq!(
+                fs::read(&copy).unwrap(),
+                fs::read(tree.join(name)).unwrap(),
+                "{name}"
+            );
         }
     }
 }
@@ -103,7 +144,9 @@ fn one_layer_for_one_archive_however_it_is_compressed() {
         run(program, &["-k", "-f", str(&plain)]);
     }
     for extension in ["gz", "zst", "xz"] {
-        let image = bench.import(extension, &plain.with_extension(extension)).unwrap();
+        let image = bench
+            .import(extension, &plain.with_extension(extension))
+            .unwrap();
         assert_eq!(image.layers, first.layers, "{extension}");
     }
     assert_eq!(bench.layers().len(), 1);
@@ -122,7 +165,12 @@ fn parts_behind_one_another_are_one_archive() {
             .iter()
             .flat_map(|part| {
                 let mut command = std::process::Command::new(program);
-                command.arg("-c").arg(bench.path(part)).output().unwrap().stdout
+                command
+                    .arg("-c")
+                    .arg(bench.path(part))
+                    .output()
+                    .unwrap()
+                    .stdout
             })
             .collect();
         fs::write(bench.path("joined"), joined).unwrap();
@@ -136,7 +184,14 @@ fn squashfs_of_each_compression() {
     for compression in ["gzip", "xz", "zstd"] {
         let bench = with_sample();
         let (tree, archive) = (bench.path("tree"), bench.path("archive"));
-        let args = [str(&tree), str(&archive), "-comp", compression, "-noappend", "-quiet"];
+        let args = [
+            str(&tree),
+            str(&archive),
+            "-comp",
+            compression,
+            "-noappend",
+            "-quiet",
+        ];
         run("mksquashfs", &args);
         assert_imported(&bench, &archive, false);
     }
@@ -146,8 +201,21 @@ fn squashfs_of_each_compression() {
 fn squashfs_uncompressed_and_without_fragments() {
     let bench = with_sample();
     let (tree, archive) = (bench.path("tree"), bench.path("archive"));
-    let args = ["-noI", "-noD", "-noF", "-noX", "-no-fragments", "-b", "4096", "-noappend", "-quiet"];
-    run("mksquashfs", &[&[str(&tree), str(&archive)], args.as_slice()].concat());
+    let args = [
+        "-noI",
+        "-noD",
+        "-noF",
+        "-noX",
+        "-no-fragments",
+        "-b",
+        "4096",
+        "-noappend",
+        "-quiet",
+    ];
+    run(
+        "mksquashfs",
+        &[&[str(&tree), str(&archive)], args.as_slice()].concat(),
+    );
     assert_imported(&bench, &archive, false);
 }
 
@@ -155,9 +223,21 @@ fn squashfs_uncompressed_and_without_fragments() {
 fn squashfs_of_a_compression_that_is_not_read_says_what_to_do() {
     let bench = with_sample();
     let archive = bench.path("archive");
-    run("mksquashfs", &[str(&bench.path("tree")), str(&archive), "-comp", "lz4", "-quiet"]);
+    run(
+        "mksquashfs",
+        &[
+            str(&bench.path("tree")),
+            str(&archive),
+            "-comp",
+            "lz4",
+            "-quiet",
+        ],
+    );
     let error = common::text(&bench.import("x", &archive).unwrap_err());
-    assert!(error.contains("lz4") && error.contains("-comp zstd"), "{error}");
+    assert!(
+        error.contains("lz4") && error.contains("-comp zstd"),
+        "{error}"
+    );
     bench.assert_nothing_left();
 }
 
@@ -191,17 +271,30 @@ fn devices_and_sockets_are_left_out_with_a_note() {
         let mut notes = Vec::new();
         let image = bench
             .store
-            .import(&common::reference("x"), source, &Default::default(), &mut |event| {
-                if let Progress::Skipped { entry, why } = event {
-                    notes.push(format!("{entry}: {why}"));
-                }
-            })
+            .import(
+                &common::reference("x"),
+                source,
+                &ImportOptions::default(),
+                &mut |event| {
+                    if let Progress::Skipped { entry, why } = event {
+                        notes.push(format!("{entry}: {why}"));
+                    }
+                },
+            )
             .unwrap();
-        assert!(notes.iter().any(|n| n.starts_with("\"dev/null\": a device")), "{notes:?}");
+        assert!(
+            notes
+                .iter()
+                .any(|n| n.starts_with("\"dev/null\": a device")),
+            "{notes:?}"
+        );
         // tar itself leaves sockets out.
         let socket = notes.iter().any(|n| n.starts_with("\"dev/log\": a socket"));
         assert_eq!(socket, source != &tar, "{notes:?}");
-        assert_eq!(common::list(&image.layers[0].join("dev")), Vec::<PathBuf>::new());
+        assert_eq!(
+            common::list(&image.layers[0].join("dev")),
+            Vec::<PathBuf>::new()
+        );
     }
 }
 
@@ -210,5 +303,8 @@ fn a_store_inside_of_the_imported_directory_is_left_out() {
     let bench = Bench::new();
     fs::write(bench.path("file"), "x").unwrap();
     let image = bench.import("x", &bench.path("")).unwrap();
-    assert_eq!(common::list(&image.layers[0]), [image.layers[0].join("file")]);
+    assert_eq!(
+        common::list(&image.layers[0]),
+        [image.layers[0].join("file")]
+    );
 }

@@ -15,19 +15,16 @@ const XZ_MEMORY_KIB: u32 = 256 << 10;
 const ZSTD_WINDOW: u64 = 128 << 20;
 
 /// The decoder of `format` over `source`.
-pub(super) fn decoder<'a>(
-    format: Format,
-    source: impl Read + 'a,
-) -> io::Result<Box<dyn Read + 'a>> {
+pub(super) fn decoder<'a>(format: Format, source: impl Read + 'a) -> Box<dyn Read + 'a> {
     let source = BufReader::with_capacity(64 << 10, source);
-    Ok(match format {
+    match format {
         // Several gzip members, zstd frames or xz streams behind one another are one
         // stream, as `cat a.gz b.gz` and parallel compressors make them.
         Format::Gzip => Box::new(MultiGzDecoder::new(source)),
         Format::Xz => Box::new(XzReader::new_mem_limit(source, true, XZ_MEMORY_KIB)),
         Format::Zstd => Box::new(Zstd::new(source)),
         Format::Tar | Format::Squashfs => Box::new(source),
-    })
+    }
 }
 
 /// Reads all frames of a zstd stream and verifies their checksums.
@@ -41,7 +38,11 @@ impl<R: BufRead> Zstd<R> {
     fn new(source: R) -> Self {
         let mut frame = FrameDecoder::new();
         frame.set_max_window_size(ZSTD_WINDOW);
-        Self { source, frame, inside: false }
+        Self {
+            source,
+            frame,
+            inside: false,
+        }
     }
 
     /// Begins the next frame; false at the end of the source.

@@ -17,8 +17,10 @@ use crate::error::{UnpackError, shown};
 use crate::tree::{Content, EntryPath, Meta, Writer, read_xattrs};
 
 /// NONBLOCK: the file may have become a pipe, whose opening would wait for a writer.
-const OPEN: OFlags =
-    OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
+const OPEN: OFlags = OFlags::RDONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::NONBLOCK);
 
 /// Identity of a directory that must not be copied into itself.
 pub(super) type Identity = (u64, u64);
@@ -42,7 +44,13 @@ pub(super) fn copy(
     let stat = fstat(&fd).reading("stat", &root)?;
     let meta = meta(&stat, Some(fd.as_fd())).reading("read the attributes of", &root)?;
     writer.directory(&root, meta)?;
-    Copy { device: stat.st_dev, store, writer, links: HashMap::new() }.directory(fd.as_fd(), &root)
+    Copy {
+        device: stat.st_dev,
+        store,
+        writer,
+        links: HashMap::new(),
+    }
+    .directory(fd.as_fd(), &root)
 }
 
 struct Copy<'a, 'w> {
@@ -80,7 +88,9 @@ impl Copy<'_, '_> {
         let kind = FileType::from_raw_mode(stat.st_mode);
         if stat.st_nlink > 1 && matches!(kind, FileType::RegularFile | FileType::Symlink) {
             if let Some(first) = self.links.get(&stat.st_ino) {
-                return self.writer.hard_link(path, first.as_path().as_os_str().as_bytes());
+                return self
+                    .writer
+                    .hard_link(path, first.as_path().as_os_str().as_bytes());
             }
             self.links.insert(stat.st_ino, path.clone());
         }
@@ -100,13 +110,18 @@ impl Copy<'_, '_> {
                 self.directory(fd.as_fd(), path)
             }
             FileType::RegularFile => {
-                let file = File::from(openat(dir, name, OPEN, Mode::empty()).reading("open", path)?);
+                let file =
+                    File::from(openat(dir, name, OPEN, Mode::empty()).reading("open", path)?);
                 // What is open counts: the name may lead elsewhere by now.
                 let stat = fstat(&file).reading("stat", path)?;
                 let meta =
                     meta(&stat, Some(file.as_fd())).reading("read the attributes of", path)?;
-                let mut content = FileContent { file, entry: path.shown() };
-                self.writer.file(path, &meta, stat.st_size as u64, &mut content)
+                let mut content = FileContent {
+                    file,
+                    entry: path.shown(),
+                };
+                self.writer
+                    .file(path, &meta, stat.st_size as u64, &mut content)
             }
             FileType::Symlink => {
                 let target = readlinkat(dir, name, Vec::new()).reading("read the link", path)?;
@@ -128,7 +143,10 @@ fn meta(stat: &Stat, file: Option<BorrowedFd<'_>>) -> Result<Meta, Errno> {
         mode: stat.st_mode & 0o7777,
         uid: stat.st_uid,
         gid: stat.st_gid,
-        mtime: Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec as i64 },
+        mtime: Timespec {
+            tv_sec: stat.st_mtime,
+            tv_nsec: stat.st_mtime_nsec as i64,
+        },
         xattrs: file.map(read_xattrs).transpose()?.unwrap_or_default(),
     })
 }
@@ -157,8 +175,16 @@ impl<T> ReadStep<T> for Result<T, Errno> {
     fn reading(self, operation: &'static str, path: &EntryPath) -> Result<T, UnpackError> {
         self.map_err(|source| {
             let bytes = path.as_path().as_os_str().as_bytes();
-            let entry = if bytes.is_empty() { "it".to_owned() } else { shown(bytes) };
-            UnpackError::Read { operation, entry, source }
+            let entry = if bytes.is_empty() {
+                "it".to_owned()
+            } else {
+                shown(bytes)
+            };
+            UnpackError::Read {
+                operation,
+                entry,
+                source,
+            }
         })
     }
 }

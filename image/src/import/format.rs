@@ -29,15 +29,39 @@ impl Format {
 
 /// Formats people try, and what to do about them.
 const REFUSED: &[(&[u8], &str)] = &[
-    (b"BZh", "it is compressed with bzip2; unpack it with `bunzip2` first"),
-    (b"\x04\x22\x4d\x18", "it is compressed with lz4; unpack it with `unlz4` first"),
-    (b"\x5d\0\0", "it is compressed with lzma; unpack it with `unlzma` first"),
-    (b"PK\x03\x04", "it is a zip archive; make a tar archive of its content"),
-    (b"070701", "it is a cpio archive; make a tar archive of its content"),
-    (b"QFI\xfb", "it is a virtual disk (qcow2), not a root filesystem"),
+    (
+        b"BZh",
+        "it is compressed with bzip2; unpack it with `bunzip2` first",
+    ),
+    (
+        b"\x04\x22\x4d\x18",
+        "it is compressed with lz4; unpack it with `unlz4` first",
+    ),
+    (
+        b"\x5d\0\0",
+        "it is compressed with lzma; unpack it with `unlzma` first",
+    ),
+    (
+        b"PK\x03\x04",
+        "it is a zip archive; make a tar archive of its content",
+    ),
+    (
+        b"070701",
+        "it is a cpio archive; make a tar archive of its content",
+    ),
+    (
+        b"QFI\xfb",
+        "it is a virtual disk (qcow2), not a root filesystem",
+    ),
     (b"\x7fELF", "it is a program, not a root filesystem"),
-    (b"sqsh", "it is a big-endian squashfs; make it again with a current mksquashfs"),
-    (b"!<arch>", "it is an ar archive (a Debian package?), not a root filesystem"),
+    (
+        b"sqsh",
+        "it is a big-endian squashfs; make it again with a current mksquashfs",
+    ),
+    (
+        b"!<arch>",
+        "it is an ar archive (a Debian package?), not a root filesystem",
+    ),
     (b"{", "it is JSON, not a root filesystem"),
 ];
 

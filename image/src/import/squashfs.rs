@@ -32,7 +32,12 @@ pub(super) fn unpack(file: &File, writer: &mut Writer<'_>) -> Result<(), UnpackE
     };
     let meta = meta(&disk, &root)?;
     writer.directory(&EntryPath::root(), meta)?;
-    let mut walk = Walk { disk: &disk, writer, links: HashMap::new(), directories: HashSet::new() };
+    let mut walk = Walk {
+        disk: &disk,
+        writer,
+        links: HashMap::new(),
+        directories: HashSet::new(),
+    };
     walk.directory(&EntryPath::root(), &root)
 }
 
@@ -48,11 +53,17 @@ struct Walk<'a, 'w> {
 impl Walk<'_, '_> {
     fn directory(&mut self, path: &EntryPath, directory: &Inode) -> Result<(), UnpackError> {
         if !self.directories.insert(directory.number) {
-            return Err(corrupt(&format!("directory {} is there twice", path.shown())));
+            return Err(corrupt(&format!(
+                "directory {} is there twice",
+                path.shown()
+            )));
         }
         for (name, inode) in directory.entries(self.disk)? {
             if name.contains(&b'/') || matches!(name.as_slice(), b"" | b"." | b"..") {
-                return Err(UnpackError::Path { entry: shown(&name), why: "not a name of a file" });
+                return Err(UnpackError::Path {
+                    entry: shown(&name),
+                    why: "not a name of a file",
+                });
             }
             let path = path.join(OsStr::from_bytes(&name))?;
             let inode = Inode::read(self.disk, inode)?;
@@ -64,7 +75,9 @@ impl Walk<'_, '_> {
     fn entry(&mut self, path: &EntryPath, inode: &Inode) -> Result<(), UnpackError> {
         if inode.links > 1 && !matches!(inode.kind, Kind::Directory { .. }) {
             if let Some(first) = self.links.get(&inode.number) {
-                return self.writer.hard_link(path, first.as_path().as_os_str().as_bytes());
+                return self
+                    .writer
+                    .hard_link(path, first.as_path().as_os_str().as_bytes());
             }
             self.links.insert(inode.number, path.clone());
         }
@@ -97,7 +110,10 @@ fn meta(disk: &Disk<'_>, inode: &Inode) -> Result<Meta, UnpackError> {
         mode: u32::from(inode.mode),
         uid: disk.id(inode.uid)?,
         gid: disk.id(inode.gid)?,
-        mtime: Timespec { tv_sec: i64::from(inode.mtime), tv_nsec: 0 },
+        mtime: Timespec {
+            tv_sec: i64::from(inode.mtime),
+            tv_nsec: 0,
+        },
         xattrs: xattr::read(disk, inode.xattr)?,
     })
 }

@@ -94,7 +94,9 @@ impl<R: Read> TarReader<R> {
         let mut pax = Pax::default();
         loop {
             self.skip()?;
-            let Some(block) = self.header_block()? else { return Ok(None) };
+            let Some(block) = self.header_block()? else {
+                return Ok(None);
+            };
             let header = header_of(&block);
             if !checksum_fits(&header) {
                 return Err(self.corrupt("a header with a wrong checksum"));
@@ -113,7 +115,7 @@ impl<R: Read> TarReader<R> {
                 _ => {
                     let mut all = self.global.clone();
                     all.merge(pax);
-                    return self.member(&block, long_name, long_link, all).map(Some);
+                    return self.member(&block, long_name, long_link, &all).map(Some);
                 }
             }
         }
@@ -137,7 +139,7 @@ impl<R: Read> TarReader<R> {
         block: &[u8; BLOCK],
         long_name: Option<Vec<u8>>,
         long_link: Option<Vec<u8>>,
-        pax: Pax,
+        pax: &Pax,
     ) -> Result<Member, UnpackError> {
         let header = header_of(block);
         let name = pax.get(b"path").map(<[u8]>::to_vec).or(long_name);
@@ -159,7 +161,7 @@ impl<R: Read> TarReader<R> {
         if header.entry_type() == EntryType::GNUSparse {
             (self.regions, size) = self.gnu_sparse(block)?;
         } else if pax.is_sparse() {
-            (self.regions, size) = self.pax_sparse(&pax)?;
+            (self.regions, size) = self.pax_sparse(pax)?;
             name = pax.get(b"GNU.sparse.name").map_or(name, <[u8]>::to_vec);
         }
         let kind = match header.entry_type() {
@@ -181,7 +183,7 @@ impl<R: Read> TarReader<R> {
                 return Err(UnpackError::Unsupported { what });
             }
         };
-        let meta = meta(&header, &pax).map_err(|what| self.corrupt(&what))?;
+        let meta = meta(&header, pax).map_err(|what| self.corrupt(&what))?;
         Ok(Member { name, kind, meta })
     }
 
@@ -221,7 +223,10 @@ impl<R: Read> TarReader<R> {
 
     fn extension_text(&mut self) -> Result<Vec<u8>, UnpackError> {
         let mut bytes = self.extension()?;
-        let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+        let end = bytes
+            .iter()
+            .position(|&byte| byte == 0)
+            .unwrap_or(bytes.len());
         bytes.truncate(end);
         Ok(bytes)
     }
@@ -256,7 +261,12 @@ impl<R: Read> TarReader<R> {
             match self.source.read(buffer) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Ok(n) => break n,
-                Err(source) => return Err(UnpackError::Decode { format: self.format, source }),
+                Err(source) => {
+                    return Err(UnpackError::Decode {
+                        format: self.format,
+                        source,
+                    });
+                }
             }
         };
         self.read += n as u64;
@@ -271,7 +281,9 @@ impl<R: Read> TarReader<R> {
     }
 
     fn truncated(&self) -> UnpackError {
-        UnpackError::Truncated { place: format!("in the middle of {}", shown(&self.name)) }
+        UnpackError::Truncated {
+            place: format!("in the middle of {}", shown(&self.name)),
+        }
     }
 
     fn corrupt(&self, what: &str) -> UnpackError {
@@ -279,7 +291,9 @@ impl<R: Read> TarReader<R> {
             [] => "at the beginning".to_owned(),
             name => format!("at or after {}", shown(name)),
         };
-        UnpackError::Corrupt { what: format!("{what}, {place}") }
+        UnpackError::Corrupt {
+            what: format!("{what}, {place}"),
+        }
     }
 }
 
@@ -331,7 +345,9 @@ fn header_of(block: &[u8; BLOCK]) -> Header {
 /// The sum of all bytes with the checksum's own as spaces; some old programs summed
 /// signed bytes.
 fn checksum_fits(header: &Header) -> bool {
-    let Ok(expected) = header.cksum() else { return false };
+    let Ok(expected) = header.cksum() else {
+        return false;
+    };
     let bytes = header.as_bytes();
     let counted = || bytes[..148].iter().chain(&bytes[156..]).copied();
     let unsigned: u32 = 8 * 32 + counted().map(u32::from).sum::<u32>();
@@ -350,13 +366,18 @@ fn meta(header: &Header, pax: &Pax) -> Result<Meta, String> {
             None => field(header, name)?,
         };
         // -1 means "do not change" to the kernel.
-        u32::try_from(id).ok().filter(|&id| id != u32::MAX).ok_or_else(|| format!("{name} {id}"))
+        u32::try_from(id)
+            .ok()
+            .filter(|&id| id != u32::MAX)
+            .ok_or_else(|| format!("{name} {id}"))
     };
-    let mtime = match pax.get(b"mtime") {
-        Some(text) => pax::time(text).ok_or("a time that is no number")?,
-        None => {
-            let seconds = field(header.mtime(), "time")?;
-            Timespec { tv_sec: i64::try_from(seconds).unwrap_or(0), tv_nsec: 0 }
+    let mtime = if let Some(text) = pax.get(b"mtime") {
+        pax::time(text).ok_or("a time that is no number")?
+    } else {
+        let seconds = field(header.mtime(), "time")?;
+        Timespec {
+            tv_sec: i64::try_from(seconds).unwrap_or(0),
+            tv_nsec: 0,
         }
     };
     let mut xattrs: Vec<_> = pax
@@ -373,6 +394,3 @@ fn meta(header: &Header, pax: &Pax) -> Result<Meta, String> {
         xattrs,
     })
 }
-
-#[cfg(test)]
-mod tests;

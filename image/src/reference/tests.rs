@@ -19,6 +19,7 @@ fn short_and_long_names_of_one_image_are_equal() {
         assert_eq!(parse(same).to_string(), "alpine:latest");
     }
     assert_eq!(parse("coop/host").to_string(), "coop/host:latest");
+    assert_eq!(parse(crate::host::NAME), Reference::host_image());
 }
 
 #[test]

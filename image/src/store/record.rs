@@ -32,7 +32,7 @@ pub(crate) struct Record {
 /// One unpacked layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Layer {
-    /// Digest of the uncompressed layer (OCI's DiffID).
+    /// Digest of the uncompressed layer (OCI's `DiffID`).
     pub(crate) digest: Digest,
     /// Bytes in regular files.
     pub(crate) size: u64,

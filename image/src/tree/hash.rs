@@ -8,20 +8,27 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat,
+};
 use sha2::{Digest as _, Sha256};
 
 use super::meta::read_xattrs;
 use crate::digest::Digest;
 use crate::error::{At as _, Error};
 
-const OPEN: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const OPEN: OFlags = OFlags::RDONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
 
 /// Digest over names, types, modes, owners, times, attributes and content of all
 /// entries in the order of their names. Equal trees have equal digests.
 pub(crate) fn digest(root: &Path) -> Result<Digest, Error> {
     let fd = openat(CWD, root, OPEN | OFlags::DIRECTORY, Mode::empty()).at("open", root)?;
-    let mut hash = TreeHash { hasher: Sha256::new(), links: HashMap::new() };
+    let mut hash = TreeHash {
+        hasher: Sha256::new(),
+        links: HashMap::new(),
+    };
     // So that no archive has this digest by being made of the same bytes.
     hash.field(b"coop tree 1");
     let stat = fstat(&fd).at("stat", root)?;
@@ -117,8 +124,8 @@ impl TreeHash {
         self.number(u64::from(stat.st_mode));
         self.number(u64::from(stat.st_uid));
         self.number(u64::from(stat.st_gid));
-        self.hasher.update(i64::from(stat.st_mtime).to_le_bytes());
-        self.hasher.update((stat.st_mtime_nsec as u64).to_le_bytes());
+        self.hasher.update(stat.st_mtime.to_le_bytes());
+        self.hasher.update(stat.st_mtime_nsec.to_le_bytes());
         let xattrs = match file {
             Some(file) => read_xattrs(file).at("read the attributes of", path)?,
             None => Vec::new(),

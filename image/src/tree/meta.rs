@@ -26,8 +26,17 @@ impl Meta {
     /// Of the superuser, from the beginning of time: what Coop makes itself is the same
     /// each time.
     pub(crate) fn root(mode: u32) -> Self {
-        let mtime = Timespec { tv_sec: 0, tv_nsec: 0 };
-        Self { mode, uid: 0, gid: 0, mtime, xattrs: Vec::new() }
+        let mtime = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        Self {
+            mode,
+            uid: 0,
+            gid: 0,
+            mtime,
+            xattrs: Vec::new(),
+        }
     }
 }
 
@@ -52,8 +61,13 @@ pub(crate) fn read_xattrs(file: BorrowedFd<'_>) -> Result<Vec<(CString, Vec<u8>)
     };
     names.truncate(length);
     let mut xattrs = Vec::new();
-    for name in names.split(|&byte| byte == 0).filter(|name| kept_xattr(name)) {
-        let Ok(name) = CString::new(name) else { continue };
+    for name in names
+        .split(|&byte| byte == 0)
+        .filter(|name| kept_xattr(name))
+    {
+        let Ok(name) = CString::new(name) else {
+            continue;
+        };
         let mut value = vec![0; XATTR_MAX];
         match fgetxattr(file, &name, value.as_mut_slice()) {
             Ok(length) => value.truncate(length),
@@ -81,9 +95,12 @@ mod tests {
     fn attributes_that_steer_overlay_or_the_hosts_policy_are_dropped() {
         assert!(kept_xattr(b"security.capability"));
         assert!(kept_xattr(b"user.mime_type"));
-        for dropped in
-            ["trusted.overlay.redirect", "user.overlay.metacopy", "security.selinux", "trusted.x"]
-        {
+        for dropped in [
+            "trusted.overlay.redirect",
+            "user.overlay.metacopy",
+            "security.selinux",
+            "trusted.x",
+        ] {
             assert!(!kept_xattr(dropped.as_bytes()), "{dropped}");
         }
     }

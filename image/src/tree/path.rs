@@ -26,7 +26,10 @@ pub(crate) struct EntryPath(PathBuf);
 impl EntryPath {
     /// Takes a name as an archive writes it: `./usr//bin/` is `usr/bin`.
     pub(crate) fn parse(name: &[u8]) -> Result<Self, UnpackError> {
-        let refuse = |why| UnpackError::Path { entry: shown(name), why };
+        let refuse = |why| UnpackError::Path {
+            entry: shown(name),
+            why,
+        };
         if name.starts_with(b"/") {
             return Err(refuse(
                 "an absolute path; make the archive with paths relative to the root, \
@@ -108,8 +111,9 @@ mod tests {
         let long_name = "n".repeat(256);
         let deep = "a/".repeat(257);
         let long = "abcdefghijklmnopqrstuvwxyz/".repeat(200);
-        for bad in ["/etc", "//x", "..", "a/../b", "./..", "a/..", "a\0b", &long_name, &deep, &long]
-        {
+        for bad in [
+            "/etc", "//x", "..", "a/../b", "./..", "a/..", "a\0b", &long_name, &deep, &long,
+        ] {
             assert!(EntryPath::parse(bad.as_bytes()).is_err(), "{bad:?}");
         }
         assert!(EntryPath::parse(b"a/...").is_ok());

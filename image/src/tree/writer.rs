@@ -15,22 +15,18 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, UTIME_OMIT, Uid,
-    XattrFlags, chownat, fchmod, fchown, fsetxattr, futimens, linkat, mkdirat, mknodat, openat,
-    openat2, statat, symlinkat, syncfs, unlinkat, utimensat,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags,
+    chownat, fchmod, fchown, fsetxattr, futimens, linkat, mkdirat, mknodat, openat, statat,
+    symlinkat, syncfs, utimensat,
 };
 use rustix::io::Errno;
 
+use super::at::{DIRECTORY, clear, is_directory, is_symlink, open_beneath};
 use super::meta::{Meta, xattr_name};
 use super::path::EntryPath;
 use crate::error::{At as _, Error, UnpackError};
 use crate::import::{Limits, Progress};
 
-const BENEATH: ResolveFlags = ResolveFlags::BENEATH
-    .union(ResolveFlags::NO_SYMLINKS)
-    .union(ResolveFlags::NO_MAGICLINKS)
-    .union(ResolveFlags::NO_XDEV);
-const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 /// `PATH_MAX` without its NUL: the longest target of a symbolic link.
 const MAX_LINK: usize = 4095;
 
@@ -57,7 +53,8 @@ impl<'a> Writer<'a> {
         progress: &'a mut dyn FnMut(Progress<'_>),
     ) -> Result<Self, Error> {
         mkdirat(CWD, root, Mode::RWXU).at("create", root)?;
-        let fd = openat(CWD, root, DIRECTORY | OFlags::RDONLY, Mode::empty()).at("open", root)?;
+        let flags = DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW;
+        let fd = openat(CWD, root, flags, Mode::empty()).at("open", root)?;
         Ok(Self {
             root: fd,
             limits,
@@ -88,7 +85,7 @@ impl<'a> Writer<'a> {
             match mkdirat(&parent, name, Mode::RWXU) {
                 Err(Errno::EXIST) if is_directory(parent.as_fd(), name) => Ok(()),
                 Err(Errno::EXIST) => {
-                    self.clear(parent.as_fd(), name).write("replace", path)?;
+                    clear(parent.as_fd(), name).write("replace", path)?;
                     mkdirat(&parent, name, Mode::RWXU)
                 }
                 made => made,
@@ -112,11 +109,18 @@ impl<'a> Writer<'a> {
         self.count()?;
         self.bytes = self.bytes.saturating_add(size);
         if self.bytes > self.limits.bytes {
-            return Err(UnpackError::TooManyBytes { limit: self.limits.bytes });
+            return Err(UnpackError::TooManyBytes {
+                limit: self.limits.bytes,
+            });
         }
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW;
         let file = self.make(path, |parent, name| {
-            openat(parent, name, flags | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR)
+            openat(
+                parent,
+                name,
+                flags | OFlags::CLOEXEC,
+                Mode::RUSR | Mode::WUSR,
+            )
         })?;
         let file = File::from(file);
         copy(&file, path, size, content)?;
@@ -143,11 +147,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Another name for an earlier entry.
-    pub(crate) fn hard_link(
-        &mut self,
-        path: &EntryPath,
-        target: &[u8],
-    ) -> Result<(), UnpackError> {
+    pub(crate) fn hard_link(&mut self, path: &EntryPath, target: &[u8]) -> Result<(), UnpackError> {
         self.count()?;
         let refuse = |why| UnpackError::HardLink {
             entry: path.shown(),
@@ -190,7 +190,10 @@ impl<'a> Writer<'a> {
     /// Reports an entry that is left out.
     pub(crate) fn skip(&mut self, path: &EntryPath, why: &str) -> Result<(), UnpackError> {
         self.count()?;
-        (self.progress)(Progress::Skipped { entry: &path.shown(), why });
+        (self.progress)(Progress::Skipped {
+            entry: &path.shown(),
+            why,
+        });
         Ok(())
     }
 
@@ -216,7 +219,9 @@ impl<'a> Writer<'a> {
     fn count(&mut self) -> Result<(), UnpackError> {
         self.entries += 1;
         if self.entries > self.limits.entries {
-            return Err(UnpackError::TooManyEntries { limit: self.limits.entries });
+            return Err(UnpackError::TooManyEntries {
+                limit: self.limits.entries,
+            });
         }
         Ok(())
     }
@@ -237,7 +242,7 @@ impl<'a> Writer<'a> {
         let parent = self.open_parent(path, dir)?;
         let made = match create(parent.as_fd(), name) {
             Err(Errno::EXIST) => {
-                self.clear(parent.as_fd(), name).write("replace", path)?;
+                clear(parent.as_fd(), name).write("replace", path)?;
                 create(parent.as_fd(), name)
             }
             made => made,
@@ -264,9 +269,14 @@ impl<'a> Writer<'a> {
 
     /// An archive may leave out the directories of its entries: they are root's, 0755.
     fn create_parents(&mut self, path: &EntryPath, dir: &Path) -> Result<(), UnpackError> {
-        let missing: Vec<_> = dir.ancestors().filter(|d| !d.as_os_str().is_empty()).collect();
+        let missing: Vec<_> = dir
+            .ancestors()
+            .filter(|d| !d.as_os_str().is_empty())
+            .collect();
         for dir in missing.into_iter().rev() {
-            let (Some(above), Some(name)) = (dir.parent(), dir.file_name()) else { continue };
+            let (Some(above), Some(name)) = (dir.parent(), dir.file_name()) else {
+                continue;
+            };
             let above = open_beneath(self.root.as_fd(), above, OFlags::PATH)
                 .map_err(|errno| refused_parent(path, errno))?;
             match mkdirat(&above, name, Mode::RWXU) {
@@ -279,13 +289,6 @@ impl<'a> Writer<'a> {
             }
         }
         Ok(())
-    }
-
-    fn clear(&self, parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
-        match unlinkat(parent, name, AtFlags::empty()) {
-            Err(Errno::ISDIR) => clear_directory(parent, name),
-            other => other,
-        }
     }
 
     fn apply(
@@ -306,7 +309,10 @@ impl<'a> Writer<'a> {
                 // EPERM: a security attribute, and we are not root.
                 Err(errno @ (Errno::OPNOTSUPP | Errno::PERM)) => {
                     let why = format!("attribute {} ({errno})", xattr_name(name).display());
-                    (self.progress)(Progress::Skipped { entry: &path.shown(), why: &why });
+                    (self.progress)(Progress::Skipped {
+                        entry: &path.shown(),
+                        why: &why,
+                    });
                 }
                 Err(errno) => return Err(errno).write("set an attribute of", path),
             }
@@ -316,7 +322,9 @@ impl<'a> Writer<'a> {
 
     /// For what cannot be opened: links and pipes.
     fn apply_by_name(&mut self, path: &EntryPath, meta: &Meta) -> Result<(), UnpackError> {
-        let Some((dir, name)) = path.split() else { return Ok(()) };
+        let Some((dir, name)) = path.split() else {
+            return Ok(());
+        };
         let parent = self.open_parent(path, dir)?;
         let nofollow = AtFlags::SYMLINK_NOFOLLOW;
         if self.keep_owner {
@@ -365,7 +373,9 @@ fn copy(
             return Err(UnpackError::Truncated { place });
         }
         if buffer[..n].iter().any(|&byte| byte != 0) {
-            file.write_all_at(&buffer[..n], done).map_err(io).write("write", path)?;
+            file.write_all_at(&buffer[..n], done)
+                .map_err(io)
+                .write("write", path)?;
         }
         done += n as u64;
     }
@@ -373,52 +383,27 @@ fn copy(
     file.set_len(size).map_err(io).write("write", path)
 }
 
-fn open_beneath(root: BorrowedFd<'_>, dir: &Path, access: OFlags) -> Result<OwnedFd, Errno> {
-    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-    openat2(root, dir, access | DIRECTORY, Mode::empty(), BENEATH)
-}
-
 fn refused_parent(path: &EntryPath, errno: Errno) -> UnpackError {
     let entry = path.shown();
     match errno {
         Errno::LOOP | Errno::XDEV => UnpackError::BehindSymlink { entry },
         Errno::NOTDIR => UnpackError::NotADirectory { entry },
-        source => UnpackError::Write { operation: "open the directory of", entry, source },
+        source => UnpackError::Write {
+            operation: "open the directory of",
+            entry,
+            source,
+        },
     }
-}
-
-/// Removes a directory that a later entry replaces, with its content.
-fn clear_directory(parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
-    let fd = openat(parent, name, DIRECTORY | OFlags::RDONLY, Mode::empty())?;
-    for entry in rustix::fs::Dir::read_from(&fd)? {
-        let entry = entry?;
-        let inner = OsStr::from_bytes(entry.file_name().to_bytes());
-        if inner == "." || inner == ".." {
-            continue;
-        }
-        match unlinkat(&fd, inner, AtFlags::empty()) {
-            Err(Errno::ISDIR) => clear_directory(fd.as_fd(), inner)?,
-            other => other?,
-        }
-    }
-    unlinkat(parent, name, AtFlags::REMOVEDIR)
-}
-
-fn is_directory(parent: BorrowedFd<'_>, name: &OsStr) -> bool {
-    has_type(parent, name, FileType::Directory)
-}
-
-fn is_symlink(parent: BorrowedFd<'_>, name: &OsStr) -> bool {
-    has_type(parent, name, FileType::Symlink)
-}
-
-fn has_type(parent: BorrowedFd<'_>, name: &OsStr, kind: FileType) -> bool {
-    statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
-        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == kind)
 }
 
 fn times(mtime: Timespec) -> Timestamps {
-    Timestamps { last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT }, last_modification: mtime }
+    Timestamps {
+        last_access: Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        },
+        last_modification: mtime,
+    }
 }
 
 /// Adds operation and entry to an errno.
@@ -428,6 +413,10 @@ trait WriteStep<T> {
 
 impl<T> WriteStep<T> for Result<T, Errno> {
     fn write(self, operation: &'static str, path: &EntryPath) -> Result<T, UnpackError> {
-        self.map_err(|source| UnpackError::Write { operation, entry: path.shown(), source })
+        self.map_err(|source| UnpackError::Write {
+            operation,
+            entry: path.shown(),
+            source,
+        })
     }
 }

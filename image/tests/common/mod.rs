@@ -1,5 +1,9 @@
 //! What the tests share.
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(
+    clippy::format_push_string,
+    reason = "clear, and fast enough for a test"
+)]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -27,7 +31,12 @@ impl Bench {
     }
 
     pub(crate) fn import(&self, name: &str, source: &Path) -> Result<Image, Error> {
-        self.store.import(&reference(name), source, &ImportOptions::default(), &mut |_| {})
+        self.store.import(
+            &reference(name),
+            source,
+            &ImportOptions::default(),
+            &mut |_| {},
+        )
     }
 
     /// Everything in the store and beside it, so that a test sees what is left behind.
@@ -45,7 +54,11 @@ impl Bench {
     /// Nothing of an import but the empty directories of the store.
     pub(crate) fn assert_nothing_left(&self) {
         for dir in ["layers", "tmp", "images"] {
-            assert_eq!(list(&self.path("store").join(dir)), Vec::<PathBuf>::new(), "{dir}");
+            assert_eq!(
+                list(&self.path("store").join(dir)),
+                Vec::<PathBuf>::new(),
+                "{dir}"
+            );
         }
     }
 }
@@ -136,7 +149,15 @@ pub(crate) fn sample(dir: &Path) {
     mode("empty", 0o500);
     mode("etc/empty", 0o640);
     if rustix::process::geteuid().is_root() {
-        run("chown", &["-h", "33:44", str(&dir.join("etc/empty")), str(&dir.join("absolute"))]);
+        run(
+            "chown",
+            &[
+                "-h",
+                "33:44",
+                str(&dir.join("etc/empty")),
+                str(&dir.join("absolute")),
+            ],
+        );
         // chown took the bit.
         mode("usr/bin/tool", 0o4755);
         let set = |path: &str, name: &str, value: &[u8]| {
@@ -149,8 +170,19 @@ pub(crate) fn sample(dir: &Path) {
         (capability[0], capability[3], capability[4]) = (1, 2, 0x0a);
         set("etc/passwd", "security.capability", &capability);
     }
-    run("touch", &["-h", "-d", "2020-02-02 02:02:02.5", str(&dir.join("bin"))]);
-    run("touch", &["-d", "2020-02-02 02:02:02", str(&dir.join("etc/passwd")), str(&dir.join("etc"))]);
+    run(
+        "touch",
+        &["-h", "-d", "2020-02-02 02:02:02.5", str(&dir.join("bin"))],
+    );
+    run(
+        "touch",
+        &[
+            "-d",
+            "2020-02-02 02:02:02",
+            str(&dir.join("etc/passwd")),
+            str(&dir.join("etc")),
+        ],
+    );
 }
 
 /// Everything an image keeps of a tree, in one comparable text.
@@ -163,14 +195,24 @@ pub(crate) fn describe(root: &Path, nanoseconds: bool) -> String {
         let name = path.strip_prefix(root).unwrap();
         let kind = stat.file_type();
         let time = stat.mtime() as f64
-            + if nanoseconds { stat.mtime_nsec() as f64 / 1e9 } else { 0.0 };
+            + if nanoseconds {
+                stat.mtime_nsec() as f64 / 1e9
+            } else {
+                0.0
+            };
         text += &format!(
-            "{} {:o} {}:{} {time}", name.display(), stat.mode(), stat.uid(), stat.gid()
+            "{} {:o} {}:{} {time}",
+            name.display(),
+            stat.mode(),
+            stat.uid(),
+            stat.gid()
         );
         if kind.is_file() {
             let content = fs::read(&path).unwrap();
             text += &format!(
-                " links {} size {} sum {}", stat.nlink(), stat.len(),
+                " links {} size {} sum {}",
+                stat.nlink(),
+                stat.len(),
                 coop_image::Digest::of(&content)
             );
         }

@@ -54,7 +54,9 @@ pub(super) struct Disk<'a> {
 type Metadata = (Rc<[u8]>, u64);
 
 pub(super) fn corrupt(what: &str) -> UnpackError {
-    UnpackError::Corrupt { what: what.to_owned() }
+    UnpackError::Corrupt {
+        what: what.to_owned(),
+    }
 }
 
 impl<'a> Disk<'a> {
@@ -73,12 +75,14 @@ impl<'a> Disk<'a> {
         let fragment_table = fields.u64()?;
         if version != (4, 0) {
             let what = "this squashfs is not of version 4.0; make it again with mksquashfs";
-            return Err(UnpackError::Unsupported { what: what.to_owned() });
+            return Err(UnpackError::Unsupported {
+                what: what.to_owned(),
+            });
         }
         if !(4096..=1 << 20).contains(&block_size) || block_size != 1 << block_log.min(31) {
             return Err(corrupt("a block size that squashfs does not have"));
         }
-        let size = file.metadata().map(|stat| stat.len()).unwrap_or(0);
+        let size = file.metadata().map_or(0, |stat| stat.len());
         if used > size {
             let place = format!("after {size} bytes of {used}");
             return Err(UnpackError::Truncated { place });
@@ -109,7 +113,8 @@ impl<'a> Disk<'a> {
     /// The user or group id with an index of the id table.
     pub(super) fn id(&self, index: u16) -> Result<u32, UnpackError> {
         let id = self.ids.get(usize::from(index)).copied();
-        id.filter(|&id| id != u32::MAX).ok_or_else(|| corrupt("an owner that is not in the table"))
+        id.filter(|&id| id != u32::MAX)
+            .ok_or_else(|| corrupt("an owner that is not in the table"))
     }
 
     /// Bytes `offset..offset + length` of a fragment block.
@@ -119,23 +124,29 @@ impl<'a> Disk<'a> {
         offset: u32,
         length: usize,
     ) -> Result<Vec<u8>, UnpackError> {
-        let cached = self.fragment.borrow().as_ref().filter(|(i, _)| *i == index).cloned();
-        let block = match cached {
-            Some((_, block)) => block,
-            None => {
-                if index >= self.superblock.fragments {
-                    return Err(corrupt("a fragment that is not in the table"));
-                }
-                let mut entry = self.table_entry(self.superblock.fragment_table, index, 16)?;
-                let (start, size) = (entry.u64()?, entry.u32()?);
-                let block: Rc<[u8]> = self.block(start, size)?.into();
-                *self.fragment.borrow_mut() = Some((index, block.clone()));
-                block
+        let cached = self
+            .fragment
+            .borrow()
+            .as_ref()
+            .filter(|(i, _)| *i == index)
+            .cloned();
+        let block = if let Some((_, block)) = cached {
+            block
+        } else {
+            if index >= self.superblock.fragments {
+                return Err(corrupt("a fragment that is not in the table"));
             }
+            let mut entry = self.table_entry(self.superblock.fragment_table, index, 16)?;
+            let (start, size) = (entry.u64()?, entry.u32()?);
+            let block: Rc<[u8]> = self.block(start, size)?.into();
+            *self.fragment.borrow_mut() = Some((index, block.clone()));
+            block
         };
         let start = offset as usize;
         let part = block.get(start..start.saturating_add(length));
-        Ok(part.ok_or_else(|| corrupt("a file beyond the end of its fragment"))?.to_vec())
+        Ok(part
+            .ok_or_else(|| corrupt("a file beyond the end of its fragment"))?
+            .to_vec())
     }
 
     /// A data block: bit 24 of `size` says that it is stored as it is.
@@ -162,7 +173,9 @@ impl<'a> Disk<'a> {
         let per_block = (METADATA / entry) as u64;
         let index = u64::from(index);
         let mut position = [0; 8];
-        let at = list.checked_add(index / per_block * 8).ok_or_else(|| corrupt("a bad table"))?;
+        let at = list
+            .checked_add(index / per_block * 8)
+            .ok_or_else(|| corrupt("a bad table"))?;
         read_at(self.file, at, &mut position)?;
         let offset = (index % per_block) as usize * entry;
         self.cursor(u64::from_le_bytes(position), 0, offset)
@@ -175,12 +188,19 @@ impl<'a> Disk<'a> {
         start: u64,
         offset: usize,
     ) -> Result<Cursor<'_>, UnpackError> {
-        let position = table.checked_add(start).ok_or_else(|| corrupt("a bad reference"))?;
+        let position = table
+            .checked_add(start)
+            .ok_or_else(|| corrupt("a bad reference"))?;
         let (block, next) = self.metadata(position)?;
         if offset > block.len() {
             return Err(corrupt("a reference beyond the end of a metadata block"));
         }
-        Ok(Cursor { disk: self, block, next, offset })
+        Ok(Cursor {
+            disk: self,
+            block,
+            next,
+            offset,
+        })
     }
 
     /// [`cursor`](Self::cursor) for a reference: block and offset in one number.
@@ -222,9 +242,12 @@ impl<'a> Disk<'a> {
         let limit = most as u64 + 1;
         let mut unpacked = Vec::with_capacity(most);
         let (format, read) = match self.superblock.compression {
-            Compression::Zlib => {
-                ("gzip", ZlibDecoder::new(bytes).take(limit).read_to_end(&mut unpacked))
-            }
+            Compression::Zlib => (
+                "gzip",
+                ZlibDecoder::new(bytes)
+                    .take(limit)
+                    .read_to_end(&mut unpacked),
+            ),
             Compression::Xz => ("xz", stream(Format::Xz, bytes, limit, &mut unpacked)),
             Compression::Zstd => ("zstd", stream(Format::Zstd, bytes, limit, &mut unpacked)),
         };
@@ -237,7 +260,7 @@ impl<'a> Disk<'a> {
 }
 
 fn stream(format: Format, bytes: &[u8], limit: u64, to: &mut Vec<u8>) -> io::Result<usize> {
-    decoder(format, bytes)?.take(limit).read_to_end(to)
+    decoder(format, bytes).take(limit).read_to_end(to)
 }
 
 fn compression_of(id: u16) -> Result<Compression, UnpackError> {
@@ -321,7 +344,10 @@ struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
     fn array<const N: usize>(&mut self) -> Result<[u8; N], UnpackError> {
-        let (field, rest) = self.0.split_first_chunk().ok_or_else(|| corrupt("a short field"))?;
+        let (field, rest) = self
+            .0
+            .split_first_chunk()
+            .ok_or_else(|| corrupt("a short field"))?;
         self.0 = rest;
         Ok(*field)
     }

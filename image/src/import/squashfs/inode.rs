@@ -59,32 +59,71 @@ impl Inode {
         let (kind, mode) = (at.u16()?, at.u16()?);
         let (uid, gid) = (at.u16()?, at.u16()?);
         let (mtime, number) = (at.u32()?, at.u32()?);
-        let sizes = |skip| BlockSizes { inode: reference, skip };
+        let sizes = |skip| BlockSizes {
+            inode: reference,
+            skip,
+        };
         // The order of the fields is the kernel's `struct squashfs_*_inode`.
         let (links, xattr, kind) = match kind {
             1 => {
                 let (block, links) = (at.u32()?, at.u32()?);
                 let (size, offset) = (u32::from(at.u16()?), at.u16()?);
-                (links, NONE, Kind::Directory { block, offset, size })
+                (
+                    links,
+                    NONE,
+                    Kind::Directory {
+                        block,
+                        offset,
+                        size,
+                    },
+                )
             }
             8 => {
                 let (links, size) = (at.u32()?, at.u32()?);
                 let (block, _parent) = (at.u32()?, at.u32()?);
                 let (_indices, offset) = (at.u16()?, at.u16()?);
-                (links, at.u32()?, Kind::Directory { block, offset, size })
+                (
+                    links,
+                    at.u32()?,
+                    Kind::Directory {
+                        block,
+                        offset,
+                        size,
+                    },
+                )
             }
             2 => {
                 let (start, fragment) = (u64::from(at.u32()?), at.u32()?);
                 let (fragment_offset, size) = (at.u32()?, u64::from(at.u32()?));
                 let sizes = sizes(32);
-                (1, NONE, Kind::File(Layout { size, start, fragment, fragment_offset, sizes }))
+                (
+                    1,
+                    NONE,
+                    Kind::File(Layout {
+                        size,
+                        start,
+                        fragment,
+                        fragment_offset,
+                        sizes,
+                    }),
+                )
             }
             9 => {
                 let (start, size, _sparse) = (at.u64()?, at.u64()?, at.u64()?);
                 let (links, fragment) = (at.u32()?, at.u32()?);
                 let (fragment_offset, xattr) = (at.u32()?, at.u32()?);
                 let sizes = sizes(56);
-                (links, xattr, Kind::File(Layout { size, start, fragment, fragment_offset, sizes }))
+                (
+                    links,
+                    xattr,
+                    Kind::File(Layout {
+                        size,
+                        start,
+                        fragment,
+                        fragment_offset,
+                        sizes,
+                    }),
+                )
             }
             3 | 10 => {
                 let (links, length) = (at.u32()?, at.u32()? as usize);
@@ -101,12 +140,28 @@ impl Inode {
             7 | 14 => (at.u32()?, NONE, Kind::Socket),
             other => return Err(corrupt(&format!("an inode of the unknown type {other}"))),
         };
-        Ok(Self { number, mode, uid, gid, mtime, links, xattr, kind })
+        Ok(Self {
+            number,
+            mode,
+            uid,
+            gid,
+            mtime,
+            links,
+            xattr,
+            kind,
+        })
     }
 
     /// Names in a directory with references to their inodes.
     pub(super) fn entries(&self, disk: &Disk<'_>) -> Result<Vec<(Vec<u8>, u64)>, UnpackError> {
-        let Kind::Directory { block, offset, size } = self.kind else { return Ok(Vec::new()) };
+        let Kind::Directory {
+            block,
+            offset,
+            size,
+        } = self.kind
+        else {
+            return Ok(Vec::new());
+        };
         let mut entries = Vec::new();
         if size <= EMPTY {
             return Ok(entries);
@@ -129,16 +184,15 @@ impl Inode {
     }
 }
 
-fn entry(
-    at: &mut Cursor<'_>,
-    left: &mut Left,
-    start: u32,
-) -> Result<(Vec<u8>, u64), UnpackError> {
+fn entry(at: &mut Cursor<'_>, left: &mut Left, start: u32) -> Result<(Vec<u8>, u64), UnpackError> {
     left.take(8)?;
     let (offset, _number, _kind) = (at.u16()?, at.u16()?, at.u16()?);
     let length = usize::from(at.u16()?) + 1;
     left.take(length)?;
-    Ok((at.bytes(length)?, u64::from(start) << 16 | u64::from(offset)))
+    Ok((
+        at.bytes(length)?,
+        u64::from(start) << 16 | u64::from(offset),
+    ))
 }
 
 /// Bytes left in a directory.

@@ -14,10 +14,7 @@ const MAX_COUNT: u32 = 32 << 10;
 const ELSEWHERE: u16 = 0x100;
 
 /// The attributes with an index of the table that an image keeps, sorted by name.
-pub(super) fn read(
-    disk: &Disk<'_>,
-    index: u32,
-) -> Result<Vec<(CString, Vec<u8>)>, UnpackError> {
+pub(super) fn read(disk: &Disk<'_>, index: u32) -> Result<Vec<(CString, Vec<u8>)>, UnpackError> {
     let table = disk.superblock.xattr_table;
     if index == NONE || table == u64::MAX {
         return Ok(Vec::new());
@@ -47,8 +44,9 @@ pub(super) fn read(
         let name = [prefix, &at.bytes(usize::from(length))?].concat();
         let mut value = self::value(&mut at)?;
         if kind & ELSEWHERE != 0 {
-            let reference: [u8; 8] =
-                value.try_into().map_err(|_| corrupt("a bad reference to an attribute"))?;
+            let reference: [u8; 8] = value
+                .try_into()
+                .map_err(|_| corrupt("a bad reference to an attribute"))?;
             value = self::value(&mut disk.follow(values, u64::from_le_bytes(reference))?)?;
         }
         if kept_xattr(&name)

@@ -15,7 +15,11 @@ impl Pax {
         const BAD: &str = "an extended header that breaks the pax format";
         let mut records = BTreeMap::new();
         while !bytes.is_empty() {
-            let space = bytes.iter().take(20).position(|&byte| byte == b' ').ok_or(BAD)?;
+            let space = bytes
+                .iter()
+                .take(20)
+                .position(|&byte| byte == b' ')
+                .ok_or(BAD)?;
             let length = number(&bytes[..space]).ok_or(BAD)?;
             let length = usize::try_from(length).map_err(|_| BAD)?;
             if length <= space || length > bytes.len() {
@@ -34,7 +38,8 @@ impl Pax {
     /// says, but attributes may be empty.
     pub(super) fn merge(&mut self, other: Self) {
         self.0.extend(other.0);
-        self.0.retain(|key, value| !value.is_empty() || key.starts_with(XATTR));
+        self.0
+            .retain(|key, value| !value.is_empty() || key.starts_with(XATTR));
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Option<&[u8]> {
@@ -42,13 +47,17 @@ impl Pax {
     }
 
     pub(super) fn number(&self, key: &[u8]) -> Result<Option<u64>, String> {
-        let Some(value) = self.get(key) else { return Ok(None) };
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
         let bad = || format!("a pax {} that is no number", String::from_utf8_lossy(key));
         number(value).map(Some).ok_or_else(bad)
     }
 
     pub(super) fn xattrs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.0.iter().filter_map(|(key, value)| Some((key.strip_prefix(XATTR)?, value.as_slice())))
+        self.0
+            .iter()
+            .filter_map(|(key, value)| Some((key.strip_prefix(XATTR)?, value.as_slice())))
     }
 
     pub(super) fn is_sparse(&self) -> bool {
@@ -72,7 +81,10 @@ pub(super) fn time(text: &[u8]) -> Option<Timespec> {
     let tv_nsec = digits.fold(0, |n, digit| n * 10 + i64::from(digit - b'0'));
     // Before 1970 the fraction counts the other way.
     if text.starts_with('-') && tv_nsec > 0 {
-        return Some(Timespec { tv_sec: tv_sec.checked_sub(1)?, tv_nsec: 1_000_000_000 - tv_nsec });
+        return Some(Timespec {
+            tv_sec: tv_sec.checked_sub(1)?,
+            tv_nsec: 1_000_000_000 - tv_nsec,
+        });
     }
     Some(Timespec { tv_sec, tv_nsec })
 }
@@ -85,14 +97,23 @@ mod tests {
     fn values_are_cut_by_length_and_not_by_line() {
         let pax = Pax::parse(b"12 path=a\nb\n22 SCHILY.xattr.u.x=\n\n").unwrap();
         assert_eq!(pax.get(b"path"), Some(b"a\nb".as_slice()));
-        assert_eq!(pax.xattrs().collect::<Vec<_>>(), [(b"u.x".as_slice(), b"\n".as_slice())]);
+        assert_eq!(
+            pax.xattrs().collect::<Vec<_>>(),
+            [(b"u.x".as_slice(), b"\n".as_slice())]
+        );
     }
 
     #[test]
     fn records_that_lie_about_their_length_are_refused() {
-        for bad in
-            ["x", "5 a=b", "6 a=b\nx", "0 a=b\n", "99 a=b\n", "5 ab\n", "99999999999999999999 a=b\n"]
-        {
+        for bad in [
+            "x",
+            "5 a=b",
+            "6 a=b\nx",
+            "0 a=b\n",
+            "99 a=b\n",
+            "5 ab\n",
+            "99999999999999999999 a=b\n",
+        ] {
             assert!(Pax::parse(bad.as_bytes()).is_err(), "{bad:?}");
         }
     }

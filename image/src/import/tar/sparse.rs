@@ -51,11 +51,17 @@ impl<R: Read> TarReader<R> {
             if entry.is_empty() {
                 return Some(());
             }
-            let region = Region { offset: entry.offset().ok()?, length: entry.length().ok()? };
+            let region = Region {
+                offset: entry.offset().ok()?,
+                length: entry.length().ok()?,
+            };
             regions.push(region);
             Some(())
         };
-        gnu.sparse.iter().try_for_each(&mut add).ok_or_else(|| bad(self))?;
+        gnu.sparse
+            .iter()
+            .try_for_each(&mut add)
+            .ok_or_else(|| bad(self))?;
         let mut extended = gnu.is_extended();
         let mut blocks = 0;
         while extended {
@@ -67,7 +73,10 @@ impl<R: Read> TarReader<R> {
             if self.fill(more.as_mut_bytes())? < BLOCK {
                 return Err(self.truncated());
             }
-            more.sparse.iter().try_for_each(&mut add).ok_or_else(|| bad(self))?;
+            more.sparse
+                .iter()
+                .try_for_each(&mut add)
+                .ok_or_else(|| bad(self))?;
             extended = more.is_extended();
         }
         let size = gnu.real_size().map_err(|_| bad(self))?;
@@ -84,9 +93,14 @@ impl<R: Read> TarReader<R> {
             );
             return Err(UnpackError::Unsupported { what });
         }
-        let size = pax.number(b"GNU.sparse.realsize").map_err(|what| self.corrupt(&what))?;
+        let size = pax
+            .number(b"GNU.sparse.realsize")
+            .map_err(|what| self.corrupt(&what))?;
         let size = size.ok_or_else(|| self.corrupt("a sparse file without its size"))?;
-        let mut map = Map { block: [0; BLOCK], position: BLOCK };
+        let mut map = Map {
+            block: [0; BLOCK],
+            position: BLOCK,
+        };
         let count = map.number(self)?;
         if count > MAX_REGIONS {
             return Err(self.corrupt("a sparse file with too many regions"));
@@ -107,7 +121,10 @@ impl<R: Read> TarReader<R> {
         let mut end = 0;
         let mut data = 0_u64;
         for region in &regions {
-            let next = region.offset.checked_add(region.length).filter(|&next| next <= size);
+            let next = region
+                .offset
+                .checked_add(region.length)
+                .filter(|&next| next <= size);
             let next = next.filter(|_| region.offset >= end);
             end = next.ok_or_else(|| self.corrupt("a bad map of a sparse file"))?;
             data += region.length;
@@ -116,7 +133,10 @@ impl<R: Read> TarReader<R> {
             return Err(self.corrupt("a map of a sparse file that does not fit its data"));
         }
         // Also tells a sparse file without data from one that is not sparse.
-        regions.push(Region { offset: size, length: 0 });
+        regions.push(Region {
+            offset: size,
+            length: 0,
+        });
         Ok((regions, size))
     }
 }
@@ -157,9 +177,18 @@ mod tests {
     #[test]
     fn positions_fall_into_holes_and_data() {
         let regions = [
-            Region { offset: 10, length: 5 },
-            Region { offset: 15, length: 5 },
-            Region { offset: 100, length: 0 },
+            Region {
+                offset: 10,
+                length: 5,
+            },
+            Region {
+                offset: 15,
+                length: 5,
+            },
+            Region {
+                offset: 100,
+                length: 0,
+            },
         ];
         assert_eq!(at(&regions, 0), At::Hole(10));
         assert_eq!(at(&regions, 12), At::Data(3));
