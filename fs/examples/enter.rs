@@ -49,7 +49,7 @@ fn main() -> Result<ExitCode> {
             coop_fs::remove_tree(scratch.path())?;
             Ok(match status {
                 ExitStatus::Exited(code) => ExitCode::from(u8::try_from(code).unwrap_or(125)),
-                _ => ExitCode::from(125),
+                ExitStatus::Signaled(_) => ExitCode::from(125),
             })
         }
     }
@@ -62,7 +62,7 @@ fn inside(
     args: &[OsString],
 ) -> Result<std::convert::Infallible> {
     coop_fs::enter(root, mounts, &RootSettings::default())?;
-    let user = coop_fs::lookup_user("root")?;
+    let user = coop_fs::lookup_user("0")?;
     Err(Command::new(program)
         .args(args)
         .env("HOME", &user.home)

@@ -4,8 +4,9 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FsWord, Mode, mkdirat, statfs, symlinkat};
-use rustix::io::Errno;
+use rustix::buffer::spare_capacity;
+use rustix::fs::{AtFlags, CWD, FsWord, Mode, OFlags, mkdirat, openat, statfs, symlinkat};
+use rustix::io::{Errno, read};
 use rustix::mount::{MountFlags, mount};
 use rustix::process::fchdir;
 
@@ -45,12 +46,21 @@ impl CgroupLayout {
             return Ok(Self::Unified);
         }
         let path = "/proc/self/mountinfo";
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| at(Operation::Read, path)(crate::overlay::errno_of(&error)))?;
+        let text = read_table(path).map_err(at(Operation::Read, path))?;
         Ok(Self::Hierarchies(
             text.lines().filter_map(hierarchy).collect(),
         ))
     }
+}
+
+/// Reads in large pieces: the kernel writes the whole table anew for each small one.
+fn read_table(path: &str) -> Result<String, Errno> {
+    let file = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut text = Vec::with_capacity(32 << 10);
+    while read(&file, spare_capacity(&mut text))? > 0 {
+        text.reserve(16 << 10);
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Reads one line of `proc_pid_mountinfo(5)`.

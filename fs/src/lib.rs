@@ -47,6 +47,7 @@
 
 mod attach;
 mod cgroup_mount;
+mod console;
 mod copy;
 mod detached;
 mod dev;
@@ -65,6 +66,7 @@ mod user;
 mod volume;
 mod workdir;
 
+pub use console::mount_console;
 pub use dev::{Device, DeviceKind, DeviceNode};
 pub use enter::{RootSettings, enter, pivot};
 pub use error::{Error, Operation};

@@ -262,6 +262,12 @@ pub fn id_map(mount: &OpenMount, userns: BorrowedFd<'_>) -> Result<(), Error> {
 
 /// The source of a bind mount as a detached tree.
 pub(crate) fn open_bind(source: &Path, options: &MountOptions) -> Result<Source, Error> {
+    // Words for a new filesystem mean nothing to one that is there already.
+    if let Some(option) = options.data.first() {
+        return Err(Error::UnknownOption {
+            option: option.clone(),
+        });
+    }
     let recursive = if options.recursive {
         OpenTreeFlags::AT_RECURSIVE
     } else {

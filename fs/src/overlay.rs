@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid, mkdirat, openat};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, mkdirat, openat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, OpenTreeFlags, fsconfig_create,
@@ -60,8 +60,8 @@ impl RootSource {
 
 /// Makes the upper and the work directory (and what is above them), owned by the host
 /// ids that are root in the container. An id-mapped upper would come up read-only, so
-/// the upper is owned by the mapped root instead. Does nothing to directories that are
-/// there already but set their owner.
+/// the upper is owned by the mapped root instead. Directories that are there already stay
+/// as the container left them.
 ///
 /// # Errors
 /// [`Error::System`] naming the directory.
@@ -71,21 +71,23 @@ pub fn prepare_upper(overlay: &Overlay, owner_uid: u32, owner_gid: u32) -> Resul
             std::fs::create_dir_all(parent)
                 .map_err(|error| at(Operation::Create, parent)(errno_of(&error)))?;
         }
-        match mkdirat(CWD, dir, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => {}
+        let is_new = match mkdirat(CWD, dir, Mode::from_raw_mode(0o755)) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
             Err(errno) => return Err(at(Operation::Create, dir)(errno)),
-        }
+        };
         // The descriptor, not the path: mkdir's result may not be what chown would find.
         let fd = open_dir(dir)?;
-        rustix::fs::fchown(
-            &fd,
-            Some(Uid::from_raw(owner_uid)),
-            Some(Gid::from_raw(owner_gid)),
-        )
-        .map_err(at(Operation::ChangeOwner, dir))?;
-        // The root of the container must be readable by everybody, whatever the umask.
-        rustix::fs::fchmod(&fd, Mode::from_raw_mode(0o755))
-            .map_err(at(Operation::ChangeMode, dir))?;
+        // No container can have left it to the host's root: who made it did not get to
+        // the next line.
+        let is_unfinished =
+            owner_uid != 0 && fstat(&fd).map_err(at(Operation::Inspect, dir))?.st_uid == 0;
+        if is_new || is_unfinished {
+            // The root of the container must be readable by everybody, whatever the umask.
+            fchmod(&fd, Mode::from_raw_mode(0o755)).map_err(at(Operation::ChangeMode, dir))?;
+            let (uid, gid) = (Uid::from_raw(owner_uid), Gid::from_raw(owner_gid));
+            fchown(&fd, Some(uid), Some(gid)).map_err(at(Operation::ChangeOwner, dir))?;
+        }
     }
     Ok(())
 }
@@ -118,7 +120,7 @@ pub fn build_overlay(overlay: &Overlay, userns: Option<BorrowedFd<'_>>) -> Resul
             errno: errno @ (Errno::INVAL | Errno::PERM),
             ..
         }) if userns.is_some() => Err(Error::IdMapUnsupported {
-            object: overlay.lowers[0].clone(),
+            object: overlay.lowers.first().cloned().unwrap_or_default(),
             errno,
         }),
         other => other,
