@@ -31,7 +31,10 @@ fn help(verb: &[&str]) -> String {
         command = command.find_subcommand(word).expect("a verb").clone();
     }
     // What the environment of the test holds must not show.
-    command.mut_arg("root", |arg| arg.hide_env_values(true)).render_help().to_string()
+    command
+        .mut_arg("root", |arg| arg.hide_env_values(true))
+        .render_help()
+        .to_string()
 }
 
 #[test]
@@ -63,8 +66,22 @@ fn the_stack_is_named_before_or_after_the_verb() {
     assert_eq!(stack("coop -f a.yaml --project-name shop logs -f"), a);
     assert_eq!(stack("coop logs --file a.yaml --stack shop -f"), a);
     assert_eq!(stack("coop -f a.yaml -p shop rm -f x"), a);
-    for verb in ["down", "ps", "config", "plan", "stop", "start", "kill", "stats", "inspect x"] {
-        assert_eq!(stack(&format!("coop {verb} -f a.yaml -p shop")), a, "{verb}");
+    for verb in [
+        "down",
+        "ps",
+        "config",
+        "plan",
+        "stop",
+        "start",
+        "kill",
+        "stats",
+        "inspect x",
+    ] {
+        assert_eq!(
+            stack(&format!("coop {verb} -f a.yaml -p shop")),
+            a,
+            "{verb}"
+        );
     }
     assert_eq!(stack("coop exec -f a.yaml -p shop web sh"), a);
     assert_eq!(stack("coop ps"), (None, None));
@@ -72,17 +89,30 @@ fn the_stack_is_named_before_or_after_the_verb() {
 
 #[test]
 fn a_letter_means_what_docker_says_after_its_verb() {
-    let Command::Logs(logs) = parse("coop logs -f -n 5 -t web db").command else { panic!() };
+    let Command::Logs(logs) = parse("coop logs -f -n 5 -t web db").command else {
+        panic!()
+    };
     assert!(logs.follow && logs.timestamps);
     assert_eq!(logs.tail, Tail::Lines(5));
     assert_eq!(logs.names, ["web", "db"]);
-    assert_eq!(run("coop run -p 8080:80 -h name -v /a:/b alpine").publish.len(), 1);
-    let Command::Rm(rm) = parse("coop rm -fv a").command else { panic!() };
+    assert_eq!(
+        run("coop run -p 8080:80 -h name -v /a:/b alpine")
+            .publish
+            .len(),
+        1
+    );
+    let Command::Rm(rm) = parse("coop rm -fv a").command else {
+        panic!()
+    };
     assert!(rm.force && rm.volumes);
-    let Command::Down(down) = parse("coop down -v -t 3").command else { panic!() };
+    let Command::Down(down) = parse("coop down -v -t 3").command else {
+        panic!()
+    };
     assert!(down.volumes);
     assert_eq!(down.timeout.map(|t| t.to_string()).as_deref(), Some("3s"));
-    let Command::Kill(kill) = parse("coop kill -s HUP web").command else { panic!() };
+    let Command::Kill(kill) = parse("coop kill -s HUP web").command else {
+        panic!()
+    };
     assert_eq!(kill.signal.number(), 1);
 }
 
@@ -99,8 +129,14 @@ fn global_options_stand_anywhere() {
         assert_eq!(cli.root(), Some(Path::new("/r")), "{line}");
         assert!(cli.global.verbose, "{line}");
     }
-    assert_eq!(parse("coop --debug ps").global.level(), Some(log::LevelFilter::Debug));
-    assert_eq!(parse("coop ps --log-level trace").global.level(), Some(log::LevelFilter::Trace));
+    assert_eq!(
+        parse("coop --debug ps").global.level(),
+        Some(log::LevelFilter::Debug)
+    );
+    assert_eq!(
+        parse("coop ps --log-level trace").global.level(),
+        Some(log::LevelFilter::Trace)
+    );
     assert_eq!(parse("coop ps").global.level(), None);
 }
 
@@ -110,19 +146,34 @@ fn run_tells_the_image_from_the_command() {
         let args = run(line);
         let image = args.image().map(str::to_owned);
         let rootfs = args.rootfs.as_ref().map(|dir| dir.display().to_string());
-        (image.or(rootfs).unwrap_or_default(), args.command().join(" "))
+        (
+            image.or(rootfs).unwrap_or_default(),
+            args.command().join(" "),
+        )
     };
     let is = |what: &str, command: &str| (what.to_owned(), command.to_owned());
     assert_eq!(words("coop run alpine"), is("alpine", ""));
     assert_eq!(words("coop run alpine sh -c ls"), is("alpine", "sh -c ls"));
-    assert_eq!(words("coop run -it alpine ls -it --rm"), is("alpine", "ls -it --rm"));
+    assert_eq!(
+        words("coop run -it alpine ls -it --rm"),
+        is("alpine", "ls -it --rm")
+    );
     assert_eq!(words("coop run alpine -- ls"), is("alpine", "-- ls"));
     assert_eq!(words("coop run -- alpine ls"), is("alpine", "ls"));
-    assert_eq!(words("coop run --image alpine sh -c ls"), is("alpine", "sh -c ls"));
+    assert_eq!(
+        words("coop run --image alpine sh -c ls"),
+        is("alpine", "sh -c ls")
+    );
     assert_eq!(words("coop run --image alpine -- -x"), is("alpine", "-x"));
     assert_eq!(words("coop run --image alpine"), is("alpine", ""));
-    assert_eq!(words("coop run --rootfs /r -- /bin/sh -c 'a b'"), is("/r", "/bin/sh -c a b"));
-    assert_eq!(words("coop run --rootfs /r /bin/sh -c x"), is("/r", "/bin/sh -c x"));
+    assert_eq!(
+        words("coop run --rootfs /r -- /bin/sh -c 'a b'"),
+        is("/r", "/bin/sh -c a b")
+    );
+    assert_eq!(
+        words("coop run --rootfs /r /bin/sh -c x"),
+        is("/r", "/bin/sh -c x")
+    );
     assert!(!run("coop run alpine ls --rm").rm);
 }
 
@@ -157,7 +208,9 @@ fn exec_ends_its_options_at_the_command() {
     assert!(exec.interactive && exec.tty && !exec.detach);
     assert_eq!(exec.name, "web");
     assert_eq!(exec.command, ["sh", "-c", "a b", "-x"]);
-    let Command::Exec(exec) = parse("coop exec web -- -x").command else { panic!() };
+    let Command::Exec(exec) = parse("coop exec web -- -x").command else {
+        panic!()
+    };
     assert_eq!(exec.command, ["-x"]);
 }
 
@@ -168,7 +221,9 @@ fn images_have_docker_s_short_cuts() {
     for line in ["coop image ls", "coop image list"] {
         assert!(matches!(
             parse(line).command,
-            Command::Image(ImageArgs { command: ImageCommand::Ls(_) })
+            Command::Image(ImageArgs {
+                command: ImageCommand::Ls(_)
+            })
         ));
     }
     assert!(matches!(
@@ -197,7 +252,9 @@ fn what_is_wrong_is_said_with_a_hint() {
         "coop restart web",
         "coop logs --tail some",
     ];
-    let all: Vec<String> =
-        lines.iter().map(|line| format!("$ {line}\n{}", refused(line))).collect();
+    let all: Vec<String> = lines
+        .iter()
+        .map(|line| format!("$ {line}\n{}", refused(line)))
+        .collect();
     assert_snapshot!(all.join("\n"));
 }

@@ -20,9 +20,12 @@ pub(super) fn check(stack: &Stack, out: &mut Problems) {
         limits(service, &path, out);
     }
     if let Err(circle) = stack.start_order() {
-        let path = NodePath::service(circle[0]).key("depends_on").key(circle[1]);
+        let path = NodePath::service(circle[0])
+            .key("depends_on")
+            .key(circle[1]);
         let message = format!("the services wait for each other: {}", circle.join(" → "));
-        out.errors.push(Diagnostic::at(path, message).help("remove one depends_on of the circle"));
+        out.errors
+            .push(Diagnostic::at(path, message).help("remove one depends_on of the circle"));
     }
     ports(stack, out);
 }
@@ -38,11 +41,15 @@ fn root(service: &Service, path: &NodePath, out: &mut Problems) {
                 .help("write image: NAME, such as coop/host, or rootfs: DIRECTORY"),
         ),
         (Some(_), Some(_)) => out.errors.push(
-            error(&path.key("rootfs"), "the service has both an image and a rootfs")
-                .help("remove one of them"),
+            error(
+                &path.key("rootfs"),
+                "the service has both an image and a rootfs",
+            )
+            .help("remove one of them"),
         ),
         (Some(image), None) if image.trim().is_empty() => {
-            out.errors.push(error(&path.key("image"), "the name of the image is empty"));
+            out.errors
+                .push(error(&path.key("image"), "the name of the image is empty"));
         }
         _ => {}
     }
@@ -52,8 +59,10 @@ fn dependencies(stack: &Stack, service: &Service, path: &NodePath, out: &mut Pro
     for (name, dependency) in &service.depends_on {
         let path = path.key("depends_on").key(name);
         let Some(target) = stack.services.get(name) else {
-            let problem =
-                error(&path, &format!("it depends on {name:?}, and there is no such service"));
+            let problem = error(
+                &path,
+                &format!("it depends on {name:?}, and there is no such service"),
+            );
             let near = nearest(name, stack.services.keys().map(String::as_str));
             let problem = match near {
                 Some(near) => problem.help(format!("did you mean `{near}`?")),
@@ -71,11 +80,11 @@ fn dependencies(stack: &Stack, service: &Service, path: &NodePath, out: &mut Pro
             .as_ref()
             .is_some_and(|check| check.disable || check.test == Some(HealthTest::None));
         if dependency.condition == Condition::ServiceHealthy && never {
-            let message = format!("it waits until {name} is healthy, and {name} has no health check");
-            out.errors.push(
-                error(&path, &message)
-                    .help(format!("enable the healthcheck of {name}, or wait for service_started")),
-            );
+            let message =
+                format!("it waits until {name} is healthy, and {name} has no health check");
+            out.errors.push(error(&path, &message).help(format!(
+                "enable the healthcheck of {name}, or wait for service_started"
+            )));
         }
     }
 }
@@ -83,7 +92,10 @@ fn dependencies(stack: &Stack, service: &Service, path: &NodePath, out: &mut Pro
 fn mounts(stack: &Stack, service: &Service, path: &NodePath, out: &mut Problems) {
     let mut targets: BTreeMap<String, NodePath> = BTreeMap::new();
     let mut claim = |target: &str, path: NodePath, out: &mut Problems| {
-        let parts: Vec<&str> = target.split('/').filter(|p| !p.is_empty() && *p != ".").collect();
+        let parts: Vec<&str> = target
+            .split('/')
+            .filter(|p| !p.is_empty() && *p != ".")
+            .collect();
         if targets.insert(parts.join("/"), path.clone()).is_some() {
             let problem = error(&path, &format!("{target} is a mount target already"));
             out.errors.push(problem.help("keep one of the two"));
@@ -92,7 +104,12 @@ fn mounts(stack: &Stack, service: &Service, path: &NodePath, out: &mut Problems)
     for (index, mount) in service.volumes.iter().enumerate() {
         let path = path.key("volumes").index(index);
         claim(&mount.target, path.clone(), out);
-        let MountKind::Volume { source: Some(name), .. } = &mount.kind else { continue };
+        let MountKind::Volume {
+            source: Some(name), ..
+        } = &mount.kind
+        else {
+            continue;
+        };
         if stack.volumes.contains_key(name) {
             continue;
         }
@@ -103,7 +120,8 @@ fn mounts(stack: &Stack, service: &Service, path: &NodePath, out: &mut Problems)
                 "add it to the volumes: at the top level, or write ./{name} for a directory"
             ),
         };
-        out.errors.push(error(&path, &format!("the volume {name:?} is not declared")).help(help));
+        out.errors
+            .push(error(&path, &format!("the volume {name:?} is not declared")).help(help));
     }
     for (index, mount) in service.tmpfs.iter().enumerate() {
         claim(&mount.target, path.key("tmpfs").index(index), out);
@@ -118,7 +136,8 @@ fn network(service: &Service, path: &NodePath, out: &mut Problems) {
     };
     if !service.ports.is_empty() {
         let message = format!("ports cannot be published with network_mode: {mode}");
-        out.errors.push(error(&path.key("ports"), &message).help("remove one of the two"));
+        out.errors
+            .push(error(&path.key("ports"), &message).help("remove one of the two"));
     }
 }
 
@@ -135,13 +154,19 @@ fn ports(stack: &Stack, out: &mut Problems) {
     for (name, service) in &stack.services {
         for (index, port) in service.ports.iter().enumerate() {
             let mut clash = None;
-            for mapping in port.mappings().iter().filter(|mapping| mapping.host_port != 0) {
+            for mapping in port
+                .mappings()
+                .iter()
+                .filter(|mapping| mapping.host_port != 0)
+            {
                 let udp = mapping.protocol == Protocol::Udp;
                 let taken = published.entry((mapping.host_port, udp)).or_default();
                 let by = if mapping.host_ip.is_unspecified() {
                     taken.first
                 } else {
-                    taken.anywhere.or_else(|| taken.addresses.get(&mapping.host_ip).copied())
+                    taken
+                        .anywhere
+                        .or_else(|| taken.addresses.get(&mapping.host_ip).copied())
                 };
                 clash = clash.or(by.map(|by| (mapping.host_port, by)));
                 taken.first.get_or_insert(name);
@@ -158,7 +183,8 @@ fn ports(stack: &Stack, out: &mut Problems) {
                 } else {
                     format!("port {number} is published by {by} already")
                 };
-                out.errors.push(error(&path, &message).help("publish another port of the host"));
+                out.errors
+                    .push(error(&path, &message).help("publish another port of the host"));
             }
         }
     }
@@ -171,25 +197,37 @@ fn limits(service: &Service, path: &NodePath, out: &mut Problems) {
     let mut twice = |key: &str, other: &str, differ: bool| {
         if differ {
             let message = format!("`{key}` and `deploy.resources.{other}` differ");
-            out.errors.push(error(&path.key(key), &message).help("keep one of the two"));
+            out.errors
+                .push(error(&path.key(key), &message).help("keep one of the two"));
         }
     };
-    let differ = limits.is_some_and(|l| service.mem_limit.zip(l.memory).is_some_and(|(a, b)| a != b));
+    let differ =
+        limits.is_some_and(|l| service.mem_limit.zip(l.memory).is_some_and(|(a, b)| a != b));
     twice("mem_limit", "limits.memory", differ);
     let differ = limits.is_some_and(|l| service.cpus.zip(l.cpus).is_some_and(|(a, b)| a != b));
     twice("cpus", "limits.cpus", differ);
-    let differ = limits.is_some_and(|l| service.pids_limit.zip(l.pids).is_some_and(|(a, b)| a != b));
+    let differ =
+        limits.is_some_and(|l| service.pids_limit.zip(l.pids).is_some_and(|(a, b)| a != b));
     twice("pids_limit", "limits.pids", differ);
-    let differ = reserved
-        .is_some_and(|r| service.mem_reservation.zip(r.memory).is_some_and(|(a, b)| a != b));
+    let differ = reserved.is_some_and(|r| {
+        service
+            .mem_reservation
+            .zip(r.memory)
+            .is_some_and(|(a, b)| a != b)
+    });
     twice("mem_reservation", "reservations.memory", differ);
 
     let held = service.limits();
     let has_cpus = service.cpus.is_some() || limits.is_some_and(|l| l.cpus.is_some());
     if has_cpus && (service.cpu_quota.is_some() || service.cpu_period.is_some()) {
-        let key = if service.cpu_quota.is_some() { "cpu_quota" } else { "cpu_period" };
+        let key = if service.cpu_quota.is_some() {
+            "cpu_quota"
+        } else {
+            "cpu_period"
+        };
         let message = format!("`cpus` and `{key}` say the same thing twice");
-        out.errors.push(error(&path.key(key), &message).help("keep one of the two"));
+        out.errors
+            .push(error(&path.key(key), &message).help("keep one of the two"));
     }
     let mut range = |key: &str, bad: bool, form: &str| {
         if bad {
@@ -197,28 +235,55 @@ fn limits(service: &Service, path: &NodePath, out: &mut Problems) {
             out.errors.push(problem.help(form));
         }
     };
-    let quota = service.cpu_quota.is_some_and(|quota| quota != -1 && quota < 1000);
-    range("cpu_quota", quota, "the kernel takes 1000 microseconds or more, or -1 for no limit");
-    let period = service.cpu_period.is_some_and(|period| !(1_000..=1_000_000).contains(&period));
-    range("cpu_period", period, "the kernel takes 1000 to 1000000 microseconds");
-    let shares = service.cpu_shares.is_some_and(|shares| !(2..=262_144).contains(&shares));
+    let quota = service
+        .cpu_quota
+        .is_some_and(|quota| quota != -1 && quota < 1000);
+    range(
+        "cpu_quota",
+        quota,
+        "the kernel takes 1000 microseconds or more, or -1 for no limit",
+    );
+    let period = service
+        .cpu_period
+        .is_some_and(|period| !(1_000..=1_000_000).contains(&period));
+    range(
+        "cpu_period",
+        period,
+        "the kernel takes 1000 to 1000000 microseconds",
+    );
+    let shares = service
+        .cpu_shares
+        .is_some_and(|shares| !(2..=262_144).contains(&shares));
     range("cpu_shares", shares, "the kernel takes 2 to 262144");
 
     match (held.swap, held.memory) {
         (Some(SwapLimit::Bytes(_)), None) => out.errors.push(
-            error(&path.key("memswap_limit"), "`memswap_limit` needs a `mem_limit`")
-                .help("memswap_limit is memory and swap together"),
+            error(
+                &path.key("memswap_limit"),
+                "`memswap_limit` needs a `mem_limit`",
+            )
+            .help("memswap_limit is memory and swap together"),
         ),
         (Some(SwapLimit::Bytes(swap)), Some(memory)) if swap < memory => out.errors.push(
-            error(&path.key("memswap_limit"), "`memswap_limit` is below the memory limit")
-                .help("memswap_limit is memory and swap together"),
+            error(
+                &path.key("memswap_limit"),
+                "`memswap_limit` is below the memory limit",
+            )
+            .help("memswap_limit is memory and swap together"),
         ),
         _ => {}
     }
     if let (Some(reservation), Some(memory)) = (held.memory_reservation, held.memory)
         && reservation > memory
     {
-        let key = if service.mem_reservation.is_some() { "mem_reservation" } else { "deploy" };
-        out.errors.push(error(&path.key(key), "more memory is reserved than the limit allows"));
+        let key = if service.mem_reservation.is_some() {
+            "mem_reservation"
+        } else {
+            "deploy"
+        };
+        out.errors.push(error(
+            &path.key(key),
+            "more memory is reserved than the limit allows",
+        ));
     }
 }

@@ -29,7 +29,11 @@ fn canonical(stack: &Stack) -> Result<Node, String> {
         service.depends_on.sort_keys();
     }
     stack.volumes.sort_keys();
-    let names: Vec<String> = stack.volumes.keys().map(|key| stack.volume_name(key)).collect();
+    let names: Vec<String> = stack
+        .volumes
+        .keys()
+        .map(|key| stack.volume_name(key))
+        .collect();
     for (volume, name) in stack.volumes.values_mut().zip(names) {
         volume.name = Some(name);
     }

@@ -96,22 +96,24 @@ impl Diagnostic {
     }
 
     fn render_at(&self, source: &Source, location: Option<Location>) -> String {
-        let mut out = visible(&self.message);
-        for note in &self.notes {
-            out.push_str("\n  ");
-            out.push_str(&visible(note));
+        let mut lines = vec![visible(&self.message)];
+        lines.extend(self.notes.iter().map(|note| format!("  {}", visible(note))));
+        match location {
+            Some(at) => {
+                lines.push(format!("  in {}:{}:{}", source.name(), at.line, at.column));
+                lines.extend(source.excerpt(&at));
+            }
+            None => lines.push(format!("  in {}", source.name())),
         }
-        out.push_str("\n  in ");
-        out.push_str(&source.name());
-        if let Some(location) = location {
-            out.push_str(&format!(":{}:{}", location.line, location.column));
-            out.push_str(&source.excerpt(&location));
-        }
-        if let Some(help) = &self.help {
-            out.push_str("\n  help: ");
-            out.push_str(&visible(help));
-        }
-        out
+        lines.extend(
+            self.help
+                .iter()
+                .map(|help| format!("  help: {}", visible(help))),
+        );
+        lines.join(
+            "
+",
+        )
     }
 
     /// This problem alone as an error that needs the source no more.
@@ -156,8 +158,9 @@ impl Report {
             .collect();
         located.sort_by_key(|(location, _)| location.map(|l| (l.line, l.column)));
         let shown = located.iter().take(SHOWN);
-        let mut problems: Vec<String> =
-            shown.map(|(location, d)| d.render_at(source, *location)).collect();
+        let mut problems: Vec<String> = shown
+            .map(|(location, d)| d.render_at(source, *location))
+            .collect();
         if located.len() > SHOWN {
             problems.push(format!("and {} more problems", located.len() - SHOWN));
         }

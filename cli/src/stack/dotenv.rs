@@ -58,10 +58,15 @@ pub(crate) fn load(
     file: &Path,
     host: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Entries, EnvFileError> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|source| EnvFileError::Read { file: file.to_owned(), source })?;
-    parse(&text, host)
-        .map_err(|(line, why)| EnvFileError::Line { file: file.to_owned(), line, why })
+    let text = std::fs::read_to_string(file).map_err(|source| EnvFileError::Read {
+        file: file.to_owned(),
+        source,
+    })?;
+    parse(&text, host).map_err(|(line, why)| EnvFileError::Line {
+        file: file.to_owned(),
+        line,
+        why,
+    })
 }
 
 /// Reads the text of a file of variables; an error is a line and what is wrong there.
@@ -80,8 +85,7 @@ pub(crate) fn parse(
             rest = after;
             continue;
         }
-        let (entry, after) =
-            entry(rest.trim_start(), &entries, host).map_err(|why| (line, why))?;
+        let (entry, after) = entry(rest.trim_start(), &entries, host).map_err(|why| (line, why))?;
         entries.push(entry);
         rest = after;
     }
@@ -97,7 +101,9 @@ fn entry<'t>(
     host: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(Entry, &'t str), String> {
     let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
-    let exported = line.strip_prefix("export").filter(|l| l.starts_with([' ', '\t']));
+    let exported = line
+        .strip_prefix("export")
+        .filter(|l| l.starts_with([' ', '\t']));
     let start = exported.unwrap_or(line).trim_start();
     let Some(equals) = start.find(['=', ':']) else {
         let name = uncommented(start);
@@ -119,11 +125,13 @@ fn entry<'t>(
         host(name).or_else(earlier)
     };
     let expand = |text: &str| {
-        Interpolation::new(&lookup).text(text).map_err(|failure| match failure {
-            Failure::Syntax(why) => why.to_owned(),
-            Failure::Required { name, message } => format!("{name} is required: {message}"),
-            Failure::TooMuch => "variables expand to too much text".to_owned(),
-        })
+        Interpolation::new(&lookup)
+            .text(text)
+            .map_err(|failure| match failure {
+                Failure::Syntax(why) => why.to_owned(),
+                Failure::Required { name, message } => format!("{name} is required: {message}"),
+                Failure::TooMuch => "variables expand to too much text".to_owned(),
+            })
     };
     let (value, after) = match written.chars().next() {
         Some('\'') => {
@@ -134,7 +142,10 @@ fn entry<'t>(
             let (value, after) = quoted(written, '"')?;
             (expand(&unescape(value))?, after)
         }
-        _ => (expand(uncommented(written.split('\n').next().unwrap_or_default()))?, after),
+        _ => (
+            expand(uncommented(written.split('\n').next().unwrap_or_default()))?,
+            after,
+        ),
     };
     if value.contains('\0') {
         return Err("the value holds a NUL byte".to_owned());
@@ -160,7 +171,9 @@ fn quoted(text: &str, quote: char) -> Result<(&str, &str), String> {
         escaped = *c == '\\' && !escaped && quote == '"';
         found
     });
-    let Some((end, _)) = end else { return Err(format!("the closing {quote} is missing")) };
+    let Some((end, _)) = end else {
+        return Err(format!("the closing {quote} is missing"));
+    };
     let after = &inside[end + 1..];
     let (tail, after) = after.split_once('\n').unwrap_or((after, ""));
     if !uncommented(tail).is_empty() {
@@ -238,14 +251,26 @@ mod tests {
     #[test]
     fn later_lines_see_earlier_ones() {
         let entries = parse("# c\n\nA=1\nB=${A}2\nHOST=x\nC=$HOST\n", &host).unwrap();
-        let value = |name| entries.iter().find(|(n, _)| n == name).unwrap().1.as_deref();
+        let value = |name| {
+            entries
+                .iter()
+                .find(|(n, _)| n == name)
+                .unwrap()
+                .1
+                .as_deref()
+        };
         assert_eq!(value("B"), Some("12"));
         assert_eq!(value("C"), Some("h"));
     }
 
     #[test]
     fn an_error_names_the_line() {
-        for (text, line) in [("A=1\n=2", 2), ("A='x\ny", 1), ("A=1\n\nB C=2", 3), ("A=\"b\" c", 1)] {
+        for (text, line) in [
+            ("A=1\n=2", 2),
+            ("A='x\ny", 1),
+            ("A=1\n\nB C=2", 3),
+            ("A=\"b\" c", 1),
+        ] {
             assert_eq!(parse(text, &host).unwrap_err().0, line, "{text}");
         }
     }

@@ -33,12 +33,7 @@ impl Service {
     }
 }
 
-fn set(
-    all: &mut IndexMap<String, String>,
-    name: String,
-    value: Option<String>,
-    host: &Variables,
-) {
+fn set(all: &mut IndexMap<String, String>, name: String, value: Option<String>, host: &Variables) {
     match value.or_else(|| host.get(&name).cloned()) {
         Some(value) => {
             all.insert(name, value);
@@ -59,11 +54,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.env");
         std::fs::write(&path, "A=file\nB=file\nHOST\nGONE=1\n").unwrap();
-        let missing = EnvFile { path: dir.path().join("none"), required: false };
+        let missing = EnvFile {
+            path: dir.path().join("none"),
+            required: false,
+        };
         let own = [("B", Some("own")), ("GONE", None), ("ALSO_GONE", None)];
         let service = Service {
-            env_file: vec![EnvFile { path, required: true }, missing.clone()],
-            environment: own.map(|(k, v)| (k.to_owned(), v.map(str::to_owned))).into(),
+            env_file: vec![
+                EnvFile {
+                    path,
+                    required: true,
+                },
+                missing.clone(),
+            ],
+            environment: own
+                .map(|(k, v)| (k.to_owned(), v.map(str::to_owned)))
+                .into(),
             ..Service::default()
         };
         let host = Variables::from([("HOST".to_owned(), "h".to_owned())]);
@@ -72,7 +78,10 @@ mod tests {
         assert_eq!(all, [("A", "file"), ("B", "own"), ("HOST", "h")]);
 
         let required = Service {
-            env_file: vec![EnvFile { required: true, ..missing }],
+            env_file: vec![EnvFile {
+                required: true,
+                ..missing
+            }],
             ..Service::default()
         };
         assert!(required.variables(&host).unwrap_err().is_missing());

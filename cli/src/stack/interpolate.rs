@@ -52,7 +52,12 @@ pub(crate) struct Interpolation<'v> {
 impl<'v> Interpolation<'v> {
     /// With variables from `lookup`.
     pub(crate) fn new(lookup: &'v dyn Fn(&str) -> Option<String>) -> Self {
-        Self { lookup, here: NodePath::root(), unset: BTreeMap::new(), left: MAX_TEXT }
+        Self {
+            lookup,
+            here: NodePath::root(),
+            unset: BTreeMap::new(),
+            left: MAX_TEXT,
+        }
     }
 
     /// Variables that had neither a value nor a default, and where each was first used.
@@ -137,7 +142,9 @@ impl<'v> Interpolation<'v> {
                 input.next();
                 let name = input.name();
                 if name.is_empty() {
-                    return Err(Failure::Syntax("the name of a variable is missing after ${"));
+                    return Err(Failure::Syntax(
+                        "the name of a variable is missing after ${",
+                    ));
                 }
                 let colon = input.take(':');
                 let operator = match input.peek() {
@@ -192,12 +199,18 @@ impl<'v> Interpolation<'v> {
             self.template(input, depth + 1)?
         } else {
             let set = |_: &str| Some("set".to_owned());
-            let mut quiet = Interpolation { left: self.left, ..Interpolation::new(&set) };
+            let mut quiet = Interpolation {
+                left: self.left,
+                ..Interpolation::new(&set)
+            };
             quiet.template(input, depth + 1)?;
             String::new()
         };
         match (operator, value) {
-            (Some('?'), None) => Err(Failure::Required { name: name.to_owned(), message: word }),
+            (Some('?'), None) => Err(Failure::Required {
+                name: name.to_owned(),
+                message: word,
+            }),
             (Some('+'), _) | (_, None) => Ok(word),
             (_, Some(value)) => Ok(value),
         }
@@ -205,7 +218,9 @@ impl<'v> Interpolation<'v> {
 
     fn value(&mut self, name: &str) -> String {
         (self.lookup)(name).unwrap_or_else(|| {
-            self.unset.entry(name.to_owned()).or_insert_with(|| self.here.clone());
+            self.unset
+                .entry(name.to_owned())
+                .or_insert_with(|| self.here.clone());
             String::new()
         })
     }
@@ -221,13 +236,23 @@ impl Failure {
                     .help("write ${NAME}, or $$ for a dollar sign")
             }
             Self::Required { name, message } => {
-                let message = if message.is_empty() { "it is not set" } else { message };
-                Diagnostic::at(path.clone(), format!("{subject}the variable {name} is required: {message}"))
-                    .help(format!("set {name} in the environment or in the .env file beside this one"))
+                let message = if message.is_empty() {
+                    "it is not set"
+                } else {
+                    message
+                };
+                Diagnostic::at(
+                    path.clone(),
+                    format!("{subject}the variable {name} is required: {message}"),
+                )
+                .help(format!(
+                    "set {name} in the environment or in the .env file beside this one"
+                ))
             }
-            Self::TooMuch => {
-                Diagnostic::at(path.clone(), format!("{subject}variables expand to too much text"))
-            }
+            Self::TooMuch => Diagnostic::at(
+                path.clone(),
+                format!("{subject}variables expand to too much text"),
+            ),
         }
     }
 }
@@ -324,7 +349,10 @@ mod tests {
     #[test]
     fn a_required_variable_says_why() {
         let required = |name: &str, message: &str| {
-            Err(Failure::Required { name: name.into(), message: message.into() })
+            Err(Failure::Required {
+                name: name.into(),
+                message: message.into(),
+            })
         };
         assert_eq!(expand("${NO:?set it}"), required("NO", "set it"));
         assert_eq!(expand("${EMPTY:?}"), required("EMPTY", ""));
@@ -335,7 +363,9 @@ mod tests {
 
     #[test]
     fn wrong_syntax_is_an_error() {
-        for text in ["$", "a$", "$ b", "${", "${}", "${A", "${A:", "${A:b}", "${A!}", "$1", "${1}", "${A:-"] {
+        for text in [
+            "$", "a$", "$ b", "${", "${}", "${A", "${A:", "${A:b}", "${A!}", "$1", "${1}", "${A:-",
+        ] {
             assert!(matches!(expand(text), Err(Failure::Syntax(_))), "{text}");
         }
         let deep = "${NO:-".repeat(1000);
@@ -346,7 +376,10 @@ mod tests {
     fn expansion_is_bounded() {
         let lookup = |_: &str| Some("x".repeat(1 << 16));
         let mut interpolation = Interpolation::new(&lookup);
-        assert_eq!(interpolation.text(&"$A".repeat(1 << 10)), Err(Failure::TooMuch));
+        assert_eq!(
+            interpolation.text(&"$A".repeat(1 << 10)),
+            Err(Failure::TooMuch)
+        );
     }
 
     proptest! {

@@ -33,7 +33,10 @@ pub(crate) struct CpuQuota {
 
 impl From<Cpus> for CpuQuota {
     fn from(cpus: Cpus) -> Self {
-        Self { quota_us: Some(cpus.quota_us()), period_us: cpus.period_us() }
+        Self {
+            quota_us: Some(cpus.quota_us()),
+            period_us: cpus.period_us(),
+        }
     }
 }
 
@@ -46,7 +49,9 @@ impl Service {
     pub(crate) fn limits(&self) -> Limits {
         let resources = self.deploy.as_ref().map(|deploy| &deploy.resources);
         let limits = resources.and_then(|r| r.limits.clone()).unwrap_or_default();
-        let reserved = resources.and_then(|r| r.reservations.clone()).unwrap_or_default();
+        let reserved = resources
+            .and_then(|r| r.reservations.clone())
+            .unwrap_or_default();
         let quota = (self.cpu_quota.is_some() || self.cpu_period.is_some()).then(|| CpuQuota {
             quota_us: self.cpu_quota.and_then(|quota| u64::try_from(quota).ok()),
             period_us: self.cpu_period.unwrap_or(PERIOD_US),

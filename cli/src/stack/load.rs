@@ -101,7 +101,10 @@ pub(crate) enum LoadError {
 
 /// The stack file of a directory, if it has one.
 pub(crate) fn find_file(directory: &Path) -> Option<PathBuf> {
-    FILE_NAMES.iter().map(|name| directory.join(name)).find(|file| file.exists())
+    FILE_NAMES
+        .iter()
+        .map(|name| directory.join(name))
+        .find(|file| file.exists())
 }
 
 /// Reads, resolves and checks a stack file.
@@ -114,23 +117,39 @@ pub(crate) fn load(request: Request<'_>) -> Result<Loaded, LoadError> {
         None => match find_file(request.directory) {
             // The name alone reads better in a message than the whole path.
             Some(file) => file.file_name().map(PathBuf::from).unwrap_or(file),
-            None => return Err(LoadError::NotFound { directory: request.directory.to_owned() }),
+            None => {
+                return Err(LoadError::NotFound {
+                    directory: request.directory.to_owned(),
+                });
+            }
         },
     };
     let (text, directory) = if file == Path::new("-") {
-        (text(std::io::stdin().lock(), &file)?, request.directory.to_owned())
+        (
+            text(std::io::stdin().lock(), &file)?,
+            request.directory.to_owned(),
+        )
     } else {
         let full = request.directory.join(&file);
-        let opened = std::fs::File::open(&full)
-            .map_err(|source| LoadError::Read { file: file.clone(), source })?;
-        let parent = full.parent().map_or_else(|| request.directory.to_owned(), Path::to_owned);
+        let opened = std::fs::File::open(&full).map_err(|source| LoadError::Read {
+            file: file.clone(),
+            source,
+        })?;
+        let parent = full
+            .parent()
+            .map_or_else(|| request.directory.to_owned(), Path::to_owned);
         (text(opened, &file)?, parent.components().collect())
     };
     let mut variables = dot_env(&directory, request.environment)?;
     for (name, value) in request.environment {
         variables.insert(name.clone(), value.clone());
     }
-    parse(Source::new(file, text), directory, variables, request.project)
+    parse(
+        Source::new(file, text),
+        directory,
+        variables,
+        request.project,
+    )
 }
 
 /// Reads at most as much as a stack file may have, and one byte more.
@@ -138,17 +157,23 @@ fn text(from: impl Read, file: &Path) -> Result<String, LoadError> {
     let mut bytes = Vec::new();
     from.take(yaml::MAX_BYTES as u64 + 1)
         .read_to_end(&mut bytes)
-        .map_err(|source| LoadError::Read { file: file.to_owned(), source })?;
-    String::from_utf8(bytes).map_err(|_| LoadError::NotText { file: file.to_owned() })
+        .map_err(|source| LoadError::Read {
+            file: file.to_owned(),
+            source,
+        })?;
+    String::from_utf8(bytes).map_err(|_| LoadError::NotText {
+        file: file.to_owned(),
+    })
 }
 
 /// The `.env` file beside the stack file, if there is one.
 fn dot_env(directory: &Path, environment: &Variables) -> Result<Variables, LoadError> {
     let lookup = |name: &str| environment.get(name).cloned();
     match dotenv::load(&directory.join(".env"), &lookup) {
-        Ok(entries) => {
-            Ok(entries.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
-        }
+        Ok(entries) => Ok(entries
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()),
         Err(error) if error.is_missing() => Ok(Variables::new()),
         Err(error) => Err(error.into()),
     }
@@ -177,9 +202,13 @@ pub(crate) fn parse(
     let mut interpolation = Interpolation::new(&lookup);
     interpolation.node(&mut root, &NodePath::root(), &mut out.errors);
     for (name, path) in interpolation.unset() {
-        let message = format!("{}the variable {name} is not set: it is empty here", path.subject());
+        let message = format!(
+            "{}the variable {name} is not set: it is empty here",
+            path.subject()
+        );
         let help = format!("set it, or write ${{{name}:-default}}");
-        out.warnings.push(Diagnostic::at(path.clone(), message).help(help));
+        out.warnings
+            .push(Diagnostic::at(path.clone(), message).help(help));
     }
 
     // What a wrong variable leaves behind is no error of its own.
@@ -202,7 +231,13 @@ pub(crate) fn parse(
     for service in stack.services.values_mut() {
         service.make_paths_absolute(&directory, home.as_deref());
     }
-    Ok(Loaded { stack, source, warnings: out.warnings, variables, directory })
+    Ok(Loaded {
+        stack,
+        source,
+        warnings: out.warnings,
+        variables,
+        directory,
+    })
 }
 
 /// The stack's name: from the command line, the environment, the file, the directory.
@@ -213,7 +248,12 @@ fn stack_name(
     variables: &Variables,
     out: &mut Problems,
 ) -> Result<String, LoadError> {
-    let set = |key| variables.get(key).map(String::as_str).filter(|name| !name.is_empty());
+    let set = |key| {
+        variables
+            .get(key)
+            .map(String::as_str)
+            .filter(|name| !name.is_empty())
+    };
     let given = [
         (project, "-p"),
         (set("COOP_PROJECT_NAME"), "COOP_PROJECT_NAME"),
@@ -221,15 +261,20 @@ fn stack_name(
     ];
     for (name, origin) in given {
         if let Some(name) = name {
-            check_stack_name(name)
-                .map_err(|why| LoadError::Name { name: name.to_owned(), origin, why })?;
+            check_stack_name(name).map_err(|why| LoadError::Name {
+                name: name.to_owned(),
+                origin,
+                why,
+            })?;
             return Ok(name.to_owned());
         }
     }
     if let Some(written) = read::name(root) {
         let lookup = |name: &str| variables.get(name).cloned();
         // A wrong variable is reported with all the others, below.
-        let name = Interpolation::new(&lookup).text(written).unwrap_or_else(|_| "x".to_owned());
+        let name = Interpolation::new(&lookup)
+            .text(written)
+            .unwrap_or_else(|_| "x".to_owned());
         if let Err(error) = check_stack_name(&name) {
             let message = format!("invalid stack name {name:?}: {}", error.why);
             let problem = Diagnostic::at(NodePath::root().key("name"), message).help(error.form);
@@ -237,7 +282,10 @@ fn stack_name(
         }
         return Ok(name);
     }
-    let directory = directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let directory = directory
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
     normalised(directory).ok_or(LoadError::NoName)
 }
 

@@ -22,19 +22,29 @@ pub(super) struct Locator<'t> {
 impl<'t> Locator<'t> {
     /// Parses the text; one that cannot be parsed has only positions.
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, index: Index::new(text) }
+        Self {
+            text,
+            index: Index::new(text),
+        }
     }
 
     /// Where `place` is; the nearest thing around it that is there.
     pub(super) fn locate(&self, place: &Place) -> Option<Location> {
         let (path, key) = match place {
             Place::Position { line, column } => {
-                return Some(Location { line: *line, column: *column, width: 1 });
+                return Some(Location {
+                    line: *line,
+                    column: *column,
+                    width: 1,
+                });
             }
             Place::Value(path) => (path, false),
             Place::Key(path) => (path, true),
         };
-        self.index.as_ref()?.find(path, key).map(|span| width(self.text, span))
+        self.index
+            .as_ref()?
+            .find(path, key)
+            .map(|span| width(self.text, span))
     }
 }
 
@@ -47,7 +57,11 @@ fn width(text: &str, span: Span) -> Location {
         let line = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
         line.trim_end().chars().count()
     };
-    Location { line, column: start + 1, width: end.saturating_sub(start).max(1) }
+    Location {
+        line,
+        column: start + 1,
+        width: end.saturating_sub(start).max(1),
+    }
 }
 
 /// A document as spans.
@@ -73,7 +87,10 @@ enum Kind {
 impl Index {
     /// Reads the first document, as far as it can be read.
     fn new(text: &str) -> Option<Self> {
-        let mut index = Self { nodes: Vec::new(), anchors: HashMap::new() };
+        let mut index = Self {
+            nodes: Vec::new(),
+            anchors: HashMap::new(),
+        };
         let mut open: Vec<usize> = Vec::new();
         for event in Parser::new_from_str(text) {
             let Ok((event, span)) = event else { break };
@@ -116,12 +133,16 @@ impl Index {
             let step = match segment {
                 Segment::Index(index) => self.item(at, *index).map(|value| (None, value)),
                 Segment::Key(key) => {
-                    let entry = self.entry(at, key, 0).map(|(key, value)| (Some(key), value));
+                    let entry = self
+                        .entry(at, key, 0)
+                        .map(|(key, value)| (Some(key), value));
                     entry.or_else(|| self.word(at, key).map(|value| (None, value)))
                 }
             };
             // What is not in the file is missing from the last thing that is.
-            let Some((key, value)) = step else { return shown };
+            let Some((key, value)) = step else {
+                return shown;
+            };
             at = value;
             let key = key.map(|key| self.nodes[key].span);
             let last = std::ptr::eq(segment, path.segments().last()?);
@@ -152,23 +173,36 @@ impl Index {
     /// The element of a list that is this text: where a mapping is also written as a
     /// list, as with `depends_on: [db]` and `environment: [NAME=value]`.
     fn word(&self, list: usize, text: &str) -> Option<usize> {
-        let Kind::List(items) = &self.nodes[self.target(list)].kind else { return None };
-        let names = |word: &str| word.strip_prefix(text).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
-        items.iter().copied().find(|item| match &self.nodes[self.target(*item)].kind {
-            Kind::Scalar(word) => names(word),
-            _ => false,
-        })
+        let Kind::List(items) = &self.nodes[self.target(list)].kind else {
+            return None;
+        };
+        let names = |word: &str| {
+            word.strip_prefix(text)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        };
+        items
+            .iter()
+            .copied()
+            .find(|item| match &self.nodes[self.target(*item)].kind {
+                Kind::Scalar(word) => names(word),
+                _ => false,
+            })
     }
 
     /// The entry of a mapping by key: the last one, since of two equal keys the
     /// second is the one too many; or else the one that a merge key brings.
     fn entry(&self, map: usize, key: &str, depth: usize) -> Option<(usize, usize)> {
-        let Kind::Map(entries) = &self.nodes[self.target(map)].kind else { return None };
+        let Kind::Map(entries) = &self.nodes[self.target(map)].kind else {
+            return None;
+        };
         let named = |wanted: &str| {
-            entries.chunks_exact(2).rev().find_map(|pair| match &self.nodes[pair[0]].kind {
-                Kind::Scalar(text) if text == wanted => Some((pair[0], pair[1])),
-                _ => None,
-            })
+            entries
+                .chunks_exact(2)
+                .rev()
+                .find_map(|pair| match &self.nodes[pair[0]].kind {
+                    Kind::Scalar(text) if text == wanted => Some((pair[0], pair[1])),
+                    _ => None,
+                })
         };
         if let Some(found) = named(key) {
             return Some(found);
@@ -178,9 +212,9 @@ impl Index {
         }
         let (_, merged) = named(merge::KEY)?;
         match &self.nodes[self.target(merged)].kind {
-            Kind::List(sources) => {
-                sources.iter().find_map(|source| self.entry(*source, key, depth + 1))
-            }
+            Kind::List(sources) => sources
+                .iter()
+                .find_map(|source| self.entry(*source, key, depth + 1)),
             _ => self.entry(merged, key, depth + 1),
         }
     }
@@ -237,7 +271,10 @@ services:
     fn a_key_is_shown_on_request_and_what_is_missing_by_its_parent() {
         let key = locate(TEXT, &Place::Key(NodePath::service("web").key("command"))).unwrap();
         assert_eq!((key.line, key.column, key.width), (10, 5, 7));
-        assert_eq!(value(NodePath::service("web").key("healthcheck").key("test")), (5, 3, 3));
+        assert_eq!(
+            value(NodePath::service("web").key("healthcheck").key("test")),
+            (5, 3, 3)
+        );
         assert!(locate(TEXT, &Place::Value(NodePath::root().key("nope"))).is_none());
         assert!(locate("", &Place::Value(NodePath::service("web"))).is_none());
     }

@@ -69,9 +69,10 @@ x-b: &b {two: b, three: b}
 both: {<<: [*a, *b], three: own}
 one: {<<: *b}
 ";
-        assert!(yaml(text).ends_with(
-            "both:\n  three: own\n  one: a\n  two: a\none:\n  two: b\n  three: b\n"
-        ));
+        assert!(
+            yaml(text)
+                .ends_with("both:\n  three: own\n  one: a\n  two: a\none:\n  two: b\n  three: b\n")
+        );
     }
 
     #[test]

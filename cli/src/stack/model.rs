@@ -167,6 +167,7 @@ pub(crate) struct Dependency {
 /// A state of a service that another one waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::enum_variant_names)] // compose's words
 pub(crate) enum Condition {
     /// It runs.
     #[default]

@@ -22,14 +22,14 @@ pub(crate) fn check_stack_name(name: &str) -> Result<(), ParseError> {
 /// becomes a directory's, and `.` or `..` must not.
 pub(crate) fn check_service_name(name: &str) -> Result<(), ParseError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    check(name, allowed, "write letters, digits, ., - and _, a letter or digit first, at most 63")
+    check(
+        name,
+        allowed,
+        "write letters, digits, ., - and _, a letter or digit first, at most 63",
+    )
 }
 
-fn check(
-    name: &str,
-    allowed: impl Fn(char) -> bool,
-    form: &'static str,
-) -> Result<(), ParseError> {
+fn check(name: &str, allowed: impl Fn(char) -> bool, form: &'static str) -> Result<(), ParseError> {
     let why = match name.chars().next() {
         None => "it is empty".to_owned(),
         Some(first) if !allowed(first) || !first.is_ascii_alphanumeric() => {

@@ -13,7 +13,10 @@ impl Stack {
         let mut missing: HashMap<&str, usize> = HashMap::new();
         let mut dependants: HashMap<&str, Vec<&str>> = HashMap::new();
         for (name, service) in &self.services {
-            let present = service.depends_on.keys().filter(|n| self.services.contains_key(*n));
+            let present = service
+                .depends_on
+                .keys()
+                .filter(|n| self.services.contains_key(*n));
             let mut count = 0;
             for dependency in present {
                 dependants.entry(dependency).or_default().push(name);
@@ -22,8 +25,12 @@ impl Stack {
             missing.insert(name, count);
         }
         let free = |name: &&str| missing.get(name) == Some(&0);
-        let mut ready: VecDeque<&str> =
-            self.services.keys().map(String::as_str).filter(free).collect();
+        let mut ready: VecDeque<&str> = self
+            .services
+            .keys()
+            .map(String::as_str)
+            .filter(free)
+            .collect();
         let mut order = Vec::with_capacity(self.services.len());
         while let Some(name) = ready.pop_front() {
             order.push(name);
@@ -36,7 +43,11 @@ impl Stack {
                 }
             }
         }
-        if order.len() == self.services.len() { Ok(order) } else { Err(self.circle(&order)) }
+        if order.len() == self.services.len() {
+            Ok(order)
+        } else {
+            Err(self.circle(&order))
+        }
     }
 
     /// A circle among the services that are not in `order`. Each of them depends on
@@ -53,7 +64,11 @@ impl Stack {
                 return walk.split_off(start);
             }
             walk.push(name);
-            next = self.services[name].depends_on.keys().map(String::as_str).find(left);
+            next = self.services[name]
+                .depends_on
+                .keys()
+                .map(String::as_str)
+                .find(left);
         }
         walk
     }
@@ -88,19 +103,36 @@ mod tests {
     use super::*;
 
     fn stack(services: &[(&str, &[&str])]) -> Stack {
-        let dependency =
-            Dependency { condition: Condition::ServiceStarted, required: true, restart: false };
+        let dependency = Dependency {
+            condition: Condition::ServiceStarted,
+            required: true,
+            restart: false,
+        };
         let service = |on: &[&str]| Service {
-            depends_on: on.iter().map(|n| ((*n).to_owned(), dependency.clone())).collect(),
+            depends_on: on
+                .iter()
+                .map(|n| ((*n).to_owned(), dependency.clone()))
+                .collect(),
             ..Service::default()
         };
-        let services = services.iter().map(|(n, on)| ((*n).to_owned(), service(on))).collect();
-        Stack { services, ..Stack::default() }
+        let services = services
+            .iter()
+            .map(|(n, on)| ((*n).to_owned(), service(on)))
+            .collect();
+        Stack {
+            services,
+            ..Stack::default()
+        }
     }
 
     #[test]
     fn dependencies_come_first() {
-        let stack = stack(&[("web", &["api", "cache"]), ("api", &["db"]), ("db", &[]), ("cache", &[])]);
+        let stack = stack(&[
+            ("web", &["api", "cache"]),
+            ("api", &["db"]),
+            ("db", &[]),
+            ("cache", &[]),
+        ]);
         assert_eq!(stack.start_order(), Ok(vec!["db", "cache", "api", "web"]));
         assert_eq!(stack.with_dependencies(&["api".into()]), ["db", "api"]);
         assert_eq!(stack.with_dependencies(&[]).len(), 4);

@@ -69,7 +69,7 @@ impl fmt::Display for NodePath {
 impl NodePath {
     /// What a message about this place starts with: `web: ` inside a service,
     /// `volume data: ` inside a volume, nothing elsewhere.
-    pub fn subject(&self) -> String {
+    pub(crate) fn subject(&self) -> String {
         match self.0.as_slice() {
             [Segment::Key(top), Segment::Key(name), ..] if top == "services" => format!("{name}: "),
             [Segment::Key(top), Segment::Key(name), ..] if top == "volumes" => {
@@ -80,8 +80,12 @@ impl NodePath {
     }
 
     /// The path within its [`NodePath::subject`]: `healthcheck.test[0]`.
-    pub fn within(&self) -> String {
-        let inner = if self.subject().is_empty() { &self.0[..] } else { &self.0[2..] };
+    pub(crate) fn within(&self) -> String {
+        let inner = if self.subject().is_empty() {
+            &self.0[..]
+        } else {
+            &self.0[2..]
+        };
         Self(inner.to_vec()).to_string()
     }
 }

@@ -60,16 +60,15 @@ impl Source {
         Locator::new(&self.text)
     }
 
-    /// The source line with a caret below, each on a line of its own and with a
-    /// newline before it.
-    pub(super) fn excerpt(&self, location: &Location) -> String {
+    /// The source line with a caret below it, as lines to print.
+    pub(super) fn excerpt(&self, location: &Location) -> Vec<String> {
         let Some(line) = self.text.lines().nth(location.line - 1) else {
-            return String::new();
+            return Vec::new();
         };
         let chars: Vec<char> = visible(line).chars().collect();
         let start = location.column - 1;
         if start > chars.len() {
-            return String::new();
+            return Vec::new();
         }
         let from = if chars.len() <= SHOWN {
             0
@@ -78,19 +77,26 @@ impl Source {
         };
         let to = chars.len().min(from + SHOWN);
         let shown: String = chars[from..to].iter().collect();
-        // A tab of the line stays a tab below it, so that the caret stays in place.
-        let indent: String = chars[from..start]
-            .iter()
-            .map(|c| if *c == '\t' { '\t' } else { ' ' })
-            .collect();
-        let carets = "^".repeat(location.width.clamp(1, (to.max(start + 1)) - start));
-        let number = location.line.to_string();
-        let gutter = " ".repeat(number.len());
         let ellipsis = |cut: bool| if cut { "…" } else { "" };
         let (head, tail) = (ellipsis(from > 0), ellipsis(to < chars.len()));
-        let pad = if from > 0 { " " } else { "" };
-        format!(
-            "\n  {gutter} |\n  {number} | {head}{shown}{tail}\n  {gutter} | {pad}{indent}{carets}"
-        )
+        // A tab of the line stays a tab below it, so that the caret stays in place.
+        let mut indent: String = if from > 0 {
+            " ".to_owned()
+        } else {
+            String::new()
+        };
+        indent.extend(
+            chars[from..start]
+                .iter()
+                .map(|c| if *c == '\t' { '\t' } else { ' ' }),
+        );
+        let carets = "^".repeat(location.width.clamp(1, to.max(start + 1) - start));
+        let number = location.line.to_string();
+        let gutter = " ".repeat(number.len());
+        vec![
+            format!("  {gutter} |"),
+            format!("  {number} | {head}{shown}{tail}"),
+            format!("  {gutter} | {indent}{carets}"),
+        ]
     }
 }

@@ -32,7 +32,10 @@ pub(crate) fn parse(text: &str) -> Result<Node, Vec<Diagnostic>> {
         ))]);
     }
     let mut state = State::default();
-    let tree = Tree { state: &mut state, path: NodePath::root() };
+    let tree = Tree {
+        state: &mut state,
+        path: NodePath::root(),
+    };
     let mut node = match tree.deserialize(Deserializer::from_str(text)) {
         Ok(node) => node,
         // A file of comments only holds no document at all.
@@ -40,7 +43,11 @@ pub(crate) fn parse(text: &str) -> Result<Node, Vec<Diagnostic>> {
         Err(error) => return Err(vec![state.fatal.unwrap_or_else(|| syntax(&error, text))]),
     };
     merge::apply(&mut node, &NodePath::root(), &mut state.problems);
-    if state.problems.is_empty() { Ok(node) } else { Err(state.problems) }
+    if state.problems.is_empty() {
+        Ok(node)
+    } else {
+        Err(state.problems)
+    }
 }
 
 /// Writes a document.
@@ -55,11 +62,16 @@ pub(crate) fn to_string(node: &Node) -> Result<String, serde_yaml::Error> {
 pub(crate) fn to_node(value: &impl serde::Serialize) -> Result<Node, serde_yaml::Error> {
     let value = serde_yaml::to_value(value)?;
     let mut state = State::default();
-    Tree { state: &mut state, path: NodePath::root() }.deserialize(value)
+    Tree {
+        state: &mut state,
+        path: NodePath::root(),
+    }
+    .deserialize(value)
 }
 
 fn blank(text: &str) -> bool {
-    text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+    text.lines()
+        .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
 }
 
 /// An error of the library as one of ours, at its place.
@@ -86,7 +98,9 @@ fn syntax(error: &serde_yaml::Error, text: &str) -> Diagnostic {
         Some(at) => Diagnostic::at_position(at.line(), at.column(), message),
         None => Diagnostic::new(message),
     };
-    let line = error.location().and_then(|at| text.lines().nth(at.line() - 1));
+    let line = error
+        .location()
+        .and_then(|at| text.lines().nth(at.line() - 1));
     let tab = line.is_some_and(|line| line.trim_start_matches(' ').starts_with('\t'));
     match help {
         _ if tab => diagnostic.help("indent with spaces: YAML takes no tabs"),
@@ -197,7 +211,10 @@ impl<'de> Visitor<'de> for Tree<'_> {
         let mut list = Vec::new();
         loop {
             let path = self.path.index(list.len());
-            match seq.next_element_seed(Tree { state: self.state, path })? {
+            match seq.next_element_seed(Tree {
+                state: self.state,
+                path,
+            })? {
                 Some(node) => list.push(node),
                 None => return Ok(Node::List(list)),
             }
@@ -207,9 +224,10 @@ impl<'de> Visitor<'de> for Tree<'_> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Node, A::Error> {
         self.spend(0)?;
         let mut map = Map::new();
-        while let Some(key) =
-            entries.next_key_seed(Tree { state: self.state, path: self.path.clone() })?
-        {
+        while let Some(key) = entries.next_key_seed(Tree {
+            state: self.state,
+            path: self.path.clone(),
+        })? {
             let key = match key {
                 Node::String(key) => key,
                 other => {
@@ -227,13 +245,18 @@ impl<'de> Visitor<'de> for Tree<'_> {
                 }
             };
             let path = self.path.key(&key);
-            let value = entries.next_value_seed(Tree { state: self.state, path })?;
+            let value = entries.next_value_seed(Tree {
+                state: self.state,
+                path,
+            })?;
             if map.contains_key(&key) {
                 let problem = Diagnostic::at_key(
                     self.path.key(&key),
                     format!("{}the key `{key}` is given twice", self.path.subject()),
                 );
-                self.state.problems.push(problem.help("keep one of the two"));
+                self.state
+                    .problems
+                    .push(problem.help("keep one of the two"));
             }
             map.insert(key, value);
         }
@@ -282,7 +305,7 @@ mod tests {
         let mut bomb = "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n".to_owned();
         for level in 1..12 {
             let below = vec![format!("*a{}", level - 1); 10].join(", ");
-            bomb.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+            bomb = format!("{bomb}a{level}: &a{level} [{below}]\n");
         }
         assert!(message(&bomb).contains("expand to too much"));
 

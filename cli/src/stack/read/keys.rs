@@ -132,15 +132,21 @@ pub(super) fn unread(
     later: &[&'static str],
 ) -> Diagnostic {
     let (subject, within) = (path.subject(), path.within());
-    let place = if within.is_empty() { String::new() } else { format!(" in `{within}`") };
+    let place = if within.is_empty() {
+        String::new()
+    } else {
+        format!(" in `{within}`")
+    };
     if later.contains(&key) {
         let message = format!("{subject}Coop does not support the compose key `{key}`{place} yet");
         let diagnostic = Diagnostic::at_key(path.key(key), message);
         let help = instead(key).unwrap_or("remove it to run the stack without it");
         return diagnostic.help(help);
     }
-    let diagnostic =
-        Diagnostic::at_key(path.key(key), format!("{subject}unknown key `{key}`{place}"));
+    let diagnostic = Diagnostic::at_key(
+        path.key(key),
+        format!("{subject}unknown key `{key}`{place}"),
+    );
     let known = read.iter().chain(later).copied();
     if let Some(nearest) = nearest(key, known) {
         return diagnostic.help(format!("did you mean `{nearest}`?"));
@@ -164,7 +170,8 @@ pub(in super::super) fn nearest<'k>(
     let most = (wanted.chars().count() / 3).clamp(1, 3);
     names
         .map(|name| {
-            let distance = strsim::damerau_levenshtein(&wanted, &name.to_lowercase().replace('-', "_"));
+            let distance =
+                strsim::damerau_levenshtein(&wanted, &name.to_lowercase().replace('-', "_"));
             // `volume` for `volumes`, `env` for `environment`.
             let start = wanted.len() >= 3 && name.starts_with(&wanted);
             (if start { distance.min(1) } else { distance }, name)
@@ -180,7 +187,14 @@ mod tests {
 
     #[test]
     fn the_nearest_name_is_near() {
-        let names = ["image", "volumes", "environment", "read_only", "cap_add", "cap_drop"];
+        let names = [
+            "image",
+            "volumes",
+            "environment",
+            "read_only",
+            "cap_add",
+            "cap_drop",
+        ];
         let near = |wanted| nearest(wanted, names.into_iter());
         assert_eq!(near("imgae"), Some("image"));
         assert_eq!(near("volume"), Some("volumes"));

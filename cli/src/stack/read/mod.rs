@@ -46,25 +46,47 @@ pub(super) struct Problems {
 
 impl<'n> At<'n> {
     pub(super) fn root(node: &'n Node) -> Self {
-        Self { node, path: NodePath::root() }
+        Self {
+            node,
+            path: NodePath::root(),
+        }
     }
 
     fn key(&self, key: &str, node: &'n Node) -> Self {
-        Self { node, path: self.path.key(key) }
+        Self {
+            node,
+            path: self.path.key(key),
+        }
     }
 
     fn item(&self, index: usize, node: &'n Node) -> Self {
-        Self { node, path: self.path.index(index) }
+        Self {
+            node,
+            path: self.path.index(index),
+        }
     }
 
     fn items(&self) -> Option<Vec<At<'n>>> {
-        let Node::List(list) = self.node else { return None };
-        Some(list.iter().enumerate().map(|(index, node)| self.item(index, node)).collect())
+        let Node::List(list) = self.node else {
+            return None;
+        };
+        Some(
+            list.iter()
+                .enumerate()
+                .map(|(index, node)| self.item(index, node))
+                .collect(),
+        )
     }
 
     fn entries(&self) -> Option<Vec<(&'n str, At<'n>)>> {
-        let Node::Map(map) = self.node else { return None };
-        Some(map.iter().map(|(key, node)| (key.as_str(), self.key(key, node))).collect())
+        let Node::Map(map) = self.node else {
+            return None;
+        };
+        Some(
+            map.iter()
+                .map(|(key, node)| (key.as_str(), self.key(key, node)))
+                .collect(),
+        )
     }
 
     /// Parses the text of a string, number or boolean.
@@ -97,9 +119,14 @@ impl Problems {
     fn invalid<T>(&mut self, at: &At<'_>, text: &str, error: &ParseError) -> Option<T> {
         let (subject, within) = (at.path.subject(), at.path.within());
         // A long text is seen in the line that is shown.
-        let text = if text.len() > 60 { String::new() } else { format!(" {text:?}") };
+        let text = if text.len() > 60 {
+            String::new()
+        } else {
+            format!(" {text:?}")
+        };
         let message = format!("{subject}invalid `{within}`{text}: {}", error.why);
-        self.errors.push(Diagnostic::at(at.path.clone(), message).help(error.form));
+        self.errors
+            .push(Diagnostic::at(at.path.clone(), message).help(error.form));
         None
     }
 
@@ -124,7 +151,11 @@ impl<'n> Fields<'n> {
     /// Opens the mapping at `at`.
     fn open(at: At<'n>, expected: &str, out: &mut Problems) -> Option<Self> {
         match at.node {
-            Node::Map(map) => Some(Self { at, map, read: Vec::new() }),
+            Node::Map(map) => Some(Self {
+                at,
+                map,
+                read: Vec::new(),
+            }),
             _ => out.wrong_type(&at, expected),
         }
     }
@@ -174,7 +205,8 @@ impl<'n> Fields<'n> {
                 extensions.insert(key.clone(), value.clone());
                 continue;
             }
-            out.errors.push(keys::unread(&self.at.path, key, &self.read, later));
+            out.errors
+                .push(keys::unread(&self.at.path, key, &self.read, later));
         }
         extensions
     }
@@ -182,8 +214,15 @@ impl<'n> Fields<'n> {
 
 impl<T: Read> Read for Vec<T> {
     fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
-        let Some(items) = at.items() else { return out.wrong_type(&at, "a list") };
+        let Some(items) = at.items() else {
+            return out.wrong_type(&at, "a list");
+        };
         // An item that cannot be read has been reported; the file fails anyway.
-        Some(items.into_iter().filter_map(|item| T::read(item, out)).collect())
+        Some(
+            items
+                .into_iter()
+                .filter_map(|item| T::read(item, out))
+                .collect(),
+        )
     }
 }

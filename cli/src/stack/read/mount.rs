@@ -2,8 +2,8 @@
 
 use super::super::node::Node;
 use super::super::value::{
-    BindOptions, Mount, MountKind, Port, Selinux, TmpfsOptions, VolumeOptions,
-    check_target, check_volume_name, octal,
+    BindOptions, Mount, MountKind, Port, Selinux, TmpfsOptions, VolumeOptions, check_target,
+    check_volume_name, octal,
 };
 use super::{At, Fields, Problems, Read, keys};
 
@@ -39,7 +39,10 @@ fn long_mount(at: At<'_>, out: &mut Problems) -> Option<Mount> {
     match &target {
         Some(text) => {
             if let Err(error) = check_target(text, MOUNT_FORM) {
-                let at = At { node: &Node::Null, path: path.key("target") };
+                let at = At {
+                    node: &Node::Null,
+                    path: path.key("target"),
+                };
                 out.invalid::<()>(&at, text, &error);
             }
         }
@@ -59,10 +62,17 @@ fn long_mount(at: At<'_>, out: &mut Problems) -> Option<Mount> {
             only(has_volume, "volume", "bind");
             only(has_tmpfs, "tmpfs", "bind");
             let Some(source) = source.filter(|source| !source.is_empty()) else {
-                out.error(&path, "a mount of type bind needs a source", Some("write a path of the host"));
+                out.error(
+                    &path,
+                    "a mount of type bind needs a source",
+                    Some("write a path of the host"),
+                );
                 return None;
             };
-            MountKind::Bind { source: source.into(), bind: bind.unwrap_or_default() }
+            MountKind::Bind {
+                source: source.into(),
+                bind: bind.unwrap_or_default(),
+            }
         }
         Some("volume") => {
             only(has_bind, "bind", "volume");
@@ -70,32 +80,53 @@ fn long_mount(at: At<'_>, out: &mut Problems) -> Option<Mount> {
             if let Some(Err(error)) = source.as_deref().map(check_volume_name) {
                 out.error(&path.key("source"), &error.why, Some(error.form));
             }
-            MountKind::Volume { source, volume: volume.unwrap_or_default() }
+            MountKind::Volume {
+                source,
+                volume: volume.unwrap_or_default(),
+            }
         }
         Some("tmpfs") => {
             only(has_bind, "bind", "tmpfs");
             only(has_volume, "volume", "tmpfs");
             only(source.is_some(), "source", "tmpfs");
-            MountKind::Tmpfs { tmpfs: tmpfs.unwrap_or_default() }
+            MountKind::Tmpfs {
+                tmpfs: tmpfs.unwrap_or_default(),
+            }
         }
         Some(kind @ ("image" | "cluster" | "npipe")) => {
             let message = format!("Coop does not support mounts of type {kind} yet");
-            out.error(&path.key("type"), &message, Some("the types are bind, volume and tmpfs"));
+            out.error(
+                &path.key("type"),
+                &message,
+                Some("the types are bind, volume and tmpfs"),
+            );
             return None;
         }
         Some(kind) => {
             let message = format!("{kind:?} is not a type of mount");
-            out.error(&path.key("type"), &message, Some("the types are bind, volume and tmpfs"));
+            out.error(
+                &path.key("type"),
+                &message,
+                Some("the types are bind, volume and tmpfs"),
+            );
             return None;
         }
         None => {
             if out.errors.len() == before {
-                out.error(&path, "a mount needs a type", Some("the types are bind, volume and tmpfs"));
+                out.error(
+                    &path,
+                    "a mount needs a type",
+                    Some("the types are bind, volume and tmpfs"),
+                );
             }
             return None;
         }
     };
-    Some(Mount { kind, target: target?, read_only })
+    Some(Mount {
+        kind,
+        target: target?,
+        read_only,
+    })
 }
 
 impl Read for BindOptions {
@@ -124,7 +155,9 @@ impl Read for Selinux {
 impl Read for VolumeOptions {
     fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
         let mut fields = Fields::open(at, "a mapping", out)?;
-        let options = Self { nocopy: fields.or_default("nocopy", out) };
+        let options = Self {
+            nocopy: fields.or_default("nocopy", out),
+        };
         fields.finish(keys::MOUNTED_VOLUME, out);
         Some(options)
     }
@@ -175,7 +208,11 @@ impl Read for Port {
         }?;
         out.ports += port.mappings().len();
         if out.ports > MAX_PORTS {
-            out.error(&path, "the stack publishes more ports than the host has", None);
+            out.error(
+                &path,
+                "the stack publishes more ports than the host has",
+                None,
+            );
             return None;
         }
         Some(port)
@@ -183,39 +220,47 @@ impl Read for Port {
 }
 
 fn long_port(at: At<'_>, out: &mut Problems) -> Option<Port> {
-        let place = at.clone();
-        let mut fields = Fields::open(at, "a mapping", out)?;
-        let before = out.errors.len();
-        let target: Option<PortText> = fields.get("target", out);
-        let published: Option<PortText> = fields.get("published", out);
-        let host_ip: Option<String> = fields.get("host_ip", out);
-        let protocol: Option<String> = fields.get("protocol", out);
-        let mode: Option<String> = fields.get("mode", out);
-        fields.finish(keys::PORT, out);
-        if let Some(mode) = mode.filter(|mode| mode != "ingress" && mode != "host") {
-            let message = format!("{mode:?} is not a mode of a port");
-            out.error(&place.path.key("mode"), &message, Some("write host or ingress; on one machine both are the same"));
-        }
-        let Some(PortText(target)) = target else {
-            if out.errors.len() == before {
-                out.error(&place.path, "a port needs a target", Some("write target: and the container's port"));
-            }
-            return None;
-        };
-        let published = published.map(|PortText(text)| text).unwrap_or_default();
-        let mut short = match (host_ip, published.as_str()) {
-            (Some(ip), published) => format!("{ip}:{published}:{target}"),
-            (None, "") => target,
-            (None, published) => format!("{published}:{target}"),
-        };
-        if let Some(protocol) = protocol {
-            short = format!("{short}/{protocol}");
-        }
-        match short.parse() {
-            Ok(port) => Some(port),
-            Err(error) => out.invalid(&place, &short, &error),
-        }
+    let place = at.clone();
+    let mut fields = Fields::open(at, "a mapping", out)?;
+    let before = out.errors.len();
+    let target: Option<PortText> = fields.get("target", out);
+    let published: Option<PortText> = fields.get("published", out);
+    let host_ip: Option<String> = fields.get("host_ip", out);
+    let protocol: Option<String> = fields.get("protocol", out);
+    let mode: Option<String> = fields.get("mode", out);
+    fields.finish(keys::PORT, out);
+    if let Some(mode) = mode.filter(|mode| mode != "ingress" && mode != "host") {
+        let message = format!("{mode:?} is not a mode of a port");
+        out.error(
+            &place.path.key("mode"),
+            &message,
+            Some("write host or ingress; on one machine both are the same"),
+        );
     }
+    let Some(PortText(target)) = target else {
+        if out.errors.len() == before {
+            out.error(
+                &place.path,
+                "a port needs a target",
+                Some("write target: and the container's port"),
+            );
+        }
+        return None;
+    };
+    let published = published.map(|PortText(text)| text).unwrap_or_default();
+    let mut short = match (host_ip, published.as_str()) {
+        (Some(ip), published) => format!("{ip}:{published}:{target}"),
+        (None, "") => target,
+        (None, published) => format!("{published}:{target}"),
+    };
+    if let Some(protocol) = protocol {
+        short = format!("{short}/{protocol}");
+    }
+    match short.parse() {
+        Ok(port) => Some(port),
+        Err(error) => out.invalid(&place, &short, &error),
+    }
+}
 
 /// A port or a range, as text.
 struct PortText(String);

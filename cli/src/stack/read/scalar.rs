@@ -1,11 +1,11 @@
 //! Values that are one scalar, or lists and mappings of scalars.
 
+use super::super::model::{NetworkMode, UsernsMode};
 use super::super::node::Node;
 use super::super::value::{
     ByteSize, Cpus, Duration, EnvEntry, Label, ParseError, PidsLimit, RootfsMode, Signal,
     SwapLimit, TmpfsMount, UserSpec, check_env_name,
 };
-use super::super::model::{NetworkMode, UsernsMode};
 use super::{At, Problems, Read};
 use indexmap::IndexMap;
 use std::path::PathBuf;
@@ -39,7 +39,11 @@ impl Read for String {
     fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
         match at.node {
             Node::String(text) if text.contains('\0') => {
-                out.error(&at.path, &format!("`{}` holds a NUL byte", at.path.within()), None);
+                out.error(
+                    &at.path,
+                    &format!("`{}` holds a NUL byte", at.path.within()),
+                    None,
+                );
                 None
             }
             Node::String(text) => Some(text.clone()),
@@ -96,7 +100,11 @@ macro_rules! read_integers {
 read_integers!(u32, u64, i64);
 
 fn whole(positive: bool) -> &'static str {
-    if positive { "a whole number of 0 or more" } else { "a whole number" }
+    if positive {
+        "a whole number of 0 or more"
+    } else {
+        "a whole number"
+    }
 }
 
 /// Words: a line split as a shell would, or a list.
@@ -106,10 +114,18 @@ impl Read for Words {
     fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
         match at.node {
             Node::String(line) => {
-                let words = if line.contains('\0') { None } else { shlex::split(line) };
+                let words = if line.contains('\0') {
+                    None
+                } else {
+                    shlex::split(line)
+                };
                 if words.is_none() {
                     let message = format!("`{}` has a quote that is not closed", at.path.within());
-                    out.error(&at.path, &message, Some("write it as a list: [\"program\", \"argument\"]"));
+                    out.error(
+                        &at.path,
+                        &message,
+                        Some("write it as a list: [\"program\", \"argument\"]"),
+                    );
                 }
                 words.map(Self)
             }
@@ -221,7 +237,9 @@ impl std::str::FromStr for Hostname {
                 && label.len() <= 63
                 && !label.starts_with('-')
                 && !label.ends_with('-')
-                && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+                && label
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
         };
         if text.len() <= 64 && text.split('.').all(label) {
             return Ok(Self(text.to_owned()));
@@ -257,7 +275,10 @@ impl std::str::FromStr for CpuSet {
         if text.split(',').all(part) {
             return Ok(Self(text.to_owned()));
         }
-        Err(ParseError::new("not a list of processors", "write numbers and ranges such as 0-3,6"))
+        Err(ParseError::new(
+            "not a list of processors",
+            "write numbers and ranges such as 0-3,6",
+        ))
     }
 }
 

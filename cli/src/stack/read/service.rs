@@ -5,6 +5,7 @@ use super::super::model::{
     Resources, Rootfs, Service,
 };
 use super::super::node::Node;
+use super::super::value::{ByteSize, SwapLimit};
 use super::scalar::{CpuSet, Environment, Hostname, Labels, OneOrMany, Words};
 use super::{At, Fields, Problems, Read, keys};
 use indexmap::IndexMap;
@@ -22,18 +23,32 @@ impl Read for Service {
             cpu_shares: f.get("cpu_shares", out),
             cpus: f.get("cpus", out),
             cpuset: f.get("cpuset", out).map(|CpuSet(list)| list),
-            depends_on: f.get("depends_on", out).map(|DependsOn(map)| map).unwrap_or_default(),
+            depends_on: f
+                .get("depends_on", out)
+                .map(|DependsOn(map)| map)
+                .unwrap_or_default(),
             deploy: f.get("deploy", out),
             entrypoint: words(f.get("entrypoint", out)),
-            env_file: f.get("env_file", out).map(|OneOrMany(list)| list).unwrap_or_default(),
-            environment: f.get("environment", out).map(|Environment(map)| map).unwrap_or_default(),
+            env_file: f
+                .get("env_file", out)
+                .map(|OneOrMany(list)| list)
+                .unwrap_or_default(),
+            environment: f
+                .get("environment", out)
+                .map(|Environment(map)| map)
+                .unwrap_or_default(),
             healthcheck: f.get("healthcheck", out),
             hostname: f.get("hostname", out).map(|Hostname(name)| name),
             image: f.get("image", out),
-            labels: f.get("labels", out).map(|Labels(map)| map).unwrap_or_default(),
-            mem_limit: f.get("mem_limit", out),
-            mem_reservation: f.get("mem_reservation", out),
-            memswap_limit: f.get("memswap_limit", out),
+            labels: f
+                .get("labels", out)
+                .map(|Labels(map)| map)
+                .unwrap_or_default(),
+            mem_limit: f.get("mem_limit", out).filter(some),
+            mem_reservation: f.get("mem_reservation", out).filter(some),
+            memswap_limit: f
+                .get("memswap_limit", out)
+                .filter(|limit| !matches!(limit, SwapLimit::Bytes(size) if !some(size))),
             network_mode: f.get("network_mode", out),
             pids_limit: f.get("pids_limit", out),
             ports: f.or_default("ports", out),
@@ -41,7 +56,10 @@ impl Read for Service {
             rootfs: f.get("rootfs", out),
             stop_grace_period: f.get("stop_grace_period", out),
             stop_signal: f.get("stop_signal", out),
-            tmpfs: f.get("tmpfs", out).map(|OneOrMany(list)| list).unwrap_or_default(),
+            tmpfs: f
+                .get("tmpfs", out)
+                .map(|OneOrMany(list)| list)
+                .unwrap_or_default(),
             user: f.get("user", out),
             userns_mode: f.get("userns_mode", out),
             volumes: f.or_default("volumes", out),
@@ -51,6 +69,12 @@ impl Read for Service {
         service.extensions = f.finish(keys::SERVICE, out);
         Some(service)
     }
+}
+
+/// A size of 0 sets no limit, as with Docker.
+#[allow(clippy::trivially_copy_pass_by_ref)] // as `Option::filter` calls it
+fn some(size: &ByteSize) -> bool {
+    size.bytes() > 0
 }
 
 impl Read for Rootfs {
@@ -63,13 +87,23 @@ impl Read for Rootfs {
                 let (directory, mode) = (fields.get("path", out), fields.get("mode", out));
                 fields.finish(&[], out);
                 if directory.is_none() && out.errors.len() == before {
-                    out.error(&path, "a rootfs needs a path", Some("write the directory to run"));
+                    out.error(
+                        &path,
+                        "a rootfs needs a path",
+                        Some("write the directory to run"),
+                    );
                 }
-                Some(Self { path: directory?, mode: mode.unwrap_or_default() })
+                Some(Self {
+                    path: directory?,
+                    mode: mode.unwrap_or_default(),
+                })
             }
             Node::String(_) => {
                 let path = Read::read(at, out)?;
-                Some(Self { path, mode: super::super::value::RootfsMode::default() })
+                Some(Self {
+                    path,
+                    mode: super::super::value::RootfsMode::default(),
+                })
             }
             _ => out.wrong_type(&at, "a directory, or a mapping with path and mode"),
         }
@@ -89,9 +123,15 @@ impl Read for EnvFile {
                 if file.is_none() && out.errors.len() == before {
                     out.error(&path, "an env_file needs a path", None);
                 }
-                Some(Self { path: file?, required })
+                Some(Self {
+                    path: file?,
+                    required,
+                })
             }
-            Node::String(_) => Some(Self { path: Read::read(at, out)?, required: true }),
+            Node::String(_) => Some(Self {
+                path: Read::read(at, out)?,
+                required: true,
+            }),
             _ => out.wrong_type(&at, "a file, or a mapping with path and required"),
         }
     }
@@ -111,8 +151,11 @@ impl Read for DependsOn {
             }
         } else if at.items().is_some() {
             for name in Vec::<String>::read(at, out)? {
-                let dependency =
-                    Dependency { condition: Condition::default(), required: true, restart: false };
+                let dependency = Dependency {
+                    condition: Condition::default(),
+                    required: true,
+                    restart: false,
+                };
                 map.insert(name, dependency);
             }
         } else {
@@ -135,7 +178,11 @@ impl Read for Dependency {
             let message = format!("`{}` needs a condition", path.within());
             out.error(&path, &message, Some(CONDITIONS));
         }
-        Some(Self { condition: condition?, required, restart })
+        Some(Self {
+            condition: condition?,
+            required,
+            restart,
+        })
     }
 }
 
@@ -150,7 +197,11 @@ impl Read for Condition {
             "service_healthy" => Some(Self::ServiceHealthy),
             "service_completed_successfully" => Some(Self::ServiceCompletedSuccessfully),
             other => {
-                out.error(&path, &format!("{other:?} is not a condition"), Some(CONDITIONS));
+                out.error(
+                    &path,
+                    &format!("{other:?} is not a condition"),
+                    Some(CONDITIONS),
+                );
                 None
             }
         }
@@ -183,18 +234,27 @@ impl Read for HealthTest {
             Node::String(line) => Some(Self::Shell(line.clone())),
             Node::List(_) => {
                 let mut words = Vec::<String>::read(at, out)?;
-                let kind = if words.is_empty() { String::new() } else { words.remove(0) };
+                let kind = if words.is_empty() {
+                    String::new()
+                } else {
+                    words.remove(0)
+                };
                 match (kind.as_str(), words.as_slice()) {
                     ("NONE", []) => Some(Self::None),
                     ("CMD", [_, ..]) => Some(Self::Exec(words)),
                     ("CMD-SHELL", [line]) => Some(Self::Shell(line.clone())),
                     ("NONE" | "CMD" | "CMD-SHELL", _) => {
-                        let message = format!("wrong number of words after {kind} in `healthcheck.test`");
+                        let message =
+                            format!("wrong number of words after {kind} in `healthcheck.test`");
                         out.error(&path, &message, Some(FORM));
                         None
                     }
                     _ => {
-                        out.error(&path, "`healthcheck.test` starts with NONE, CMD or CMD-SHELL", Some(FORM));
+                        out.error(
+                            &path,
+                            "`healthcheck.test` starts with NONE, CMD or CMD-SHELL",
+                            Some(FORM),
+                        );
                         None
                     }
                 }
@@ -207,7 +267,9 @@ impl Read for HealthTest {
 impl Read for Deploy {
     fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
         let mut fields = Fields::open(at, "a mapping", out)?;
-        let deploy = Self { resources: fields.or_default("resources", out) };
+        let deploy = Self {
+            resources: fields.or_default("resources", out),
+        };
         fields.finish(keys::DEPLOY, out);
         Some(deploy)
     }
@@ -230,7 +292,7 @@ impl Read for ResourceLimits {
         let mut fields = Fields::open(at, "a mapping", out)?;
         let limits = Self {
             cpus: fields.get("cpus", out),
-            memory: fields.get("memory", out),
+            memory: fields.get("memory", out).filter(some),
             pids: fields.get("pids", out),
         };
         fields.finish(&[], out);
@@ -241,7 +303,9 @@ impl Read for ResourceLimits {
 impl Read for Reservations {
     fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
         let mut fields = Fields::open(at, "a mapping", out)?;
-        let reservations = Self { memory: fields.get("memory", out) };
+        let reservations = Self {
+            memory: fields.get("memory", out).filter(some),
+        };
         fields.finish(keys::RESERVATIONS, out);
         Some(reservations)
     }

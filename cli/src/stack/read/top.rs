@@ -38,12 +38,22 @@ pub(in super::super) fn stack(root: At<'_>, name: &str, out: &mut Problems) -> O
     let services = services.map(|Services(map)| map).unwrap_or_default();
     if !has_services {
         let problem = Diagnostic::new("the stack file has no services");
-        out.errors.push(problem.help("write services: and at least one service with an image"));
+        out.errors
+            .push(problem.help("write services: and at least one service with an image"));
     } else if services.is_empty() && out.errors.is_empty() {
-        out.error(&NodePath::root().key("services"), "the stack file has no services", None);
+        out.error(
+            &NodePath::root().key("services"),
+            "the stack file has no services",
+            None,
+        );
     }
     let volumes = volumes.map(|Volumes(map)| map).unwrap_or_default();
-    Some(Stack { name: name.to_owned(), services, volumes, extensions })
+    Some(Stack {
+        name: name.to_owned(),
+        services,
+        volumes,
+        extensions,
+    })
 }
 
 struct Services(IndexMap<String, Service>);
@@ -61,7 +71,8 @@ impl Read for Services {
             }
             if let Err(error) = check_service_name(name) {
                 let message = format!("invalid service name {name:?}: {}", error.why);
-                out.errors.push(Diagnostic::at_key(at.path.clone(), message).help(error.form));
+                out.errors
+                    .push(Diagnostic::at_key(at.path.clone(), message).help(error.form));
             }
             if let Some(service) = Service::read(at, out) {
                 map.insert(name.to_owned(), service);
@@ -81,7 +92,8 @@ impl Read for Volumes {
         let mut map = IndexMap::new();
         for (name, at) in entries {
             if let Err(error) = check_volume_name(name) {
-                out.errors.push(Diagnostic::at_key(at.path.clone(), &error.why).help(error.form));
+                out.errors
+                    .push(Diagnostic::at_key(at.path.clone(), &error.why).help(error.form));
             }
             let volume = match at.node {
                 Node::Null => Some(Volume::default()),
@@ -106,11 +118,22 @@ impl Read for Volume {
         let driver: Option<String> = fields.get("driver", out);
         if let Some(driver) = driver.filter(|driver| driver != "local") {
             let message = format!("Coop has no volume driver {driver:?}");
-            out.error(&path.key("driver"), &message, Some("the only driver is local"));
+            out.error(
+                &path.key("driver"),
+                &message,
+                Some("the only driver is local"),
+            );
         }
         let external = fields.or_default("external", out);
-        let labels = fields.get("labels", out).map(|Labels(map)| map).unwrap_or_default();
+        let labels = fields
+            .get("labels", out)
+            .map(|Labels(map)| map)
+            .unwrap_or_default();
         fields.finish(keys::VOLUME, out);
-        Some(Self { name, external, labels })
+        Some(Self {
+            name,
+            external,
+            labels,
+        })
     }
 }

@@ -47,6 +47,7 @@ impl Cpus {
     }
 
     /// The period in microseconds that [`Cpus::quota_us`] belongs to.
+    #[allow(clippy::unused_self)] // reads as a pair with the quota
     pub(crate) fn period_us(self) -> u64 {
         PERIOD_US
     }

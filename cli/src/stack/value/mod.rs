@@ -28,7 +28,9 @@ pub(crate) use tmpfs::{TmpfsMount, TmpfsOptions, octal};
 pub(crate) use ulimit::Ulimit;
 pub(crate) use user::{Principal, UserSpec};
 pub(crate) use volume::{
-    check_target, check_volume_name, BindOptions, Mount, MountKind, Propagation, Selinux, VolumeOptions};
+    BindOptions, Mount, MountKind, Propagation, Selinux, VolumeOptions, check_target,
+    check_volume_name,
+};
 
 /// Why a value does not parse, and how such a value is written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -27,7 +27,10 @@ impl Port {
     /// The first port of the host that both publish on one address.
     pub(crate) fn clash(&self, other: &Self) -> Option<u16> {
         let taken = |mine: &&PortMapping| other.mappings.iter().any(|m| m.conflicts(mine));
-        self.mappings.iter().find(taken).map(|mapping| mapping.host_port)
+        self.mappings
+            .iter()
+            .find(taken)
+            .map(|mapping| mapping.host_port)
     }
 }
 
@@ -36,11 +39,16 @@ impl FromStr for Port {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         match PortMapping::parse(text) {
-            Ok(mappings) => Ok(Self { short: text.to_owned(), mappings }),
+            Ok(mappings) => Ok(Self {
+                short: text.to_owned(),
+                mappings,
+            }),
             Err(error) => {
                 // The callers of this module name the text themselves.
                 let why = error.to_string();
-                let why = why.strip_prefix(&format!("invalid port {text:?}: ")).unwrap_or(&why);
+                let why = why
+                    .strip_prefix(&format!("invalid port {text:?}: "))
+                    .unwrap_or(&why);
                 Err(ParseError::new(why, FORM))
             }
         }
@@ -59,9 +67,12 @@ impl Serialize for Port {
         let (Some(first), Some(last)) = (self.mappings.first(), self.mappings.last()) else {
             return s.collect_str(&self.short);
         };
-        let range = |first: u16, last: u16| match first == last {
-            true => first.to_string(),
-            false => format!("{first}-{last}"),
+        let range = |first: u16, last: u16| {
+            if first == last {
+                first.to_string()
+            } else {
+                format!("{first}-{last}")
+            }
         };
         let mut map = s.serialize_map(None)?;
         if !first.host_ip.is_unspecified() {

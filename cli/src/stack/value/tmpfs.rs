@@ -88,6 +88,8 @@ mod octal_text {
     use super::octal;
     use serde::{Deserialize, Deserializer, Serializer, de};
 
+    // The signature is serde's.
+    #[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref)]
     pub(super) fn serialize<S: Serializer>(mode: &Option<u32>, s: S) -> Result<S::Ok, S::Error> {
         s.collect_str(&format_args!("{:04o}", mode.unwrap_or_default()))
     }

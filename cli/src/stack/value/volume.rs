@@ -63,7 +63,7 @@ pub(crate) struct BindOptions {
     /// does, the long one only when it says so.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub create_host_path: bool,
-    /// Relabel the source for SELinux.
+    /// Relabel the source for `SELinux`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selinux: Option<Selinux>,
 }
@@ -123,7 +123,7 @@ impl fmt::Display for Propagation {
     }
 }
 
-/// An SELinux label for the source of a bind mount.
+/// An `SELinux` label for the source of a bind mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Selinux {
     /// Shared between containers.
@@ -229,12 +229,12 @@ impl Mount {
         };
         match (option, &mut self.kind) {
             ("ro", _) => self.read_only = true,
-            // The three consistencies only mean something where the host is no Linux.
-            ("rw" | "consistent" | "cached" | "delegated", _) => {}
+            // The three consistencies only mean something where the host is no Linux, and
+            // a volume belongs to Coop, which labels it itself.
+            ("rw" | "consistent" | "cached" | "delegated", _)
+            | ("z" | "Z", MountKind::Volume { .. }) => {}
             ("z", MountKind::Bind { bind, .. }) => bind.selinux = Some(Selinux::Shared),
             ("Z", MountKind::Bind { bind, .. }) => bind.selinux = Some(Selinux::Private),
-            // A volume belongs to Coop, which labels it itself.
-            ("z" | "Z", MountKind::Volume { .. }) => {}
             ("nocopy", MountKind::Volume { volume, .. }) => volume.nocopy = true,
             (other, MountKind::Bind { bind, .. }) => {
                 bind.propagation = Some(other.parse().map_err(|_| unknown())?);
