@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::{Errno, read, retry_on_intr};
 use rustix::process::Pid;
 
 use super::StoreError;
@@ -25,17 +27,15 @@ impl ProcStat {
     pub fn of(pid: Pid) -> Result<Option<Self>, StoreError> {
         let path = format!("/proc/{}/stat", pid.as_raw_nonzero());
         let path = Path::new(&path);
-        match std::fs::read(path) {
+        match read_once(path) {
             Ok(stat) => Self::parse(&stat)
                 .map(Some)
                 .ok_or_else(|| StoreError::Proc {
                     path: path.to_owned(),
                 }),
             // ESRCH: it went away between the open and the read.
-            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => {
-                Ok(None)
-            }
-            Err(error) => Err(StoreError::std_io("read", path)(error)),
+            Err(Errno::NOENT | Errno::SRCH) => Ok(None),
+            Err(errno) => Err(StoreError::io("read", path)(errno)),
         }
     }
 
@@ -62,8 +62,20 @@ impl ProcStat {
 /// [`StoreError::Io`] when /proc is not mounted.
 pub fn boot_id() -> Result<String, StoreError> {
     let path = Path::new("/proc/sys/kernel/random/boot_id");
-    let text = std::fs::read_to_string(path).map_err(StoreError::std_io("read", path))?;
+    let bytes = read_once(path).map_err(StoreError::io("read", path))?;
+    let text = String::from_utf8(bytes).map_err(|_| StoreError::Proc {
+        path: path.to_owned(),
+    })?;
     Ok(text.trim_end().to_owned())
+}
+
+/// A file of one line below /proc: the kernel makes all of it at the first read. Three system
+/// calls, where the standard library, not knowing the length, needs nine.
+fn read_once(path: &Path) -> Result<Vec<u8>, Errno> {
+    let file = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut line = [0; 1024];
+    let length = retry_on_intr(|| read(&file, &mut line))?;
+    Ok(line[..length].to_vec())
 }
 
 #[cfg(test)]

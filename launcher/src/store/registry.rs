@@ -19,7 +19,7 @@ const REMOVED: &str = ".old-";
 
 impl Store {
     /// Makes the container's directory with configuration and state, and takes its name.
-    /// Readers see all of it or nothing. No wait for the disk: fourteen system calls.
+    /// Readers see all of it or nothing. No wait for the disk: thirteen system calls.
     ///
     /// # Errors
     /// [`StoreError::NameInUse`]; [`StoreError::Io`], [`StoreError::Encode`]. Nothing is left behind.

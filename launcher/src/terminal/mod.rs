@@ -5,6 +5,7 @@
 //! user's terminal is made raw meanwhile ([`RawMode`]), so that every key, Ctrl-C too, is
 //! interpreted once, by the container's terminal; a [`Relay`] moves the bytes.
 
+mod endpoint;
 mod pty;
 mod raw;
 mod relay;

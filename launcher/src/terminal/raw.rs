@@ -77,3 +77,62 @@ impl Drop for RawMode {
         self.saved.restore();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+    use rustix::termios::LocalModes;
+
+    use super::super::{open_pty_in_container, size};
+    use super::*;
+
+    fn is_raw(terminal: impl AsFd) -> bool {
+        !tcgetattr(terminal)
+            .unwrap()
+            .local_modes
+            .intersects(LocalModes::ICANON | LocalModes::ECHO)
+    }
+
+    #[test]
+    fn the_users_terminal_is_raw_as_long_as_the_guard_lives() {
+        let (_master, slave) = open_pty_in_container().unwrap();
+        let before = format!("{:?}", tcgetattr(&slave).unwrap());
+        let guard = RawMode::enter(&slave).unwrap();
+        assert!(is_raw(&slave));
+        drop(guard);
+        assert_eq!(format!("{:?}", tcgetattr(&slave).unwrap()), before);
+    }
+
+    #[test]
+    fn a_panic_that_drops_nothing_restores_the_terminal_too() {
+        let (_master, slave) = open_pty_in_container().unwrap();
+        // As in a release build, where a panic aborts.
+        std::mem::forget(RawMode::enter(&slave).unwrap());
+        assert!(is_raw(&slave));
+        let _ = std::panic::catch_unwind(|| panic!("on purpose"));
+        assert!(!is_raw(&slave));
+    }
+
+    #[test]
+    fn what_is_no_terminal_cannot_be_made_raw() {
+        let (reader, _writer) = std::io::pipe().unwrap();
+        let error = RawMode::enter(&reader).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                TerminalError::Call {
+                    source: Errno::NOTTY,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        assert!(matches!(
+            size(&reader),
+            Err(TerminalError::Call {
+                source: Errno::NOTTY,
+                ..
+            })
+        ));
+    }
+}

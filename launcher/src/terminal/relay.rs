@@ -1,14 +1,13 @@
 //! Bytes from here to there, inside someone else's event loop.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
-use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
-use rustix::io::{Errno, fcntl_dupfd_cloexec, ioctl_fionbio, read, write};
-use rustix::net::{SendFlags, Shutdown, send, shutdown};
+use rustix::event::{PollFlags, epoll};
+use rustix::io::{Errno, read};
 
 use super::TerminalError;
+use super::endpoint::{Endpoint, Kind};
 
 /// As much as moves in one step, and is held of each flow.
 const CHUNK: usize = 16 * 1024;
@@ -16,12 +15,17 @@ const CHUNK: usize = 16 * 1024;
 /// Steps of one call, after which others get their turn.
 const STEPS: usize = 64;
 
+/// What is read from a container that has ended, at most: more than any pipe holds.
+const LAST_BYTES: usize = 1024 * 1024;
+
 /// How far a [`Relay`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// Nothing moves until a descriptor is ready: wait for the event loop.
+    /// Nothing moves until a descriptor is ready.
     Waiting,
-    /// More could move at once, but others shall have their turn: call again without waiting.
+    /// More could move at once, but others shall have their turn. The event loop will report
+    /// a descriptor right away: waiting there is right, calling again and again is not, as
+    /// this may never end.
     More,
     /// All output has come to its end and is delivered.
     Done,
@@ -39,12 +43,7 @@ pub enum Progress {
 /// # let master: rustix::fd::OwnedFd = std::fs::File::open("/dev/ptmx")?.into();
 /// let mut relay = Relay::terminal(std::io::stdin(), std::io::stdout(), master)?;
 /// let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-/// loop {
-///     match relay.pump()? {
-///         Progress::Done => break,
-///         Progress::More => continue,
-///         Progress::Waiting => {}
-///     }
+/// while relay.pump()? != Progress::Done {
 ///     relay.register(&epoll, 0)?;
 ///     epoll::wait(&epoll, &mut [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }], None)?;
 /// }
@@ -69,21 +68,8 @@ struct Flow {
     written: usize,
     /// From the container.
     is_output: bool,
-}
-
-#[derive(Debug)]
-struct Endpoint {
-    fd: OwnedFd,
-    kind: Kind,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Pipe or terminal, non-blocking for us alone.
-    Stream,
-    Socket,
-    /// A regular file or a device that never waits: `epoll` does not take them.
-    File,
+    /// How much may still be read; none until the container has ended.
+    rest: Option<usize>,
 }
 
 impl Relay {
@@ -139,7 +125,17 @@ impl Relay {
             buffer: Vec::new(),
             written: 0,
             is_output,
+            rest: None,
         });
+    }
+
+    /// The container has ended: what it has written is all. Without this, output ends only
+    /// when every process that has it open is gone, and one that was left behind may hold it
+    /// for ever. Go on until [`Progress::Done`]: the user may need time to take it.
+    pub fn end_output(&mut self) {
+        for flow in self.flows.iter_mut().filter(|flow| flow.is_output) {
+            flow.rest.get_or_insert(LAST_BYTES);
+        }
     }
 
     /// Moves what can be moved without waiting.
@@ -241,7 +237,12 @@ impl Relay {
     fn wanted(&self) -> Vec<(Rc<Endpoint>, epoll::EventFlags)> {
         let mut wanted: Vec<(Rc<Endpoint>, epoll::EventFlags)> = Vec::new();
         for flow in &self.flows {
-            let (endpoint, flags) = if flow.buffer.is_empty() {
+            // A file is always ready: then it is the other side that decides.
+            let from_file = flow
+                .from
+                .as_ref()
+                .is_some_and(|from| from.kind == Kind::File);
+            let (endpoint, flags) = if flow.buffer.is_empty() && !from_file {
                 (&flow.from, epoll::EventFlags::IN)
             } else {
                 (&flow.to, epoll::EventFlags::OUT)
@@ -263,38 +264,35 @@ impl Relay {
 }
 
 impl Flow {
-    /// Writes what is held, or else reads; whether anything changed.
+    /// Writes what is held; when all is written, reads more and writes that. Whether anything
+    /// changed.
     fn step(&mut self) -> Result<bool, TerminalError> {
+        let mut moved = self.write_some()?;
         if self.buffer.is_empty() {
-            self.read_some()
-        } else {
-            self.write_some()
+            moved |= self.read_some()?;
+            moved |= self.write_some()?;
         }
+        Ok(moved)
     }
 
     fn read_some(&mut self) -> Result<bool, TerminalError> {
         let Some(from) = &self.from else {
             return Ok(false);
         };
+        if self.rest == Some(0) {
+            return Ok(self.end());
+        }
         if !from.is_ready(PollFlags::IN)? {
-            return Ok(false);
+            return Ok(self.rest.is_some() && self.end());
         }
         self.buffer.resize(CHUNK, 0);
         let result = read(&from.fd, &mut self.buffer);
         self.buffer.truncate(*result.as_ref().unwrap_or(&0));
         match result {
             // EIO: the terminal's other side is gone.
-            Ok(0) | Err(Errno::IO | Errno::CONNRESET) => {
-                self.from = None;
-                if let Some(to) = self.to.take() {
-                    to.end_input();
-                }
-                Ok(true)
-            }
-            Ok(_) => {
-                if self.to.is_none() {
-                    self.buffer.clear();
-                }
+            Ok(0) | Err(Errno::IO | Errno::CONNRESET) => Ok(self.end()),
+            Ok(length) => {
+                self.rest = self.rest.map(|rest| rest.saturating_sub(length));
                 Ok(true)
             }
             Err(Errno::AGAIN | Errno::INTR) => Ok(false),
@@ -302,8 +300,21 @@ impl Flow {
         }
     }
 
+    /// Nothing more comes, and what came is written.
+    fn end(&mut self) -> bool {
+        self.from = None;
+        if let Some(to) = self.to.take() {
+            to.end_input();
+        }
+        true
+    }
+
     fn write_some(&mut self) -> Result<bool, TerminalError> {
+        if self.buffer.is_empty() {
+            return Ok(false);
+        }
         let Some(to) = &self.to else {
+            // Nobody wants it.
             self.buffer.clear();
             return Ok(true);
         };
@@ -329,79 +340,4 @@ impl Flow {
             Err(errno) => Err(TerminalError::at("write to a standard stream")(errno)),
         }
     }
-}
-
-impl Endpoint {
-    /// A descriptor that is ours: nobody else minds that it does not block.
-    fn own(fd: OwnedFd) -> Result<Self, TerminalError> {
-        let kind = kind_of(&fd)?;
-        if kind == Kind::Stream {
-            ioctl_fionbio(&fd, true)
-                .map_err(TerminalError::at("make a standard stream non-blocking"))?;
-        }
-        Ok(Self { fd, kind })
-    }
-
-    /// A copy of the user's descriptor. `O_NONBLOCK` belongs to the open file, which the user
-    /// shares with their shell: so a pipe or terminal is opened once more. A file must not be,
-    /// as its position is shared as well, and it does not block anyway.
-    fn copy(fd: impl AsFd) -> Result<Self, TerminalError> {
-        let fd = fd.as_fd();
-        let kind = kind_of(fd)?;
-        if kind == Kind::Stream
-            && let Ok(fd) = reopen(fd)
-        {
-            return Ok(Self { fd, kind });
-        }
-        let fd = fcntl_dupfd_cloexec(fd, 3).map_err(TerminalError::at("copy a standard stream"))?;
-        Ok(Self { fd, kind })
-    }
-
-    fn is_ready(&self, events: PollFlags) -> Result<bool, TerminalError> {
-        let mut fds = [PollFd::new(&self.fd, events)];
-        match poll(
-            &mut fds,
-            Some(&Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            }),
-        ) {
-            Ok(ready) => Ok(ready > 0),
-            Err(Errno::INTR) => Ok(false),
-            Err(errno) => Err(TerminalError::at("poll a standard stream")(errno)),
-        }
-    }
-
-    fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
-        match self.kind {
-            // NOSIGNAL as in Rust everywhere: EPIPE instead of SIGPIPE.
-            Kind::Socket => send(&self.fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
-            Kind::Stream | Kind::File => write(&self.fd, bytes),
-        }
-    }
-
-    /// No more comes. Closing is enough for a pipe; a socket may be read from elsewhere.
-    fn end_input(&self) {
-        if self.kind == Kind::Socket {
-            let _ = shutdown(&self.fd, Shutdown::Write);
-        }
-    }
-}
-
-fn kind_of(fd: impl AsFd) -> Result<Kind, TerminalError> {
-    let status = fstat(&fd).map_err(TerminalError::at("look at a standard stream"))?;
-    Ok(match FileType::from_raw_mode(status.st_mode) {
-        FileType::Socket => Kind::Socket,
-        FileType::Fifo => Kind::Stream,
-        FileType::CharacterDevice if rustix::termios::isatty(fd) => Kind::Stream,
-        _ => Kind::File,
-    })
-}
-
-fn reopen(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
-    use std::os::fd::AsRawFd;
-    let access = rustix::fs::fcntl_getfl(fd)? & OFlags::RWMODE;
-    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    openat(CWD, path, flags, Mode::empty())
 }

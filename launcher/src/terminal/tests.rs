@@ -9,7 +9,6 @@ use std::process::{Child, Command, Stdio};
 use proptest::prelude::*;
 use rustix::event::epoll;
 use rustix::fs::OFlags;
-use rustix::termios::{LocalModes, tcgetattr};
 
 use super::*;
 
@@ -35,12 +34,8 @@ fn start_on_terminal(script: &str) -> (Child, OwnedFd) {
 /// The event loop that a relay is made for.
 fn run(relay: &mut Relay) {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
-    loop {
-        match relay.pump().unwrap() {
-            Progress::Done => return,
-            Progress::More => continue,
-            Progress::Waiting => relay.register(&epoll, 7).unwrap(),
-        }
+    while relay.pump().unwrap() != Progress::Done {
+        relay.register(&epoll, 7).unwrap();
         let mut events = Vec::with_capacity(4);
         epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None).unwrap();
         assert!(
@@ -160,56 +155,6 @@ fn helper_open_a_fake() {
         matches!(error, TerminalError::NotPty { path: "/dev/ptmx" }),
         "{error}"
     );
-}
-
-fn is_raw(terminal: impl AsFd) -> bool {
-    !tcgetattr(terminal)
-        .unwrap()
-        .local_modes
-        .intersects(LocalModes::ICANON | LocalModes::ECHO)
-}
-
-#[test]
-fn the_users_terminal_is_raw_as_long_as_the_guard_lives() {
-    let (_master, slave) = open_pty_in_container().unwrap();
-    let before = format!("{:?}", tcgetattr(&slave).unwrap());
-    let guard = RawMode::enter(&slave).unwrap();
-    assert!(is_raw(&slave));
-    drop(guard);
-    assert_eq!(format!("{:?}", tcgetattr(&slave).unwrap()), before);
-}
-
-#[test]
-fn a_panic_that_drops_nothing_restores_the_terminal_too() {
-    let (_master, slave) = open_pty_in_container().unwrap();
-    // As in a release build, where a panic aborts.
-    std::mem::forget(RawMode::enter(&slave).unwrap());
-    assert!(is_raw(&slave));
-    let _ = std::panic::catch_unwind(|| panic!("on purpose"));
-    assert!(!is_raw(&slave));
-}
-
-#[test]
-fn what_is_no_terminal_cannot_be_made_raw() {
-    let (reader, _writer) = std::io::pipe().unwrap();
-    let error = RawMode::enter(&reader).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            TerminalError::Call {
-                source: Errno::NOTTY,
-                ..
-            }
-        ),
-        "{error}"
-    );
-    assert!(matches!(
-        size(&reader),
-        Err(TerminalError::Call {
-            source: Errno::NOTTY,
-            ..
-        })
-    ));
 }
 
 #[test]
@@ -368,6 +313,61 @@ fn null_devices_do_not_stop_the_loop() {
         .unwrap();
     run(&mut relay);
     child.wait().unwrap();
+}
+
+#[test]
+fn a_process_left_behind_does_not_hold_up_the_end_and_a_slow_user_still_gets_it_all() {
+    let mut child = Command::new("sh")
+        .args(["-c", "seq 20000; sleep 600 & echo $!"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut relay = Relay::default();
+    relay
+        .add_output(child.stdout.take().unwrap().into(), &writer)
+        .unwrap();
+    drop(writer);
+    while child.try_wait().unwrap().is_none() {
+        relay.pump().unwrap();
+        // So that it can end: the user takes a little.
+        if relay.pending() > 0 {
+            let mut line = [0; 10_000];
+            let length = reader.read(&mut line).unwrap();
+            assert!(length > 0);
+        }
+    }
+    relay.end_output();
+    let slow = std::thread::spawn(move || {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
+    });
+    run(&mut relay);
+    drop(relay);
+    let text = slow.join().unwrap();
+    let sleeper: i32 = text.lines().last().unwrap().parse().unwrap();
+    let sleeper = rustix::process::Pid::from_raw(sleeper).unwrap();
+    rustix::process::kill_process(sleeper, rustix::process::Signal::KILL).unwrap();
+    assert!(text.contains("20000\n"));
+}
+
+#[test]
+fn who_writes_without_end_does_not_keep_the_loop() {
+    let mut child = Command::new("yes").stdout(Stdio::piped()).spawn().unwrap();
+    let null = File::options().write(true).open("/dev/null").unwrap();
+    let mut relay = Relay::default();
+    relay
+        .add_output(child.stdout.take().unwrap().into(), &null)
+        .unwrap();
+    // Each call returns, and so does the end.
+    for _ in 0..10 {
+        assert_ne!(relay.pump().unwrap(), Progress::Done);
+    }
+    relay.end_output();
+    run(&mut relay);
+    drop(relay);
+    assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGPIPE));
 }
 
 proptest! {
