@@ -300,7 +300,9 @@ fn an_error_says_which_file_and_why() {
 #[test]
 #[ignore = "part of another test"]
 fn helper_create_in_a_process_of_its_own() {
-    let root = std::env::var_os("COOP_STORE_TEST").unwrap();
+    let Some(root) = std::env::var_os("COOP_STORE_TEST") else {
+        return;
+    };
     let store = Store::new(Dirs::below(Path::new(&root)));
     for round in 0..40 {
         let state = sample(&format!("name-{round}"));
