@@ -80,3 +80,8 @@ pub use release::Finding;
 pub use reserve::reserve;
 pub use spec::{DEFAULT_MTU, Lease, LeaseRequest, Mac, MacError, Network, NetworkSpec};
 pub use subnet::{Ipv4Net, SubnetError};
+
+/// The README's example compiles, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

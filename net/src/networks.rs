@@ -20,6 +20,7 @@ use crate::subnet::Ipv4Net;
 /// NAME/network.json                subnet, bridge, ...
 /// NAME/leases/CONTAINER.json       one per container
 /// NAME/lock                        flock, held by `nft` too
+/// NAME/made-bridge                 the bridge has a chosen name, and Coop made it
 /// .forwarding.json, .lock          interfaces opened for all networks
 /// ```
 ///

@@ -314,3 +314,30 @@ fn the_first_packet_gets_through() {
         assert!(web.ns.ping(OUTSIDE), "round {round}: out");
     }
 }
+
+#[test]
+fn a_container_cannot_send_from_an_address_outside_of_its_network() {
+    if !is_root("a_container_cannot_send_from_an_address_outside_of_its_network") {
+        return;
+    }
+    let world = World::new();
+    let shop = world.up(&spec("shop"), &[ask("web", "")]);
+    let web = &shop[0];
+    // An answer to the forged address would find its way back.
+    world.host.sh(&format!(
+        "ip route add 192.0.2.7 via {} dev {}",
+        web.address(),
+        web.lease.bridge
+    ));
+    world
+        .outside
+        .sh(&format!("ip route add 192.0.2.7 via {HOST}"));
+    world.outside.serve("outside", OUTSIDE, 80);
+    web.ns.sh("ip addr add 192.0.2.7/32 dev eth0");
+    assert!(web.ns.tcp(OUTSIDE, 80).is_some());
+    web.ns.sh(&format!(
+        "ip route change default via {} src 192.0.2.7",
+        web.lease.gateway
+    ));
+    assert_eq!(web.ns.tcp(OUTSIDE, 80), None);
+}
