@@ -8,9 +8,9 @@ use rustix::mount::OpenTreeFlags;
 
 use crate::Error;
 use crate::detached::attach;
+use crate::detached::clone_tree;
 use crate::error::{Operation, at};
 use crate::mount::TargetKind;
-use crate::overlay::clone_tree;
 use crate::resolve::mount_point;
 
 /// Mounts the terminal `pts` (`/dev/pts/0`) of the container's own devpts as its

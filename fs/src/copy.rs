@@ -14,8 +14,8 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::Error;
+use crate::error::errno_of;
 use crate::error::{Operation, at};
-use crate::overlay::errno_of;
 use crate::resolve::resolve;
 
 /// Copies what is in `source` into the empty directory `target`, with owners, modes,

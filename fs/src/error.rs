@@ -47,6 +47,8 @@ pub enum Operation {
     ChangeDirectory,
     /// Setting a kernel parameter.
     SetSysctl,
+    /// `unshare(2)` or `setns(2)`.
+    EnterNamespace,
 }
 
 impl fmt::Display for Operation {
@@ -70,6 +72,7 @@ impl fmt::Display for Operation {
             Self::DetachOldRoot => "detach the old root from",
             Self::ChangeDirectory => "change the working directory to",
             Self::SetSysctl => "set sysctl",
+            Self::EnterNamespace => "enter namespace",
         })
     }
 }
@@ -255,6 +258,13 @@ pub(crate) fn at(
         object: object.as_ref().to_owned(),
         errno,
     }
+}
+
+/// The errno of an error of the standard library.
+pub(crate) fn errno_of(error: &std::io::Error) -> Errno {
+    error
+        .raw_os_error()
+        .map_or(Errno::IO, Errno::from_raw_os_error)
 }
 
 struct Detail<'a>(&'a str);

@@ -12,8 +12,8 @@
 //! | child | [`enter`], [`lookup_user`], [`enter_working_dir`] |
 //! | host, afterwards | [`remove_tree`] |
 //!
-//! Needs Linux 5.12; id-mapped layers need 6.15, for which the error
-//! [`Error::IdMapUnsupported`] tells the caller to go another way.
+//! Needs Linux 5.12, for id-mapped layers 5.19; below that, or where a filesystem has no id
+//! maps, [`Error::IdMapUnsupported`] tells the caller to go another way.
 //!
 //! # Example
 //!
@@ -53,13 +53,16 @@ mod detached;
 mod dev;
 mod enter;
 mod error;
+mod layers;
 mod mask;
 mod mount;
 mod options;
 mod overlay;
 mod path;
+mod private_mounts;
 mod remove;
 mod resolve;
+mod root;
 mod sys;
 mod sysctl;
 mod user;
@@ -74,12 +77,13 @@ pub use mask::{DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS};
 pub use mount::{DEFAULT_SHM_SIZE, Mount, OpenMount, defer_mounts, id_map, open_mounts};
 pub use options::{MountAttributes, MountOptions, Propagation, Relabel};
 pub use overlay::{
-    Overlay, RootSource, build_overlay, build_overlay_unprivileged, mount_overlay_classic,
-    prepare_upper,
+    Overlay, build_overlay, build_overlay_attached, build_overlay_unprivileged,
+    mount_overlay_classic, prepare_upper,
 };
 pub use path::normalize_target;
 pub use remove::remove_tree;
 pub use resolve::open_in_root;
+pub use root::RootSource;
 pub use sysctl::{Sysctl, is_namespaced_sysctl, set_sysctl};
 pub use user::{User, lookup_group, lookup_user, lookup_user_in};
 pub use volume::Volumes;

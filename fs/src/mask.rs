@@ -10,10 +10,10 @@ use rustix::process::fchdir;
 
 use crate::Error;
 use crate::detached::attach;
+use crate::detached::{clone_tree, proc_path};
 use crate::enter::KernelMounts;
 use crate::error::{Operation, at};
 use crate::options::MountAttributes;
-use crate::overlay::{clone_tree, proc_path};
 use crate::resolve::open_in_root;
 use crate::sys::{Change, RECURSIVE, mount_setattr};
 

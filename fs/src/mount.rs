@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::cgroup_mount::CgroupLayout;
+use crate::detached::{clone_tree, id_map_tree};
 use crate::dev::{self, Device};
 use crate::error::{Operation, at};
 use crate::options::{MountAttributes, MountOptions};
-use crate::overlay::{clone_tree, id_map_tree};
 use crate::path::normalize_target;
 use crate::sys::{Change, RECURSIVE, mount_setattr};
 

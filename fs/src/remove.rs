@@ -195,10 +195,11 @@ mod tests {
         fs::create_dir(&tree).unwrap();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let mut here = openat(CWD, &tree, flags, Mode::empty()).unwrap();
-        for _ in 0..3000 {
-            rustix::fs::mkdirat(&here, "d", Mode::RWXU).unwrap();
+        let name = "d".repeat(100);
+        for _ in 0..3 * MAX_DEPTH {
+            rustix::fs::mkdirat(&here, name.as_str(), Mode::RWXU).unwrap();
             rustix::fs::mkdirat(&here, ".deep-1", Mode::RWXU).unwrap();
-            here = openat(&here, "d", flags, Mode::empty()).unwrap();
+            here = openat(&here, name.as_str(), flags, Mode::empty()).unwrap();
         }
         drop(here);
         remove_tree(&tree).unwrap();

@@ -8,8 +8,8 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 
 use crate::Error;
+use crate::error::errno_of;
 use crate::error::{Operation, at};
-use crate::overlay::errno_of;
 use crate::resolve::open_in_root;
 
 /// The largest passwd or group file that is read, in bytes: an image must not be able to

@@ -9,8 +9,9 @@ use rustix::io::Errno;
 
 use crate::Error;
 use crate::copy::copy_tree;
+use crate::error::errno_of;
 use crate::error::{Operation, at};
-use crate::overlay::{errno_of, merge_readonly};
+use crate::overlay::merge_readonly;
 use crate::remove::{empty_dir, remove_tree};
 use crate::resolve::open_in_root;
 

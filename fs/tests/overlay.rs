@@ -29,6 +29,8 @@ tests!(
     the_classic_mount_gives_the_same_root,
     an_overlay_is_mounted_without_privilege_on_the_host,
     many_layers_fit,
+    an_older_kernel_s_way_gives_the_same_root_and_leads_back,
+    the_owner_of_an_unfinished_upper_is_put_right_and_a_finished_one_kept,
 );
 
 fn the_image_belongs_to_the_container_s_root() {
@@ -278,8 +280,19 @@ fn an_overlay_is_mounted_without_privilege_on_the_host() {
 }
 
 fn many_layers_fit() {
+    let mut container = with_layers(200);
+    container.run(|| {
+        assert!(fs::exists("/file-0").unwrap() && fs::exists("/file-199").unwrap());
+    });
+    container.attached = true;
+    container.run(|| {
+        assert!(fs::exists("/file-0").unwrap() && fs::exists("/file-199").unwrap());
+    });
+}
+
+fn with_layers(count: usize) -> Container {
     let mut container = Container::new();
-    for number in 0..200 {
+    for number in 0..count {
         let layer = container.outside(&format!("{}-{number}", "a-long-name".repeat(10)));
         fs::create_dir(&layer).unwrap();
         fs::write(layer.join(format!("file-{number}")), "x").unwrap();
@@ -287,7 +300,38 @@ fn many_layers_fit() {
             overlay.lowers.push(layer);
         }
     }
+    container
+}
+
+fn an_older_kernel_s_way_gives_the_same_root_and_leads_back() {
+    let mut container = with_layers(20);
+    container.attached = true;
+    let here = || {
+        let namespace = fs::read_link("/proc/self/ns/mnt").unwrap();
+        (namespace, std::env::current_dir().unwrap())
+    };
+    let before = here();
     container.run(|| {
-        assert!(fs::exists("/file-0").unwrap() && fs::exists("/file-199").unwrap());
+        assert_eq!(owner("/hello"), (0, 0));
+        assert!(fs::exists("/file-19").unwrap());
+        fs::write("/hello", "changed").unwrap();
     });
+    assert_eq!(here(), before);
+    assert_eq!(owner(container.upper("hello")), (HOST_BASE, HOST_BASE));
+    if let RootSource::Overlay(overlay) = &mut container.root {
+        overlay.work = overlay.upper.join("inside");
+    }
+    assert!(container.error().contains("id-map "));
+    assert_eq!(here(), before);
+}
+
+fn the_owner_of_an_unfinished_upper_is_put_right_and_a_finished_one_kept() {
+    let container = Container::new();
+    // As left by a start that was killed between making it and giving it away.
+    fs::create_dir(container.upper("")).unwrap();
+    container.run(|| {
+        assert_eq!(owner("/"), (0, 0));
+        std::os::unix::fs::chown("/", Some(33), Some(33)).unwrap();
+    });
+    container.run(|| assert_eq!(owner("/"), (33, 33)));
 }

@@ -65,6 +65,8 @@ pub(crate) struct Container {
     pub(crate) mounts: Vec<Mount>,
     pub(crate) settings: RootSettings,
     pub(crate) namespaces: Namespaces,
+    /// Builds the root in the way of older kernels.
+    pub(crate) attached: bool,
     /// Leaves the sources to the child, as a parent without privilege does.
     pub(crate) defer: bool,
 }
@@ -98,6 +100,7 @@ impl Container {
             mounts: vec![Mount::Proc],
             settings: RootSettings::default(),
             namespaces: Namespaces::all() - Namespaces::TIME,
+            attached: false,
             defer: false,
         }
     }
@@ -237,7 +240,12 @@ impl Container {
         for mount in mounts {
             coop_fs::id_map(mount, userns.as_fd())?;
         }
-        self.root.build(Some(userns.as_fd()))
+        match &self.root {
+            RootSource::Overlay(overlay) if self.attached => {
+                coop_fs::build_overlay_attached(overlay, userns.as_fd())
+            }
+            root => root.build(Some(userns.as_fd())),
+        }
     }
 
     fn child_side(&self, there: &OwnedFd, mounts: &[OpenMount], inside: impl FnOnce()) -> i32 {

@@ -1,0 +1,201 @@
+//! Telling the kernel which directories make up an overlay.
+
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, fsconfig_create, fsconfig_set_fd,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount,
+};
+use rustix::process::{chdir, fchdir};
+
+use crate::detached::proc_path;
+
+/// Longest string that `fsconfig(2)` takes, without the NUL.
+const MAX_STRING: usize = 255;
+
+/// A layer is hostile: its own redirect and metacopy marks must not be followed. The
+/// index would refuse an upper whose layers have moved, as restored ones have.
+const OPTIONS: [(&str, &str); 3] = [
+    ("redirect_dir", "nofollow"),
+    ("metacopy", "off"),
+    ("index", "off"),
+];
+
+/// Where overlay keeps its own marks on files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Marks {
+    /// In `trusted.*` extended attributes, for the host's root only.
+    Trusted,
+    /// In `user.*` extended attributes.
+    User,
+}
+
+/// The directories of one overlay, open.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    /// Top first.
+    pub(crate) lowers: Vec<OwnedFd>,
+    /// The upper and the work directory.
+    pub(crate) writable: Option<(OwnedFd, OwnedFd)>,
+    pub(crate) marks: Marks,
+    pub(crate) attributes: MountAttrFlags,
+}
+
+/// What the kernel said instead of mounting.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) errno: Errno,
+    pub(crate) detail: String,
+}
+
+impl From<Errno> for Refused {
+    fn from(errno: Errno) -> Self {
+        Self {
+            errno,
+            detail: String::new(),
+        }
+    }
+}
+
+impl Layers {
+    /// With the marks where an unprivileged user may keep them.
+    pub(crate) fn marked_for_users(self) -> Self {
+        Self {
+            marks: Marks::User,
+            ..self
+        }
+    }
+
+    /// A detached mount, the layers given as descriptors, or as names where the kernel
+    /// does not take those.
+    pub(crate) fn mount(&self) -> Result<OwnedFd, Refused> {
+        let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        let first = self.lowers.first().ok_or(Errno::INVAL)?;
+        match fsconfig_set_fd(&context, "lowerdir+", first) {
+            // Linux before 6.13 takes no descriptors, before 6.15 none made with O_PATH.
+            Err(Errno::INVAL | Errno::BADF) => return self.mount_by_name(),
+            done => done?,
+        }
+        let add = || {
+            for lower in &self.lowers[1..] {
+                fsconfig_set_fd(&context, "lowerdir+", lower)?;
+            }
+            if let Some((upper, work)) = &self.writable {
+                fsconfig_set_fd(&context, "upperdir", upper)?;
+                fsconfig_set_fd(&context, "workdir", work)?;
+            }
+            self.create(&context)
+        };
+        add().map_err(|errno| Refused {
+            errno,
+            detail: kernel_log(&context),
+        })
+    }
+
+    /// A detached mount, the layers given as names.
+    pub(crate) fn mount_by_name(&self) -> Result<OwnedFd, Refused> {
+        let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        let names = ShortNames::enter()?;
+        let add = || {
+            let lowers = self.joined();
+            if lowers.len() <= MAX_STRING {
+                fsconfig_set_string(&context, "lowerdir", lowers)?;
+            } else {
+                // Linux 6.5.
+                for lower in &self.lowers {
+                    fsconfig_set_string(&context, "lowerdir+", short_name(lower))?;
+                }
+            }
+            if let Some((upper, work)) = &self.writable {
+                fsconfig_set_string(&context, "upperdir", short_name(upper))?;
+                fsconfig_set_string(&context, "workdir", short_name(work))?;
+            }
+            self.create(&context)
+        };
+        let mounted = add().map_err(|errno| Refused {
+            errno,
+            detail: kernel_log(&context),
+        });
+        names.leave()?;
+        mounted
+    }
+
+    /// Mounts on the directory `target`, with `mount(2)`.
+    pub(crate) fn mount_classic(&self, target: BorrowedFd<'_>) -> Result<(), Refused> {
+        let mut options = format!("lowerdir={}", self.joined());
+        if let Some((upper, work)) = &self.writable {
+            let (upper, work) = (short_name(upper), short_name(work));
+            options.push_str(&[",upperdir=", &upper, ",workdir=", &work].concat());
+        }
+        for (key, value) in OPTIONS {
+            options.push_str(&[",", key, "=", value].concat());
+        }
+        let options = CString::new(options).map_err(|_| Errno::INVAL)?;
+        let target = proc_path(target);
+        let names = ShortNames::enter()?;
+        let flags = MountFlags::empty();
+        let mounted = mount("overlay", target, "overlay", flags, options.as_c_str());
+        names.leave()?;
+        Ok(mounted?)
+    }
+
+    fn create(&self, context: &OwnedFd) -> Result<OwnedFd, Errno> {
+        // What `df` and `findmnt` call the filesystem.
+        fsconfig_set_string(context, "source", "overlay")?;
+        for (key, value) in OPTIONS {
+            fsconfig_set_string(context, key, value)?;
+        }
+        if self.marks == Marks::User {
+            fsconfig_set_flag(context, "userxattr")?;
+        }
+        fsconfig_create(context)?;
+        fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, self.attributes)
+    }
+
+    fn joined(&self) -> String {
+        self.lowers
+            .iter()
+            .map(short_name)
+            .collect::<Vec<_>>()
+            .join(":")
+    }
+}
+
+/// The name of a descriptor in `/proc/self/fd`: never a `:` or `,` that overlay would
+/// want escaped, and short, so that many fit into one option.
+fn short_name(fd: &OwnedFd) -> String {
+    fd.as_raw_fd().to_string()
+}
+
+/// `/proc/self/fd` as the working directory.
+struct ShortNames {
+    before: OwnedFd,
+}
+
+impl ShortNames {
+    fn enter() -> Result<Self, Errno> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let before = openat(CWD, c".", flags, Mode::empty())?;
+        chdir("/proc/self/fd")?;
+        Ok(Self { before })
+    }
+
+    fn leave(self) -> Result<(), Errno> {
+        fchdir(self.before)
+    }
+}
+
+/// What the kernel has to say about the failed mount, on one line.
+fn kernel_log(context: &OwnedFd) -> String {
+    let mut messages = Vec::new();
+    let mut buffer = [0; 512];
+    while let Ok(length @ 1..) = rustix::io::read(context, &mut buffer) {
+        let text = String::from_utf8_lossy(&buffer[..length]);
+        // A message is `e text`, `w text` or `i text`.
+        messages.push(text.get(2..).unwrap_or(&text).trim().to_owned());
+    }
+    messages.join("; ")
+}
