@@ -12,6 +12,9 @@ use std::net::Ipv4Addr;
 /// Checks a stack that could be read.
 pub(super) fn check(stack: &Stack, out: &mut Problems) {
     for (name, service) in &stack.services {
+        if out.enough() {
+            return;
+        }
         let path = NodePath::service(name);
         root(service, &path, out);
         dependencies(stack, service, &path, out);

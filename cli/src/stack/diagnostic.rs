@@ -162,7 +162,10 @@ impl Report {
             .map(|(location, d)| d.render_at(source, *location))
             .collect();
         if located.len() > SHOWN {
-            problems.push(format!("and {} more problems", located.len() - SHOWN));
+            problems.push(format!(
+                "and {} more problems, at least",
+                located.len() - SHOWN
+            ));
         }
         Self { problems }
     }

@@ -101,7 +101,15 @@ impl<'n> At<'n> {
     }
 }
 
+/// How many problems are looked for: a file that is wrong all over must not take long.
+const ENOUGH: usize = 200;
+
 impl Problems {
+    /// Whether there are more problems already than anyone will read.
+    pub(super) fn enough(&self) -> bool {
+        self.errors.len() >= ENOUGH
+    }
+
     /// The value is of the wrong kind.
     fn wrong_type<T>(&mut self, at: &At<'_>, expected: &str) -> Option<T> {
         let (subject, within) = (at.path.subject(), at.path.within());
@@ -204,6 +212,9 @@ impl<'n> Fields<'n> {
             if key.starts_with("x-") {
                 extensions.insert(key.clone(), value.clone());
                 continue;
+            }
+            if out.enough() {
+                break;
             }
             out.errors
                 .push(keys::unread(&self.at.path, key, &self.read, later));

@@ -241,10 +241,13 @@ fn the_planner_reports_in_the_same_way() {
 
 #[test]
 fn many_problems_are_cut_short() {
-    let keys = (0..200)
+    let keys = (0..1000)
         .map(|n| format!("    zz{n}: 1"))
         .collect::<Vec<_>>()
         .join("\n");
     let shown = errors(&format!("services:\n  a:\n    image: x\n{keys}"));
-    assert!(shown.ends_with("error: and 150 more problems"), "{shown}");
+    assert!(
+        shown.ends_with("error: and 150 more problems, at least"),
+        "{shown}"
+    );
 }

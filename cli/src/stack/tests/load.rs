@@ -105,3 +105,12 @@ fn a_file_on_disk_with_its_dot_env() {
     std::fs::remove_file(dir.path().join(".env")).unwrap();
     assert!(load(binary).unwrap_err().to_string().contains("not UTF-8"));
 }
+
+#[test]
+fn a_file_that_is_wrong_all_over_is_given_up_soon() {
+    // Each of these looks for the nearest of all names: too many to do it for each.
+    let service = |n: usize| format!("  s{n}: {{image: x, depends_on: [t{n}]}}");
+    let services = (0..5000).map(service).collect::<Vec<_>>().join("\n");
+    let shown = errors(&format!("services:\n{services}\n"));
+    assert!(shown.contains("did you mean"), "{shown}");
+}
