@@ -62,11 +62,11 @@ pub struct ImportOptions {
 pub enum Progress<'a> {
     /// Another process imports under the same name; this one waits for it.
     Waiting,
-    /// So much of the source was read, in bytes; `total` is not known of a directory.
+    /// So much of an archive was read, in bytes; told about once a megabyte.
     Read {
         /// Bytes so far.
         done: u64,
-        /// Size of the source.
+        /// Size of the archive, where it is known.
         total: Option<u64>,
     },
     /// An entry, or a part of one, was left out.

@@ -116,7 +116,7 @@ fn corrupted_anywhere_is_an_error_or_an_image_but_never_a_crash() {
     fs::write(
         tree.join("sub/noise"),
         (0..20_000_u32)
-            .map(|i| (i * i >> 5) as u8)
+            .map(|i| ((i * i) >> 5) as u8)
             .collect::<Vec<_>>(),
     )
     .unwrap();

@@ -76,23 +76,28 @@ impl<'a> Builder<'a> {
         self.program(source, &target)
     }
 
-    /// Copies a program of the host with all libraries that it needs.
+    /// Copies a program of the host with all libraries that it needs. Nothing is copied
+    /// when one is missing.
     pub(super) fn program(&mut self, source: &Path, target: &EntryPath) -> Result<(), Error> {
-        let Some(elf) = self.copy(source, target)? else {
-            return Ok(());
-        };
-        let mut libraries = self.libraries.take().unwrap_or_else(Libraries::of_host);
-        let needed = libraries.of_program(source, target.as_path(), &elf);
-        self.libraries = Some(libraries);
-        for (library, target) in needed? {
+        let bytes = fs::read(source).at("read", source)?;
+        let mut needed = Vec::new();
+        if bytes.starts_with(b"\x7fELF") {
+            let elf = Elf::parse(&bytes).map_err(|what| Error::Program {
+                path: source.to_owned(),
+                what,
+            })?;
+            let libraries = self.libraries.get_or_insert_with(Libraries::of_host);
+            needed = libraries.of_program(source, target.as_path(), &elf)?;
+        }
+        self.copy(source, target)?;
+        for (library, target) in needed {
             self.copy(&library, &image_path(&target).map_err(failed)?)?;
         }
         Ok(())
     }
 
-    /// Copies one file; the same file under a second name becomes a hard link. Returns
-    /// what it is when it is a program that was not there before.
-    fn copy(&mut self, source: &Path, target: &EntryPath) -> Result<Option<Elf>, Error> {
+    /// Copies one file; the same file under a second name becomes a hard link.
+    fn copy(&mut self, source: &Path, target: &EntryPath) -> Result<(), Error> {
         // Before reading: a change in between is seen the next time.
         self.stamps.insert(source.to_owned(), Stamp::of(source));
         let real = fs::canonicalize(source).at("find", source)?;
@@ -101,7 +106,7 @@ impl<'a> Builder<'a> {
                 let first = first.as_path().as_os_str().as_bytes().to_vec();
                 self.writer.hard_link(target, &first).map_err(failed)?;
             }
-            return Ok(None);
+            return Ok(());
         }
         let file = File::open(&real).at("open", &real)?;
         let stat = file.metadata().at("stat", &real)?;
@@ -113,13 +118,8 @@ impl<'a> Builder<'a> {
         self.writer
             .file(target, &meta, size, &mut content.as_slice())
             .map_err(failed)?;
-        self.placed.insert(real.clone(), target.clone());
-        if !content.starts_with(b"\x7fELF") {
-            return Ok(None);
-        }
-        Elf::parse(&content)
-            .map(Some)
-            .map_err(|what| Error::Program { path: real, what })
+        self.placed.insert(real, target.clone());
+        Ok(())
     }
 
     /// Bytes written, and everything that was looked at.

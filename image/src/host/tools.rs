@@ -147,9 +147,14 @@ pub(super) fn install(builder: &mut Builder<'_>) -> Result<(), Error> {
         return Err(Error::NoShell);
     }
     for name in TOOLS {
-        match find(builder, &directories, name)? {
-            Some(path) => place(builder, &path, name)?,
-            None => log::debug!("the host has no {name} for the host image"),
+        let Some(path) = find(builder, &directories, name)? else {
+            log::debug!("the host has no {name} for the host image");
+            continue;
+        };
+        match place(builder, &path, name) {
+            // Broken on the host as well: no reason to go without the others.
+            Err(error @ Error::Program { .. }) => log::warn!("{error}; left out"),
+            placed => placed?,
         }
     }
     Ok(())
@@ -188,12 +193,14 @@ fn find(
     Ok(None)
 }
 
-/// A program, or a script for a shell: any other interpreter is not in the image.
+/// A program, or a script for a shell: any other interpreter is not in the image, and
+/// what only root may read is not copied by anyone else.
 fn is_runnable(path: &Path) -> Result<bool, Error> {
     let mut head = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(64).read_to_end(&mut head))
-        .at("read", path)?;
+    match File::open(path).and_then(|file| file.take(64).read_to_end(&mut head)) {
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => return Ok(false),
+        read => read.at("read", path)?,
+    };
     if head.starts_with(b"\x7fELF") {
         return Ok(true);
     }

@@ -41,7 +41,7 @@ fn flock(file: &OwnedFd, operation: FlockOperation) -> Result<(), Errno> {
     rustix::io::retry_on_intr(|| rustix::fs::flock(file, operation))
 }
 
-/// A directory for one piece of work, gone unless [`published`](Self::publish), also
+/// A directory for one piece of work, gone with it (what lasts is renamed away), also
 /// after a `kill -9`: whoever next works here removes what has no living owner.
 #[derive(Debug)]
 pub(crate) struct Workspace {
