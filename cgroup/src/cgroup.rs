@@ -83,9 +83,22 @@ impl Setting {
 pub struct Skipped {
     /// The limit.
     pub limit: Limit,
-    /// What is missing: [`Error::NoController`] or [`Error::Unsupported`], or
-    /// [`Error::DeviceProgram`] where BPF is out of reach.
+    /// What is missing: [`Error::NoController`] or [`Error::Unsupported`]; on v2
+    /// [`Error::InternalProcesses`] or [`Error::NotDelegated`] where a controller is not
+    /// ours to enable, [`Error::DeviceProgram`] where BPF is out of reach.
     pub reason: Error,
+}
+
+/// Whether an error is about the system and not about the value.
+fn is_unavailable(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::NoController { .. }
+            | Error::Unsupported { .. }
+            | Error::InternalProcesses { .. }
+            | Error::NotDelegated { .. }
+            | Error::DeviceProgram { .. }
+    )
 }
 
 /// A control group that exists.
@@ -118,7 +131,8 @@ impl Cgroup {
     ///
     /// # Errors
     /// [`Error::Limit`] before anything is written; [`Error::NoController`] and
-    /// [`Error::Unsupported`] for what the system cannot do; [`Error::Apply`] when the
+    /// [`Error::Unsupported`] for what the system cannot do (and the others that
+    /// [`Skipped::reason`] lists); [`Error::Apply`] when the
     /// kernel refuses a value (`EBUSY`: memory in use is above a v1 limit). Limits set
     /// before the one that failed stay set.
     pub fn apply(&mut self, limits: &Limits) -> Result<(), Error> {
@@ -128,7 +142,7 @@ impl Cgroup {
     /// As [`Self::apply`], but what the system cannot do is skipped and returned.
     ///
     /// # Errors
-    /// As [`Self::apply`], without [`Error::NoController`] and [`Error::Unsupported`].
+    /// As [`Self::apply`], without those that [`Skipped::reason`] lists.
     pub fn apply_available(&mut self, limits: &Limits) -> Result<Vec<Skipped>, Error> {
         let mut all = Vec::new();
         self.set(limits, &mut |skipped| {
@@ -154,7 +168,7 @@ impl Cgroup {
                     source: Errno::INVAL,
                     ..
                 }) => again.push(setting),
-                Err(reason @ (Error::NoController { .. } | Error::Unsupported { .. })) => {
+                Err(reason) if is_unavailable(&reason) => {
                     skip(Skipped {
                         limit: setting.limit,
                         reason,
@@ -168,7 +182,7 @@ impl Cgroup {
         }
         if let Some(rules) = &limits.devices {
             match self.backend.set_devices(rules) {
-                Err(reason @ (Error::NoController { .. } | Error::DeviceProgram { .. })) => {
+                Err(reason) if is_unavailable(&reason) => {
                     skip(Skipped {
                         limit: Limit::Devices,
                         reason,
@@ -215,9 +229,9 @@ impl Cgroup {
 
     /// Moves a process with all its threads into the group.
     ///
-    /// On v1 the first of these writes waits for the kernel (an RCU grace period, several
-    /// times what starting a container costs otherwise): for a new process use
-    /// [`Self::clone_into`] or [`Self::entrance`].
+    /// This may wait for an RCU grace period, which is several times what starting a
+    /// container costs otherwise: for a new process use [`Self::clone_into`] or
+    /// [`Self::entrance`].
     ///
     /// # Errors
     /// [`Error::Add`].

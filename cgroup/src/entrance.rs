@@ -15,11 +15,12 @@ use crate::error::Error;
 ///
 /// Why not simply have the parent write the child's number: a write of a foreign process
 /// to `cgroup.procs` takes a system-wide lock against forks, and the first such write
-/// waits for an RCU grace period, about ten milliseconds on a quiet machine, while further
-/// ones within the next moments are free. A single thread that moves itself through v1's
-/// `tasks` file (writing `0`) needs no lock at all since Linux 5.5. Measured over seven
-/// hierarchies, that is the difference between the most expensive step of a launch and one
-/// of the cheapest; the number of hierarchies hardly matters in either way.
+/// waits for an RCU grace period, while further ones within the next moments are free. A
+/// single thread that moves itself through v1's `tasks` file (writing `0`) needs no lock
+/// at all since Linux 5.5. So the cost is in the first foreign write and hardly in the
+/// number of hierarchies: done by the parent, joining is the most expensive step of a
+/// launch, done by the child one of the cheapest (and what is left is making and removing
+/// the directories, the memory hierarchy's most of all).
 ///
 /// v2 has no such file across groups, and does not need one: use
 /// [`crate::Cgroup::clone_into`], and this only where the kernel is older than 5.7.

@@ -61,9 +61,9 @@ pub enum Error {
         source: Errno,
     },
 
-    /// We may not create groups here.
+    /// We may not create groups, or enable controllers, here.
     #[error(
-        "may not create a cgroup in {path}: it is not delegated to this user; \
+        "may not manage cgroups in {path}: it is not delegated to this user; \
          try: systemd-run --user --scope -p Delegate=yes COMMAND"
     )]
     NotDelegated {

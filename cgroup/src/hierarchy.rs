@@ -192,8 +192,11 @@ impl Hierarchy {
     /// hierarchies of these and of cpuacct and freezer; in those of cpuset, hugetlb and
     /// devices when a limit needs them.
     ///
+    /// A controller that cannot be enabled is no error here but where it is needed, in
+    /// [`Cgroup::apply`].
+    ///
     /// # Errors
-    /// [`Error::NotDelegated`], [`Error::InternalProcesses`], [`Error::Create`].
+    /// [`Error::NotDelegated`], [`Error::Create`].
     pub fn create(&self, path: &CgroupPath) -> Result<Cgroup, Error> {
         Ok(match &*self.tree {
             Tree::Unified(tree) => Cgroup::new(path, &self.tree, Box::new(tree.create(path)?)),
@@ -220,7 +223,7 @@ impl Hierarchy {
     /// Undoes [`Self::create`], also after a crash half-way and from another process:
     /// kills what is inside, waits for it to end, removes the group with the groups below
     /// it from every hierarchy, then its parents as long as they are empty. Succeeds when
-    /// it is gone already.
+    /// it is gone already. Not for a group that the caller is in.
     ///
     /// # Errors
     /// [`Error::Kill`], or [`Error::Remove`] when something survives being killed.

@@ -71,3 +71,7 @@ pub use limits::{
 pub use oom::OomWatch;
 pub use path::{CgroupPath, PathError};
 pub use stats::{CpuStats, IoStats, MemoryStats, PidsStats, Pressure, Stats};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

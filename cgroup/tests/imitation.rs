@@ -73,6 +73,9 @@ fn each_limit_goes_to_its_file() {
         hugetlb: [("2MB".to_owned(), Max::At(0))].into(),
         ..Limits::default()
     };
+    // As it would come back from a saved plan.
+    let saved = serde_json::to_string(&limits).unwrap();
+    assert_eq!(serde_json::from_str::<Limits>(&saved).unwrap(), limits);
     hierarchy.open(&leaf()).unwrap().apply(&limits).unwrap();
     for (file, value) in expected {
         let found = fs::read_to_string(dir.path().join(LEAF).join(file)).unwrap();

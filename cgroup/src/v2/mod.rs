@@ -98,6 +98,10 @@ fn enable(dir: &Dir, wanted: Controllers) -> Result<(), Error> {
             controllers,
             source,
         },
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => Error::NotDelegated {
+            path: dir.path().to_owned(),
+            source,
+        },
         source => Error::Write {
             path: dir.path().join(CONTROL),
             value: controllers,
@@ -106,8 +110,10 @@ fn enable(dir: &Dir, wanted: Controllers) -> Result<(), Error> {
     };
     // The kernel refuses this for memory and I/O only. Enabling cpu or pids in a group with
     // processes succeeds, and turns the group into a threaded one in whose children no
-    // process can be put any more. (The root is exempt, and is the one without a type.)
-    if dir.read_if_present("cgroup.type")?.is_some() && !dir.own_pids()?.is_empty() {
+    // process can be put any more. (The root is exempt, and is the one without a type. A
+    // process of another pid namespace is listed as 0 and counts as well.)
+    let is_root = dir.read_if_present("cgroup.type")?.is_none();
+    if !is_root && !dir.read("cgroup.procs")?.is_empty() {
         return Err(refused(names(missing), Errno::BUSY));
     }
     // One write for all is one walk over the tree. It fails as a whole when one of them is
