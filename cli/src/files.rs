@@ -1,7 +1,6 @@
 //! The files that Coop writes for each container: its hosts, hostname and resolv.conf.
 
 use std::net::Ipv4Addr;
-use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -18,38 +17,37 @@ pub(crate) fn write(host: &Host, plan: &ContainerPlan, stack: &[&ContainerPlan])
         std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))
     };
     write("hostname", &format!("{hostname}\n"))?;
-    if plan.network == Connection::Host {
-        // The host's names are the container's.
-        write("hosts", &std::fs::read_to_string("/etc/hosts").unwrap_or_default())?;
-        return write("resolv.conf", &host_resolv_conf());
+    let servers = coop_net::host_resolv_conf().unwrap_or_default();
+    match crate::realize::address(plan) {
+        // On the host's network, the host's names are the container's.
+        None if plan.network == Connection::Host => {
+            write(
+                "hosts",
+                &std::fs::read_to_string("/etc/hosts").unwrap_or_default(),
+            )?;
+            write("resolv.conf", &servers)
+        }
+        address => {
+            let own = (address.unwrap_or(Ipv4Addr::LOCALHOST), vec![hostname]);
+            write("hosts", &coop_net::hosts_file(&own, &entries(plan, stack)))?;
+            write("resolv.conf", &coop_net::resolv_conf(&servers))
+        }
     }
-    let own = crate::realize::address(plan).map(|address| (address, vec![hostname.clone()]));
-    write("hosts", &coop_net::hosts_file(own.as_ref(), &entries(plan, stack)))?;
-    write("resolv.conf", &coop_net::resolv_conf(&host_resolv_conf()))
 }
 
 /// The names of all containers on the same network.
 fn entries(plan: &ContainerPlan, stack: &[&ContainerPlan]) -> Vec<(Ipv4Addr, Vec<String>)> {
-    let Connection::Bridge { network: own, .. } = &plan.network else { return Vec::new() };
+    let Connection::Bridge { network: own, .. } = &plan.network else {
+        return Vec::new();
+    };
     let named = |other: &&ContainerPlan| match &other.network {
-        Connection::Bridge { network, names, lease: Some(lease), .. } if network == own => {
-            Some((lease.address, names.clone()))
-        }
+        Connection::Bridge {
+            network,
+            names,
+            lease: Some(lease),
+            ..
+        } if network == own => Some((lease.address, names.clone())),
         _ => None,
     };
     stack.iter().filter_map(named).collect()
-}
-
-/// The host's name servers. With systemd-resolved, `/etc/resolv.conf` names only its stub on
-/// the loopback interface, which no container reaches; the real ones are in its own file.
-fn host_resolv_conf() -> String {
-    let read = |path: &str| std::fs::read_to_string(Path::new(path)).unwrap_or_default();
-    let text = read("/etc/resolv.conf");
-    if text.contains("nameserver 127.0.0.53") {
-        let upstream = read("/run/systemd/resolve/resolv.conf");
-        if !upstream.is_empty() {
-            return upstream;
-        }
-    }
-    text
 }

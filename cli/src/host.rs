@@ -6,13 +6,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use coop_cgroup::Hierarchy;
 use coop_fs::Volumes;
+use coop_image::host::NAME as HOST_IMAGE;
 use coop_image::{Image, Reference};
 use coop_launcher::store::{Dirs, Store};
 use coop_net::Networks;
 use coop_ns::IdPool;
-
-/// The built-in image.
-pub(crate) const HOST_IMAGE: &str = "coop/host";
 
 /// Handles to everything outside of the process. Making one costs nothing: what a command does
 /// not ask for is not looked at.
@@ -37,7 +35,7 @@ impl Host {
         let dirs = Dirs::discover(root)?;
         Ok(Self {
             images: coop_image::Store::open(dirs.images()),
-            volumes: Volumes::new(dirs.volumes()),
+            volumes: Volumes::new(&dirs.data),
             networks: Networks::new(dirs.networks()),
             ids: id_pool(&dirs)?,
             store: Store::new(dirs),
@@ -57,12 +55,17 @@ impl Host {
     /// An image by its name; the built-in one is made when it is first asked for.
     pub(crate) fn image(&self, text: &str) -> Result<Image> {
         let reference: Reference = text.parse()?;
-        match self.images.get(&reference) {
-            Err(coop_image::Error::NotFound { .. }) if is_built_in(&reference) => {
-                Ok(coop_image::ensure_host_image(&self.images)?)
-            }
-            found => Ok(found?),
+        if is_built_in(&reference) {
+            // Cheap when it is there and the host's programs have not changed.
+            return Ok(coop_image::ensure_host_image(&self.images)?);
         }
+        self.images.get(&reference).map_err(|error| match error {
+            error @ coop_image::Error::NotFound { .. } => anyhow::Error::from(error).context(format!(
+                "no image {reference} here\n  help: bring it in with `coop image import {reference} FILE`, \
+                 or use the built-in {HOST_IMAGE}"
+            )),
+            error => error.into(),
+        })
     }
 }
 
@@ -72,12 +75,17 @@ fn id_pool(dirs: &Dirs) -> Result<IdPool> {
 }
 
 fn is_built_in(reference: &Reference) -> bool {
-    HOST_IMAGE.parse().is_ok_and(|built_in: Reference| built_in == *reference)
+    HOST_IMAGE
+        .parse()
+        .is_ok_and(|built_in: Reference| built_in == *reference)
 }
 
 /// The host's own name.
 pub(crate) fn hostname() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Refuses to go on without root, which creating containers takes for now.
@@ -85,5 +93,7 @@ pub(crate) fn require_root(what: &str) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
     }
-    anyhow::bail!("cannot {what}: permission denied: Coop needs root here\n  help: run it with sudo")
+    anyhow::bail!(
+        "cannot {what}: permission denied: Coop needs root here\n  help: run it with sudo"
+    )
 }

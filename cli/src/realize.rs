@@ -11,8 +11,8 @@ use anyhow::{Context, Result};
 use coop_fs::RootSource;
 use coop_launcher::Journal;
 use coop_launcher::store::{ContainerId, Name, StackName, State};
-use coop_ns::IdMaps;
 use coop_net::{LeaseRequest, NetworkSpec};
+use coop_ns::IdMaps;
 use serde::{Deserialize, Serialize};
 
 use crate::host::Host;
@@ -37,9 +37,15 @@ pub(crate) fn realize(
     plan: StackPlan,
     neighbours: &[ContainerPlan],
 ) -> Result<Vec<ContainerPlan>> {
-    let StackPlan { name: stack, drafts } = plan;
+    let StackPlan {
+        name: stack,
+        drafts,
+    } = plan;
     let planned = Planned {
-        ids: drafts.iter().map(|draft| draft.plan.unit.id.clone()).collect(),
+        ids: drafts
+            .iter()
+            .map(|draft| draft.plan.unit.id.clone())
+            .collect(),
         networks: networks_of(&drafts),
     };
     let dir = host.store.dirs().stack_run(&stack);
@@ -72,7 +78,10 @@ fn lease_and_save(
 ) -> Result<Vec<ContainerPlan>> {
     for draft in &mut drafts {
         if draft.plan.namespaces.contains(coop_ns::Namespaces::USER) {
-            let range = host.ids.lease(draft.plan.unit.id.as_str()).context("lease a range of user ids")?;
+            let range = host
+                .ids
+                .lease(draft.plan.unit.id.as_str())
+                .context("lease a range of user ids")?;
             draft.plan.id_maps = Some(IdMaps::single_range(range.start, range.count));
         }
     }
@@ -93,13 +102,22 @@ fn lease_and_save(
 fn lease_addresses(host: &Host, drafts: &mut [Draft]) -> Result<()> {
     let mut requests: HashMap<String, Vec<LeaseRequest>> = HashMap::new();
     for draft in drafts.iter() {
-        if let Connection::Bridge { network, names, ports, .. } = &draft.plan.network {
-            requests.entry(network.clone()).or_default().push(LeaseRequest {
-                container: draft.plan.unit.id.to_string(),
-                names: names.clone(),
-                ports: ports.clone(),
-                address: None,
-            });
+        if let Connection::Bridge {
+            network,
+            names,
+            ports,
+            ..
+        } = &draft.plan.network
+        {
+            requests
+                .entry(network.clone())
+                .or_default()
+                .push(LeaseRequest {
+                    container: draft.plan.unit.id.to_string(),
+                    names: names.clone(),
+                    ports: ports.clone(),
+                    address: None,
+                });
         }
     }
     for (network, requests) in requests {
@@ -126,14 +144,15 @@ fn make_sources(host: &Host, draft: &Draft) -> Result<()> {
             .with_context(|| format!("make {} for a bind mount", directory.display()))?;
     }
     for used in &draft.volumes {
-        if used.external && !host.volumes.exists(&used.name) {
+        if used.external && !host.volumes.path(&used.name)?.exists() {
             anyhow::bail!("external volume {} does not exist", used.name);
         }
-        let volume = host.volumes.create(&used.name)?;
-        if used.copy
-            && let RootSource::Overlay(overlay) = &draft.plan.root
-        {
-            host.volumes.fill_if_new(&volume, &overlay.lowers, &used.target)?;
+        match &draft.plan.root {
+            RootSource::Overlay(overlay) if used.copy => {
+                host.volumes
+                    .populate(&used.name, &overlay.lowers, &used.target)?;
+            }
+            _ => drop(host.volumes.create(&used.name)?),
         }
     }
     Ok(())
@@ -141,7 +160,12 @@ fn make_sources(host: &Host, draft: &Draft) -> Result<()> {
 
 fn save(host: &Host, stack: &StackName, plan: &ContainerPlan) -> Result<()> {
     let name = Name::parse(&plan.unit.name)?;
-    let mut state = State::new(plan.unit.id.clone(), name, stack.clone(), plan.image.clone());
+    let mut state = State::new(
+        plan.unit.id.clone(),
+        name,
+        stack.clone(),
+        plan.image.clone(),
+    );
     state.service.clone_from(&plan.service);
     state.command.clone_from(&plan.process.argv);
     host.store.create(&state, plan)?;
@@ -163,7 +187,9 @@ pub(crate) fn mapped_root(plan: &ContainerPlan) -> (u32, u32) {
 /// Gives back what was leased and made for containers that are not to be.
 pub(crate) fn give_back(host: &Host, planned: &Planned) {
     for id in &planned.ids {
-        let warn = |what: &str, error: &dyn std::fmt::Display| log::warn!("{}: {what}: {error}", id.short());
+        let warn = |what: &str, error: &dyn std::fmt::Display| {
+            log::warn!("{}: {what}: {error}", id.short())
+        };
         for network in &planned.networks {
             if let Err(error) = host.networks.release(network, id.as_str()) {
                 warn("release address", &error);

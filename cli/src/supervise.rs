@@ -13,18 +13,51 @@ use crate::realize::{self, PLANNING, Planned};
 use crate::wire::Wires;
 
 /// Who looks after a stack.
-pub(crate) enum Keeper {
+pub(crate) enum Keeper<'a> {
     /// A supervisor lives.
     Supervisor,
     /// Nobody, and nothing of it runs: the caller has the lock.
-    Nobody(Lock),
+    Nobody(Vacancy<'a>),
+}
+
+/// The lock of a stack that nobody looks after. Who does not take it leaves no trace.
+pub(crate) struct Vacancy<'a> {
+    host: &'a Host,
+    stack: StackName,
+    lock: Option<Lock>,
+}
+
+impl Vacancy<'_> {
+    /// The lock, for a supervisor.
+    pub(crate) fn take(mut self) -> Result<Lock> {
+        self.lock
+            .take()
+            .context("the stack's lock was taken already")
+    }
+}
+
+impl Drop for Vacancy<'_> {
+    fn drop(&mut self) {
+        if let Some(lock) = self.lock.take()
+            && let Err(error) = self.host.store.remove_stack(&self.stack, lock)
+        {
+            log::warn!("{error}");
+        }
+    }
 }
 
 /// Finds out who looks after the stack, after mending what a killed supervisor or command
 /// left: containers that run get a new supervisor, what ended is written down as ended, what
 /// never began is removed.
-pub(crate) fn keeper(host: &Host, stack: &StackName) -> Result<Keeper> {
-    let Some(lock) = host.store.stack_lock(stack)? else { return Ok(Keeper::Supervisor) };
+pub(crate) fn keeper<'a>(host: &'a Host, stack: &StackName) -> Result<Keeper<'a>> {
+    let Some(lock) = host.store.stack_lock(stack)? else {
+        return Ok(Keeper::Supervisor);
+    };
+    let vacancy = Vacancy {
+        host,
+        stack: stack.clone(),
+        lock: Some(lock),
+    };
     let mut live = Vec::new();
     for state in containers(host, stack)? {
         if mend(host, &state).with_context(|| format!("mend container {}", state.name))? {
@@ -39,16 +72,24 @@ pub(crate) fn keeper(host: &Host, stack: &StackName) -> Result<Keeper> {
         Ok(())
     })?;
     if live.is_empty() {
-        return Ok(Keeper::Nobody(lock));
+        return Ok(Keeper::Nobody(vacancy));
     }
-    log::info!("stack {stack}: {} containers have lost their supervisor: starting a new one", live.len());
-    adopt(host, stack, lock, &live)?;
+    log::info!(
+        "stack {stack}: {} containers have lost their supervisor: starting a new one",
+        live.len()
+    );
+    adopt(host, stack, vacancy.take()?, &live)?;
     Ok(Keeper::Supervisor)
 }
 
 /// The stack's containers, oldest first.
 pub(crate) fn containers(host: &Host, stack: &StackName) -> Result<Vec<State>> {
-    Ok(host.store.list()?.into_iter().filter(|state| state.stack == *stack).collect())
+    Ok(host
+        .store
+        .list()?
+        .into_iter()
+        .filter(|state| state.stack == *stack)
+        .collect())
 }
 
 /// Brings what is written of a container that nobody looks after in line with the kernel.
@@ -57,7 +98,9 @@ fn mend(host: &Host, state: &State) -> Result<bool> {
     let begun = state.started.is_some();
     match state.status {
         Status::Stopped => return Ok(false),
-        Status::Running | Status::Paused | Status::Restarting if state.init_alive() => return Ok(true),
+        Status::Running | Status::Paused | Status::Restarting if state.init_alive() => {
+            return Ok(true);
+        }
         _ => {}
     }
     if let Some(init) = state.live_init()
@@ -68,7 +111,10 @@ fn mend(host: &Host, state: &State) -> Result<bool> {
         // only sooner.
         let _ = pidfd::send_signal(init.as_fd(), coop_ns::Signal::KILL);
         let _ = rustix::event::poll(
-            &mut [rustix::event::PollFd::new(&init, rustix::event::PollFlags::IN)],
+            &mut [rustix::event::PollFd::new(
+                &init,
+                rustix::event::PollFlags::IN,
+            )],
             None,
         );
     }
@@ -76,9 +122,7 @@ fn mend(host: &Host, state: &State) -> Result<bool> {
     supervisor::undo_run(&host.store, &wires, &state.id)?;
     if begun {
         let mut state = state.clone();
-        state.status = Status::Stopped;
-        state.clear_init();
-        state.finished.get_or_insert_with(std::time::SystemTime::now);
+        state.set_stopped(None);
         state.error = Some("ended while no supervisor was there to see how".into());
         host.store.save_state(&state)?;
     } else {
@@ -112,7 +156,7 @@ fn adopt(host: &Host, stack: &StackName, lock: Lock, live: &[ContainerId]) -> Re
 pub(crate) fn start_detached(
     host: &Host,
     stack: &StackName,
-    keeper: Keeper,
+    keeper: Keeper<'_>,
     ids: &[ContainerId],
     report: &mut dyn FnMut(&Report),
 ) -> Result<()> {
@@ -123,13 +167,16 @@ pub(crate) fn start_detached(
             client.request(&request)?;
             client
         }
-        Keeper::Nobody(lock) => supervisor::detach(|peer| {
-            let wires = Wires::new(host);
-            lock.record_owner()?;
-            let mut supervisor = Supervisor::new(&host.store, &wires, stack, lock)?;
-            supervisor.first_client(peer, request)?;
-            supervisor.run()
-        })?,
+        Keeper::Nobody(vacancy) => {
+            let lock = vacancy.take()?;
+            supervisor::detach(|peer| {
+                let wires = Wires::new(host);
+                lock.record_owner()?;
+                let mut supervisor = Supervisor::new(&host.store, &wires, stack, lock)?;
+                supervisor.first_client(peer, request)?;
+                supervisor.run()
+            })?
+        }
     };
     follow(&client, stack, report)
 }
@@ -153,7 +200,10 @@ pub(crate) fn stop(
                 // It ended just now, with the last of its containers.
                 return Ok(());
             };
-            client.request(&Request::Stop { ids: ids.to_vec(), timeout })?;
+            client.request(&Request::Stop {
+                ids: ids.to_vec(),
+                timeout,
+            })?;
             follow(&client, stack, report)
         }
     }
@@ -174,4 +224,26 @@ fn follow(client: &Client, stack: &StackName, report: &mut dyn FnMut(&Report)) -
             ),
         }
     }
+}
+
+/// Waits until the container's end is written down and nothing of it is left in the kernel.
+pub(crate) fn wait_for_end(host: &Host, state: &State) -> Result<()> {
+    // Asking a supervisor to stop what is ending anyway is asking to be told when it has.
+    let never = std::time::Duration::from_secs(60 * 60 * 24 * 365);
+    stop(
+        host,
+        &state.stack,
+        std::slice::from_ref(&state.id),
+        Some(never),
+        &mut |_| (),
+    )
+}
+
+/// The networks that a container is on.
+pub(crate) fn networks_of(host: &Host, id: &ContainerId) -> Result<Vec<String>> {
+    let plan: ContainerPlan = host.store.load_config(id)?;
+    Ok(match plan.network {
+        crate::plan::Connection::Bridge { network, .. } => vec![network],
+        _ => Vec::new(),
+    })
 }

@@ -3,19 +3,19 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
 
 use anyhow::Context;
 use coop_launcher::stdio::{Pipes, Terminal};
 use coop_launcher::store::ContainerId;
 use coop_launcher::supervisor::{UnitSpec, Wiring};
 use coop_launcher::{BoxError, Pipeline, Process};
-use coop_net::LinkBatch;
 use rustix::process::Pid;
 
 use crate::host::Host;
 use crate::plan::{Connection, ContainerPlan, ProcessPlan};
-use crate::stage::{self, Cgroup, Join, Namespaces, Network, Privileges, Rootfs, Seccomp};
+use crate::stage::{
+    Cgroup, Console, Join, Links, Namespaces, Network, Privileges, Rootfs, Seccomp,
+};
 
 /// What happens to a container, in order.
 pub(crate) fn pipeline(
@@ -29,9 +29,18 @@ pub(crate) fn pipeline(
         .stage(Cgroup::new(host.cgroups()?, &plan.cgroup, &plan.limits))
         .stage(Rootfs::new(plan))
         .stage(network(plan, batch)?);
-    Ok(stdio(pipeline, plan, host.store.dirs().container_run(&plan.unit.id), stdin)
-        .stage(Privileges::new(&plan.privileges, &plan.process.user, &plan.process.cwd))
-        .stage(Seccomp::new(&plan.seccomp)))
+    Ok(stdio(
+        pipeline,
+        plan,
+        host.store.dirs().container_run(&plan.unit.id),
+        stdin,
+    )
+    .stage(Privileges::new(
+        &plan.privileges,
+        &plan.process.user,
+        &plan.process.cwd,
+    ))
+    .stage(Seccomp::new(&plan.seccomp)))
 }
 
 /// What happens to a further process in a running container, in order.
@@ -45,15 +54,27 @@ pub(crate) fn exec_pipeline(
     let cgroup = host.cgroups()?.open(&plan.cgroup)?;
     let pidfd = rustix::process::pidfd_open(init, rustix::process::PidfdFlags::empty())
         .context("the container has ended")?;
-    let pipeline = Pipeline::new(process(process_plan)?).stage(Join::new(pidfd, plan.namespaces, cgroup));
-    let pipeline = if process_plan.terminal { pipeline.stage(Terminal::new()) } else { pipeline.stage(streams) };
+    let pipeline =
+        Pipeline::new(process(process_plan)?).stage(Join::new(pidfd, plan.namespaces, cgroup));
+    let pipeline = if process_plan.terminal {
+        pipeline.stage(Terminal::new())
+    } else {
+        pipeline.stage(streams)
+    };
     Ok(pipeline
-        .stage(Privileges::new(&plan.privileges, &process_plan.user, &process_plan.cwd))
+        .stage(Privileges::new(
+            &plan.privileges,
+            &process_plan.user,
+            &process_plan.cwd,
+        ))
         .stage(Seccomp::new(&plan.seccomp)))
 }
 
 fn process(plan: &ProcessPlan) -> anyhow::Result<Process> {
-    Ok(Process::new(plan.argv.iter().map(String::as_str), plan.env.iter().map(String::as_str))?)
+    Ok(Process::new(
+        plan.argv.iter().map(String::as_str),
+        plan.env.iter().map(String::as_str),
+    )?)
 }
 
 fn network(plan: &ContainerPlan, batch: &Links) -> anyhow::Result<Network> {
@@ -61,8 +82,10 @@ fn network(plan: &ContainerPlan, batch: &Links) -> anyhow::Result<Network> {
         Connection::Host => Network::Host,
         Connection::None => Network::Loopback,
         Connection::Bridge { network, lease, .. } => {
-            let lease = lease.clone().with_context(|| format!("no address of network {network}"))?;
-            Network::Bridge { lease, batch: Rc::clone(batch) }
+            let lease = lease
+                .clone()
+                .with_context(|| format!("no address of network {network}"))?;
+            Network::bridge(lease, batch)
         }
     })
 }
@@ -74,14 +97,11 @@ fn stdio(
     stdin: Option<OwnedFd>,
 ) -> Pipeline {
     if plan.process.terminal {
-        return pipeline.stage(Terminal::new());
+        return pipeline.stage(Terminal::new()).stage(Console);
     }
     let owner = crate::realize::mapped_root(plan);
     pipeline.stage(Pipes::for_container(run_dir, owner, stdin))
 }
-
-/// The links of the containers that are being created, made by one `ip`.
-pub(crate) type Links = Rc<RefCell<Option<LinkBatch>>>;
 
 /// What the supervisor asks for, answered from the saved plans.
 pub(crate) struct Wires<'a> {
@@ -92,7 +112,7 @@ pub(crate) struct Wires<'a> {
     stdin: RefCell<Option<OwnedFd>>,
     /// What each ended container had used, for `--usage`.
     usage: RefCell<Vec<(ContainerId, coop_cgroup::Stats)>>,
-    /// Published ports, held as long as the supervisor lives.
+    /// Published ports, held as long as their container lives.
     ports: RefCell<Vec<(ContainerId, Vec<OwnedFd>)>>,
 }
 
@@ -114,11 +134,6 @@ impl<'a> Wires<'a> {
         self
     }
 
-    /// Holds ports that were reserved before the container was made.
-    pub(crate) fn hold_ports(&self, id: &ContainerId, reserved: Vec<OwnedFd>) {
-        self.ports.borrow_mut().push((id.clone(), reserved));
-    }
-
     /// What the containers that have ended had used.
     pub(crate) fn usage(&self) -> Vec<(ContainerId, coop_cgroup::Stats)> {
         self.usage.take()
@@ -136,10 +151,17 @@ impl Wiring for Wires<'_> {
 
     fn pipeline(&self, id: &ContainerId) -> Result<Pipeline, BoxError> {
         let plan = self.plan(id)?;
-        if let Connection::Bridge { network, .. } = &plan.network
-            && self.networks.borrow_mut().insert(network.clone())
+        if let Connection::Bridge {
+            network,
+            lease: Some(lease),
+            ..
+        } = &plan.network
         {
-            self.host.networks.ensure_bridge(network)?;
+            let reserved = coop_net::reserve(&lease.ports)?;
+            self.ports.borrow_mut().push((id.clone(), reserved));
+            if self.networks.borrow_mut().insert(network.clone()) {
+                self.host.networks.ensure_bridge(network)?;
+            }
         }
         let stdin = self.stdin.take();
         Ok(pipeline(&plan, self.host, &self.links, stdin).map_err(BoxError::from)?)
@@ -148,8 +170,19 @@ impl Wiring for Wires<'_> {
     fn health_check(&self, id: &ContainerId, init: Pid) -> Result<Pipeline, BoxError> {
         let plan = self.plan(id)?;
         let argv = plan.health_command.clone().ok_or("no health check")?;
-        let process = ProcessPlan { argv, terminal: false, stdin_open: false, ..plan.process.clone() };
-        Ok(exec_pipeline(&plan, &process, self.host, init, Pipes::null()?)?)
+        let process = ProcessPlan {
+            argv,
+            terminal: false,
+            stdin_open: false,
+            ..plan.process.clone()
+        };
+        Ok(exec_pipeline(
+            &plan,
+            &process,
+            self.host,
+            init,
+            Pipes::null()?,
+        )?)
     }
 
     /// One `nft` for each network and one `ip` for all links, side by side.
@@ -168,13 +201,23 @@ impl Wiring for Wires<'_> {
     }
 
     fn ended(&self, id: &ContainerId) -> bool {
-        let Ok(plan) = self.plan(id) else { return false };
-        let Ok(cgroup) = self.host.cgroups().and_then(|all| Ok(all.open(&plan.cgroup)?)) else {
+        self.ports.borrow_mut().retain(|(holder, _)| holder != id);
+        let Ok(plan) = self.plan(id) else {
+            return false;
+        };
+        let Ok(cgroup) = self
+            .host
+            .cgroups()
+            .and_then(|all| Ok(all.open(&plan.cgroup)?))
+        else {
             return false;
         };
         match cgroup.stats() {
             Ok(stats) => {
-                let killed = stats.memory.oom_kills > 0;
+                let killed = stats
+                    .memory
+                    .as_ref()
+                    .is_some_and(|memory| memory.oom_kill > 0);
                 self.usage.borrow_mut().push((id.clone(), stats));
                 killed
             }
@@ -184,9 +227,8 @@ impl Wiring for Wires<'_> {
 
     fn undo(&self, stage: &str, record: &str) -> Result<(), BoxError> {
         match stage {
-            "cgroup" => stage::Cgroup::undo(self.host.cgroups()?, record),
+            "cgroup" => Cgroup::undo(self.host.cgroups()?, record),
             _ => Err(format!("unknown stage {stage}: made by another version of coop?").into()),
         }
     }
 }
-

@@ -51,6 +51,7 @@ pub mod journal;
 pub mod logs;
 pub mod pipeline;
 pub mod process;
+pub mod session;
 pub mod signals;
 pub mod stdio;
 pub mod store;

@@ -186,9 +186,6 @@ impl Pipeline {
             pid_namespace_of,
             ..
         } = launch;
-        if !namespaces.is_empty() {
-            log::info!("creating namespaces: {namespaces}");
-        }
         step("clone", "before", || Ok(()))?;
         let (parent_end, child_end) = Channel::pair()?;
         let args = CloneArgs {

@@ -5,7 +5,6 @@ use anyhow::Result;
 use crate::args::{DownArgs, StackArgs};
 use crate::host::{Host, require_root};
 use crate::load::{Loaded, stack_name};
-use crate::plan::volume_name;
 use crate::supervise;
 use crate::ui::Progress;
 
@@ -27,17 +26,26 @@ pub(crate) fn down(host: &Host, stack: &StackArgs, args: &DownArgs) -> Result<i3
                     .volumes
                     .iter()
                     .filter(|(_, volume)| !volume.external)
-                    .map(|(key, _)| volume_name(&loaded.stack, key)),
+                    .map(|(key, _)| loaded.stack.volume_name(key)),
             ),
             None => volumes.extend(
-                host.volumes.list()?.into_iter().filter(|volume| volume.starts_with(&format!("{name}_"))),
+                host.volumes
+                    .list()?
+                    .into_iter()
+                    .filter(|volume| volume.starts_with(&format!("{name}_"))),
             ),
         }
     }
     let ids: Vec<_> = containers.iter().map(|state| state.id.clone()).collect();
-    super::rm::stop_and_remove(host, &name, &ids, args.timeout.map(Into::into), &mut progress)?;
+    super::rm::stop_and_remove(
+        host,
+        &name,
+        &ids,
+        args.timeout.map(Into::into),
+        &mut progress,
+    )?;
     for volume in volumes {
-        if host.volumes.exists(&volume) {
+        if host.volumes.path(&volume)?.exists() {
             host.volumes.remove(&volume)?;
             progress.line("Volume", &volume, "Removed");
         }

@@ -50,7 +50,17 @@ fn version(args: &VersionArgs) -> Result<i32> {
     let version = env!("CARGO_PKG_VERSION");
     match args.format {
         Format::Table => crate::ui::print(&format!("coop version {version}\n"))?,
-        Format::Json => crate::ui::print(&format!("{}\n", serde_json::json!({ "Version": version })))?,
+        Format::Json => {
+            crate::ui::print(&format!("{}\n", serde_json::json!({ "Version": version })))?
+        }
+    }
+    Ok(0)
+}
+
+/// Docker's answer of commands that do something to named containers: their names.
+fn print_names(names: &[String]) -> Result<i32> {
+    for name in names {
+        crate::ui::print(&format!("{name}\n"))?;
     }
     Ok(0)
 }

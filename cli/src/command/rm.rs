@@ -1,6 +1,6 @@
 //! `coop rm`, and the removal that other commands share.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -41,7 +41,13 @@ fn remove(host: &Host, state: &State, force: bool) -> Result<()> {
     if host.store.load_state(&state.id).is_err() {
         return Ok(());
     }
-    supervise::stop(host, &state.stack, std::slice::from_ref(&state.id), Some(Duration::ZERO), &mut |_| ())?;
+    supervise::stop(
+        host,
+        &state.stack,
+        std::slice::from_ref(&state.id),
+        Some(Duration::ZERO),
+        &mut |_| (),
+    )?;
     supervise::remove(host, &state.id).with_context(|| format!("remove container {}", state.name))
 }
 
@@ -53,19 +59,23 @@ pub(super) fn stop_and_remove(
     timeout: Option<Duration>,
     progress: &mut Progress,
 ) -> Result<()> {
-    supervise::stop(host, stack, ids, timeout, &mut |report| progress.report(report))?;
-    let mut networks = BTreeMap::new();
+    supervise::stop(host, stack, ids, timeout, &mut |report| {
+        progress.report(report)
+    })?;
+    let mut networks = BTreeSet::new();
     for id in ids {
         // Mending may have removed it.
-        let Ok(state) = host.store.load_state(id) else { continue };
+        let Ok(state) = host.store.load_state(id) else {
+            continue;
+        };
         for network in supervise::networks_of(host, id)? {
-            networks.insert(network, ());
+            networks.insert(network);
         }
         supervise::remove(host, id).with_context(|| format!("remove container {}", state.name))?;
         progress.line("Container", state.name.as_str(), "Removed");
     }
-    for network in networks.into_keys() {
-        if !host.networks.exists(&network) {
+    for network in networks {
+        if host.networks.get(&network)?.is_none() {
             progress.line("Network", &network, "Removed");
         }
     }

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result};
-use coop_launcher::store::{ContainerId, Lock, Name};
+use coop_launcher::store::{ContainerId, Name};
 use coop_launcher::supervisor::{Foreground, OnSignal, Supervisor};
 use coop_launcher::terminal::RawMode;
 
@@ -12,7 +12,7 @@ use crate::args::RunArgs;
 use crate::host::{Host, require_root};
 use crate::plan::{self, ContainerPlan};
 use crate::single;
-use crate::supervise::{self, Keeper};
+use crate::supervise::{self, Keeper, Vacancy};
 use crate::ui::ContainerOutput;
 use crate::wire::Wires;
 use crate::{ports, realize};
@@ -38,54 +38,87 @@ fn try_run(host: &Host, args: &RunArgs) -> Result<i32> {
         Some(name) => Name::parse(name)?,
         None => Name::random().context("choose a name")?,
     };
-    let plan = plan::plan_single(host, &stack, &service, &options, name)?;
+    let plan = plan::plan_single(
+        host,
+        &stack,
+        &service,
+        &options,
+        &std::env::vars().collect(),
+        name,
+    )?;
     let stack_name = plan.name.clone();
-    let lock = match supervise::keeper(host, &stack_name)? {
-        Keeper::Nobody(lock) => lock,
+    let vacancy = match supervise::keeper(host, &stack_name)? {
+        Keeper::Nobody(vacancy) => vacancy,
         Keeper::Supervisor => {
-            anyhow::bail!("the name \"{stack_name}\" is in use by a stack\n  help: choose another with --name")
+            anyhow::bail!(
+                "the name \"{stack_name}\" is in use by a stack\n  help: choose another with --name"
+            )
         }
     };
     ports::check(&plan)?;
     let made = realize::realize(host, plan, &[])?;
-    let Some(plan) = made.first() else { anyhow::bail!("nothing to run") };
-    if args.detach { detached(host, plan, lock) } else { foreground(host, plan, lock, args) }
+    let Some(plan) = made.first() else {
+        anyhow::bail!("nothing to run")
+    };
+    if args.detach {
+        detached(host, plan, vacancy)
+    } else {
+        foreground(host, plan, vacancy, args)
+    }
 }
 
-fn detached(host: &Host, plan: &ContainerPlan, lock: Lock) -> Result<i32> {
+fn detached(host: &Host, plan: &ContainerPlan, vacancy: Vacancy<'_>) -> Result<i32> {
     let id = &plan.unit.id;
     let mut failures = Failures::default();
-    supervise::start_detached(host, &plan.stack, Keeper::Nobody(lock), std::slice::from_ref(id), &mut |report| {
-        failures.note(report);
-    })?;
+    supervise::start_detached(
+        host,
+        &plan.stack,
+        Keeper::Nobody(vacancy),
+        std::slice::from_ref(id),
+        &mut |report| {
+            failures.note(report);
+        },
+    )?;
     if let Some(code) = failures.exit_code {
         supervise::remove(host, id)?;
-        failures.result().map_err(|error| crate::ui::error(&error)).ok();
+        failures
+            .result()
+            .map_err(|error| crate::ui::error(&error))
+            .ok();
         return Ok(code);
     }
     crate::ui::print(&format!("{id}\n"))?;
     Ok(0)
 }
 
-fn foreground(host: &Host, plan: &ContainerPlan, lock: Lock, args: &RunArgs) -> Result<i32> {
+fn foreground(
+    host: &Host,
+    plan: &ContainerPlan,
+    vacancy: Vacancy<'_>,
+    args: &RunArgs,
+) -> Result<i32> {
     let id = &plan.unit.id;
     let stdin = std::io::stdin();
-    let raw = if args.tty && args.interactive { RawMode::enable(&stdin)? } else { None };
+    let raw = if args.tty && args.interactive {
+        Some(RawMode::enter(&stdin)?)
+    } else {
+        None
+    };
     let mut output = ContainerOutput::new();
     let mut foreground = Foreground::new(&mut output, OnSignal::Forward)?;
     let mut wires = Wires::new(host);
     if args.interactive {
-        let from = rustix::io::fcntl_dupfd_cloexec(&stdin, 3).context("copy standard input")?;
-        let mut to = None;
-        if !args.tty {
+        if args.tty {
+            let user = rustix::io::fcntl_dupfd_cloexec(&stdin, 3).context("copy standard input")?;
+            foreground = foreground.with_terminal(user);
+        } else {
             let (container_end, our_end) = input_pipe()?;
             wires = wires.with_stdin(container_end);
-            to = Some(our_end);
+            foreground = foreground.with_input(&stdin, our_end)?;
         }
-        foreground = foreground.with_input(from, to);
     }
-    let mut supervisor =
-        Supervisor::new(&host.store, &wires, &plan.stack, lock)?.in_foreground(foreground)?;
+    let mut supervisor = Supervisor::new(&host.store, &wires, &plan.stack, vacancy.take()?)?
+        .in_foreground(foreground)?;
     supervisor.start_containers(std::slice::from_ref(id))?;
     supervisor.run()?;
     drop(raw);

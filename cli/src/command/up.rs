@@ -25,20 +25,41 @@ pub(crate) fn up(host: &Host, stack: &StackArgs, args: &UpArgs) -> Result<i32> {
 
     drop(supervise::keeper(host, &name)?);
     let mut existing = supervise::containers(host, &name)?;
-    orphans(host, &loaded, &name, &mut existing, args.remove_orphans, &mut progress)?;
+    orphans(
+        host,
+        &loaded,
+        &name,
+        &mut existing,
+        args.remove_orphans,
+        &mut progress,
+    )?;
     replace_outdated(host, &loaded, &order, &mut existing, &mut progress)?;
 
     let keeper = supervise::keeper(host, &name)?;
-    let Todo { plan, kept, to_start } = todo(host, &loaded, &order, &existing)?;
+    let Todo {
+        plan,
+        kept,
+        to_start,
+    } = todo(host, &loaded, &order, &existing)?;
     loaded.explain(ports::check(&plan))?;
     let made = realize::realize(host, plan, &kept)?;
     let new: Vec<_> = made.iter().map(|plan| plan.unit.id.clone()).collect();
-    let started = Brought { host, name: &name, new: &new };
+    let started = Brought {
+        host,
+        name: &name,
+        new: &new,
+    };
     match keeper {
-        Keeper::Nobody(lock) if !args.detach => foreground(&started, lock, &to_start, args.usage),
+        Keeper::Nobody(vacancy) if !args.detach => {
+            foreground(&started, vacancy.take()?, &to_start, args.usage)
+        }
         keeper => {
             started.in_background(keeper, &to_start, &mut progress)?;
-            if args.detach { Ok(0) } else { super::logs::follow_stack(host, &name) }
+            if args.detach {
+                Ok(0)
+            } else {
+                super::logs::follow_stack(host, &name)
+            }
         }
     }
 }
@@ -55,22 +76,42 @@ struct Todo {
 
 fn todo(host: &Host, loaded: &Loaded, order: &[String], existing: &[State]) -> Result<Todo> {
     let ids = by_service(existing);
-    let mut plan = loaded.explain(plan::plan_stack(host, &loaded.stack, order, &ids))?;
-    let running: BTreeSet<_> =
-        existing.iter().filter(|state| state.init_alive()).map(|state| &state.id).collect();
+    let mut plan = loaded.explain(plan::plan_stack(
+        host,
+        &loaded.stack,
+        order,
+        &loaded.variables,
+        &ids,
+    ))?;
+    let running: BTreeSet<_> = existing
+        .iter()
+        .filter(|state| state.init_alive())
+        .map(|state| &state.id)
+        .collect();
     let to_start = plan
         .drafts
         .iter()
         .map(|draft| draft.plan.unit.id.clone())
         .filter(|id| !running.contains(id))
         .collect();
-    plan.drafts.retain(|draft| !ids.values().any(|id| *id == draft.plan.unit.id));
-    let kept = existing.iter().filter_map(|state| host.store.load_config(&state.id).ok()).collect();
-    Ok(Todo { plan, kept, to_start })
+    plan.drafts
+        .retain(|draft| !ids.values().any(|id| *id == draft.plan.unit.id));
+    let kept = existing
+        .iter()
+        .filter_map(|state| host.store.load_config(&state.id).ok())
+        .collect();
+    Ok(Todo {
+        plan,
+        kept,
+        to_start,
+    })
 }
 
 fn by_service(existing: &[State]) -> HashMap<String, ContainerId> {
-    existing.iter().filter_map(|state| Some((state.service.clone()?, state.id.clone()))).collect()
+    existing
+        .iter()
+        .filter_map(|state| Some((state.service.clone()?, state.id.clone())))
+        .collect()
 }
 
 /// Removes the containers whose service has changed since they were made.
@@ -85,7 +126,13 @@ fn replace_outdated(
         return Ok(());
     }
     let ids = by_service(existing);
-    let plan = loaded.explain(plan::plan_stack(host, &loaded.stack, order, &ids))?;
+    let plan = loaded.explain(plan::plan_stack(
+        host,
+        &loaded.stack,
+        order,
+        &loaded.variables,
+        &ids,
+    ))?;
     let outdated: Vec<_> = plan
         .drafts
         .iter()
@@ -111,9 +158,16 @@ fn orphans(
     progress: &mut Progress,
 ) -> Result<()> {
     let is_orphan = |state: &State| {
-        state.service.as_ref().is_some_and(|service| !loaded.stack.services.contains_key(service))
+        state
+            .service
+            .as_ref()
+            .is_some_and(|service| !loaded.stack.services.contains_key(service))
     };
-    let orphans: Vec<_> = existing.iter().filter(|state| is_orphan(state)).cloned().collect();
+    let orphans: Vec<_> = existing
+        .iter()
+        .filter(|state| is_orphan(state))
+        .cloned()
+        .collect();
     if orphans.is_empty() {
         return Ok(());
     }
@@ -139,7 +193,12 @@ struct Brought<'a> {
 }
 
 impl Brought<'_> {
-    fn in_background(&self, keeper: Keeper, ids: &[ContainerId], progress: &mut Progress) -> Result<()> {
+    fn in_background(
+        &self,
+        keeper: Keeper<'_>,
+        ids: &[ContainerId],
+        progress: &mut Progress,
+    ) -> Result<()> {
         let mut failures = Failures::default();
         if !ids.is_empty() {
             supervise::start_detached(self.host, self.name, keeper, ids, &mut |report| {
@@ -154,7 +213,9 @@ impl Brought<'_> {
     }
 
     fn take_back(&self, progress: &mut Progress) {
-        if let Err(error) = super::rm::stop_and_remove(self.host, self.name, self.new, None, progress) {
+        if let Err(error) =
+            super::rm::stop_and_remove(self.host, self.name, self.new, None, progress)
+        {
             log::warn!("take down what was brought up: {error:#}");
         }
     }
@@ -172,7 +233,13 @@ pub(crate) struct Failures {
 
 impl Failures {
     pub(crate) fn note(&mut self, report: &Report) {
-        if let Report::Failed { name, error, exit_code, .. } = report {
+        if let Report::Failed {
+            name,
+            error,
+            exit_code,
+            ..
+        } = report
+        {
             self.messages.push(format!("{name}: {error}"));
             self.exit_code.get_or_insert(*exit_code);
             self.in_set_up |= *exit_code >= 125;
@@ -193,7 +260,8 @@ fn foreground(brought: &Brought<'_>, lock: Lock, ids: &[ContainerId], usage: boo
     let wires = Wires::new(host);
     let mut output = StackOutput::new();
     let foreground = Foreground::new(&mut output, OnSignal::Stop)?;
-    let mut supervisor = Supervisor::new(&host.store, &wires, name, lock)?.in_foreground(foreground)?;
+    let mut supervisor =
+        Supervisor::new(&host.store, &wires, name, lock)?.in_foreground(foreground)?;
     supervisor.start_containers(ids)?;
     let outcome = supervisor.run()?;
     if usage {
@@ -202,8 +270,15 @@ fn foreground(brought: &Brought<'_>, lock: Lock, ids: &[ContainerId], usage: boo
     let StackOutput { failures, .. } = output;
     if failures.in_set_up || outcome.interrupted {
         let mut progress = Progress::new();
-        let all: Vec<_> = supervise::containers(host, name)?.into_iter().map(|state| state.id).collect();
-        let ids = if outcome.interrupted { &all } else { brought.new };
+        let all: Vec<_> = supervise::containers(host, name)?
+            .into_iter()
+            .map(|state| state.id)
+            .collect();
+        let ids = if outcome.interrupted {
+            &all
+        } else {
+            brought.new
+        };
         super::rm::stop_and_remove(host, name, ids, None, &mut progress)?;
     }
     failures.result()?;

@@ -1,11 +1,9 @@
 //! One container's plan, from its service, its image and the options of `run`.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result};
 use coop_cgroup::CgroupPath;
-use coop_fs::{Overlay, RootSource};
-use coop_image::{Image, ImageConfig};
+use coop_fs::{Overlay, RootSource, Sysctl};
+use coop_image::Image;
 use coop_launcher::store::{ContainerId, Name, StackName};
 use coop_launcher::supervisor::UnitSpec;
 use coop_ns::Namespaces;
@@ -14,10 +12,10 @@ use coop_seccomp::Profile;
 
 use super::mounts::{Mounts, Places, mounts};
 use super::volumes::VolumeUse;
-use super::{Connection, ContainerPlan, PrivilegesPlan, health, limits, network, process};
+use super::{Connection, ContainerPlan, PrivilegesPlan, health, limits, process};
 use crate::host::Host;
 use crate::stack::value::{RootfsMode, Ulimit};
-use crate::stack::{NetworkMode, Service, Stack, UsernsMode};
+use crate::stack::{NetworkMode, Service, Stack, UsernsMode, Variables};
 
 /// Compose's default grace period.
 const STOP_GRACE_PERIOD: std::time::Duration = std::time::Duration::from_secs(10);
@@ -63,18 +61,34 @@ pub(super) fn draft(
     stack: &Stack,
     service: &Service,
     options: &RunOptions,
+    variables: &Variables,
     identity: Identity<'_>,
 ) -> Result<Draft> {
     let image = image_of(host, service)?;
-    let config = image.as_ref().map(|image| image.config.clone()).unwrap_or_default();
-    let Identity { id, name, stack: stack_name, service: service_name } = identity;
+    let config = image
+        .as_ref()
+        .map(|image| image.config.clone())
+        .unwrap_or_default();
+    let Identity {
+        id,
+        name,
+        stack: stack_name,
+        service: service_name,
+    } = identity;
     let dir = host.store.dirs().container(&id);
-    let places = Places { container: &dir, volume: &|name| host.volumes.data_path(name) };
-    let Mounts { mounts, host_directories, volumes } = mounts(stack, service, &config, &places)?;
+    let places = Places {
+        container: &dir,
+        volumes: &host.volumes,
+    };
+    let Mounts {
+        mounts,
+        host_directories,
+        volumes,
+    } = mounts(stack, service, &config, &places)?;
     let connection = connection(stack_name, service, service_name, &name)?;
     let hostname = hostname(service, &id, &connection);
     let shown_hostname = hostname.clone().unwrap_or_else(crate::host::hostname);
-    let process = process::process(service, options, &config, &shown_hostname)?;
+    let process = process::process(service, options, &config, &shown_hostname, variables)?;
     let health = health::health(service, &config);
     let stop_signal = match (&service.stop_signal, &config.stop_signal) {
         (Some(signal), _) => signal.number(),
@@ -90,7 +104,9 @@ pub(super) fn draft(
             name: name.to_string(),
             depends_on: Vec::new(),
             stop_signal,
-            stop_grace_period: service.stop_grace_period.map_or(STOP_GRACE_PERIOD, Into::into),
+            stop_grace_period: service
+                .stop_grace_period
+                .map_or(STOP_GRACE_PERIOD, Into::into),
             health: health.as_ref().map(|(_, timing)| timing.clone()),
             terminal: process.terminal,
         },
@@ -101,11 +117,20 @@ pub(super) fn draft(
             (None, Some(rootfs)) => rootfs.path.display().to_string(),
             (None, None) => String::new(),
         },
-        labels: config.labels.iter().chain(&service.labels).map(|(k, v)| (k.clone(), v.clone())).collect(),
+        labels: config
+            .labels
+            .iter()
+            .chain(&service.labels)
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect(),
         root: root(service, image.as_ref(), &dir),
         root_readonly: service.read_only,
         mounts,
-        anonymous_volumes: volumes.iter().filter(|used| used.anonymous).map(|used| used.name.clone()).collect(),
+        anonymous_volumes: volumes
+            .iter()
+            .filter(|used| used.anonymous)
+            .map(|used| used.name.clone())
+            .collect(),
         namespaces: namespaces(service, &connection),
         id_maps: None,
         sysctls: sysctls(&connection),
@@ -119,7 +144,11 @@ pub(super) fn draft(
         health_command: health.map(|(command, _)| command),
         remove_at_exit: options.remove_at_exit,
     };
-    Ok(Draft { plan, host_directories, volumes })
+    Ok(Draft {
+        plan,
+        host_directories,
+        volumes,
+    })
 }
 
 fn image_of(host: &Host, service: &Service) -> Result<Option<Image>> {
@@ -128,7 +157,11 @@ fn image_of(host: &Host, service: &Service) -> Result<Option<Image>> {
         (None, Some(rootfs)) => {
             let meta = std::fs::metadata(&rootfs.path)
                 .with_context(|| format!("rootfs {}", rootfs.path.display()))?;
-            anyhow::ensure!(meta.is_dir(), "rootfs {}: not a directory", rootfs.path.display());
+            anyhow::ensure!(
+                meta.is_dir(),
+                "rootfs {}: not a directory",
+                rootfs.path.display()
+            );
             Ok(None)
         }
         (None, None) => anyhow::bail!("neither an image nor a rootfs is given"),
@@ -136,13 +169,25 @@ fn image_of(host: &Host, service: &Service) -> Result<Option<Image>> {
 }
 
 fn root(service: &Service, image: Option<&Image>, dir: &std::path::Path) -> RootSource {
-    let overlay = |lowers| RootSource::Overlay(Overlay { lowers, upper: dir.join("upper"), work: dir.join("work") });
+    let overlay = |lowers| {
+        RootSource::Overlay(Overlay {
+            lowers,
+            upper: dir.join("upper"),
+            work: dir.join("work"),
+        })
+    };
     match (image, &service.rootfs) {
         (Some(image), _) => overlay(image.layers.clone()),
         (None, Some(rootfs)) => match rootfs.mode {
             RootfsMode::Overlay => overlay(vec![rootfs.path.clone()]),
-            RootfsMode::Ro => RootSource::Bind { dir: rootfs.path.clone(), readonly: true },
-            RootfsMode::Rw => RootSource::Bind { dir: rootfs.path.clone(), readonly: false },
+            RootfsMode::Ro => RootSource::Bind {
+                dir: rootfs.path.clone(),
+                readonly: true,
+            },
+            RootfsMode::Rw => RootSource::Bind {
+                dir: rootfs.path.clone(),
+                readonly: false,
+            },
         },
         (None, None) => overlay(Vec::new()),
     }
@@ -171,8 +216,16 @@ fn connection(
         NetworkMode::None => Connection::None,
         NetworkMode::Bridge => Connection::Bridge {
             network: network_name(stack, service_name),
-            names: service_name.into_iter().map(str::to_owned).chain([name.to_string()]).collect(),
-            ports: network::port_mappings(&service.ports)?,
+            names: service_name
+                .into_iter()
+                .map(str::to_owned)
+                .chain([name.to_string()])
+                .collect(),
+            ports: service
+                .ports
+                .iter()
+                .flat_map(|port| port.mappings().to_vec())
+                .collect(),
             lease: None,
         },
     })
@@ -180,14 +233,20 @@ fn connection(
 
 /// As Docker: without privileges, `ping` works and ports below 1024 can be listened on. Both
 /// concern only the container's own network.
-fn sysctls(connection: &Connection) -> BTreeMap<String, String> {
+fn sysctls(connection: &Connection) -> Vec<Sysctl> {
     if *connection == Connection::Host {
-        return BTreeMap::new();
+        return Vec::new();
     }
     let all_groups = format!("0 {}", coop_ns::subid::IDS_PER_CONTAINER - 1);
-    [("net.ipv4.ping_group_range", all_groups.as_str()), ("net.ipv4.ip_unprivileged_port_start", "0")]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into()
+    [
+        ("net.ipv4.ping_group_range", all_groups.as_str()),
+        ("net.ipv4.ip_unprivileged_port_start", "0"),
+    ]
+    .map(|(name, value)| Sysctl {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    })
+    .into()
 }
 
 /// The network that all single containers share: Docker's name for the same thing.
@@ -227,9 +286,19 @@ fn privileges(service: &Service, options: &RunOptions) -> Result<PrivilegesPlan>
     let rlimits = options
         .ulimits
         .iter()
-        .map(|limit| Ok(Rlimit { kind: limit.name.parse()?, soft: limit.soft, hard: limit.hard }))
+        .map(|limit| {
+            Ok(Rlimit {
+                kind: limit.name.parse()?,
+                soft: limit.soft,
+                hard: limit.hard,
+            })
+        })
         .collect::<Result<_>>()?;
-    Ok(PrivilegesPlan { capabilities, no_new_privileges: true, rlimits })
+    Ok(PrivilegesPlan {
+        capabilities,
+        no_new_privileges: true,
+        rlimits,
+    })
 }
 
 /// A digest of all that a container is made from.
@@ -237,4 +306,3 @@ fn config_hash(service: &Service, image: Option<&Image>) -> String {
     let made_from = (service, image.map(|image| &image.id));
     coop_image::Digest::of(&serde_json::to_vec(&made_from).unwrap_or_default()).to_string()
 }
-

@@ -14,7 +14,10 @@ const START_INTERVAL: Duration = Duration::from_secs(5);
 const RETRIES: u32 = 3;
 
 /// The command and the timing of a container's check; none without one.
-pub(super) fn health(service: &Service, image: &ImageConfig) -> Option<(Vec<String>, HealthTiming)> {
+pub(super) fn health(
+    service: &Service,
+    image: &ImageConfig,
+) -> Option<(Vec<String>, HealthTiming)> {
     let own = service.healthcheck.clone().unwrap_or_default();
     if own.disable {
         return None;
@@ -28,16 +31,27 @@ pub(super) fn health(service: &Service, image: &ImageConfig) -> Option<(Vec<Stri
     };
     // In an image, zero is the default.
     let of_image = |nanoseconds: Option<u64>| {
-        nanoseconds.filter(|&value| value > 0).map(Duration::from_nanos)
+        nanoseconds
+            .filter(|&value| value > 0)
+            .map(Duration::from_nanos)
     };
-    let own_or = |own: Option<crate::stack::value::Duration>, image: Option<u64>, default: Duration| {
-        own.map(Duration::from).or(of_image(image)).unwrap_or(default)
-    };
-    let retries = images.map(|images| images.retries).filter(|&retries| retries > 0);
+    let own_or =
+        |own: Option<crate::stack::value::Duration>, image: Option<u64>, default: Duration| {
+            own.map(Duration::from)
+                .or(of_image(image))
+                .unwrap_or(default)
+        };
+    let retries = images
+        .map(|images| images.retries)
+        .filter(|&retries| retries > 0);
     let timing = HealthTiming {
         interval: own_or(own.interval, images.map(|images| images.interval), INTERVAL),
         timeout: own_or(own.timeout, images.map(|images| images.timeout), TIMEOUT),
-        start_period: own_or(own.start_period, images.map(|images| images.start_period), Duration::ZERO),
+        start_period: own_or(
+            own.start_period,
+            images.map(|images| images.start_period),
+            Duration::ZERO,
+        ),
         start_interval: own_or(
             own.start_interval,
             images.map(|images| images.start_interval),

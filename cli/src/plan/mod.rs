@@ -7,16 +7,14 @@ mod container;
 mod health;
 mod limits;
 mod mounts;
-mod network;
 mod process;
-mod select;
 mod stack;
 mod volumes;
 
 use std::collections::BTreeMap;
 
 use coop_cgroup::{CgroupPath, Limits};
-use coop_fs::{Mount, RootSource};
+use coop_fs::{Mount, RootSource, Sysctl};
 use coop_launcher::store::StackName;
 use coop_launcher::supervisor::UnitSpec;
 use coop_net::{Lease, PortMapping};
@@ -25,10 +23,8 @@ use coop_ns::{IdMaps, Namespaces};
 use coop_seccomp::Profile;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use container::{Draft, RunOptions, SHARED_NETWORK};
-pub(crate) use select::with_dependencies;
+pub(crate) use container::{Draft, RunOptions};
 pub(crate) use stack::{StackPlan, plan_single, plan_stack};
-pub(crate) use volumes::volume_name;
 
 /// Everything about one container.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,7 +57,7 @@ pub(crate) struct ContainerPlan {
     /// Name in its UTS namespace.
     pub hostname: Option<String>,
     /// Kernel parameters of its own namespaces.
-    pub sysctls: BTreeMap<String, String>,
+    pub sysctls: Vec<Sysctl>,
     /// Its cgroup, below each hierarchy's root.
     pub cgroup: CgroupPath,
     /// What it may use.

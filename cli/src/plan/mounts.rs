@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use coop_fs::{DEFAULT_SHM_SIZE, Mount, MountOptions};
+use coop_fs::{DEFAULT_SHM_SIZE, Mount, MountOptions, Volumes};
 use coop_image::ImageConfig;
 
 use super::volumes::VolumeUse;
@@ -28,8 +28,8 @@ pub(super) struct Mounts {
 pub(super) struct Places<'a> {
     /// The container's own directory, which holds [`ETC_FILES`].
     pub container: &'a Path,
-    /// Path of a volume's data by its name.
-    pub volume: &'a dyn Fn(&str) -> PathBuf,
+    /// The host's volumes.
+    pub volumes: &'a Volumes,
 }
 
 /// Puts the mounts of a service together.
@@ -51,7 +51,10 @@ pub(super) fn mounts(
             MountKind::Bind { source, bind } => {
                 if !source.exists() {
                     if !bind.create_host_path {
-                        bail!("bind mount {}: no such file or directory on the host", source.display());
+                        bail!(
+                            "bind mount {}: no such file or directory on the host",
+                            source.display()
+                        );
                     }
                     all.host_directories.push(source.clone());
                 }
@@ -65,20 +68,32 @@ pub(super) fn mounts(
             }
             MountKind::Volume { source, volume } => {
                 let used = VolumeUse::new(stack, source.as_deref(), &target, !volume.nocopy)?;
-                own.push(bind_mount((places.volume)(&used.name), target, &options)?);
+                own.push(bind_mount(
+                    places.volumes.path(&used.name)?,
+                    target,
+                    &options,
+                )?);
                 all.volumes.push(used);
             }
             MountKind::Tmpfs { tmpfs } => own.push(tmpfs_mount(target, tmpfs, mount.read_only)?),
         }
     }
     for tmpfs in &service.tmpfs {
-        own.push(tmpfs_mount(PathBuf::from(&tmpfs.target), &tmpfs.options, false)?);
+        own.push(tmpfs_mount(
+            PathBuf::from(&tmpfs.target),
+            &tmpfs.options,
+            false,
+        )?);
     }
     // What the image wants kept outside of the container's layer and nobody has placed.
     for target in &image.volumes {
         if !own.iter().any(|mount| mount.target() == Path::new(target)) {
             let used = VolumeUse::new(stack, None, Path::new(target), true)?;
-            own.push(bind_mount((places.volume)(&used.name), PathBuf::from(target), &["rbind"])?);
+            own.push(bind_mount(
+                places.volumes.path(&used.name)?,
+                PathBuf::from(target),
+                &["rbind"],
+            )?);
             all.volumes.push(used);
         }
     }
@@ -89,17 +104,23 @@ pub(super) fn mounts(
     for file in ETC_FILES {
         let target = Path::new("/etc").join(file);
         if !own.iter().any(|mount| mount.target() == target) {
-            all.mounts.push(Mount::bind(places.container.join(file), target));
+            all.mounts
+                .push(Mount::bind(places.container.join(file), target));
         }
     }
     // A service that brings its own /dev/shm or /proc below replaces the standard one.
-    all.mounts.retain(|mount| !own.iter().any(|other| other.target() == mount.target()));
+    all.mounts
+        .retain(|mount| !own.iter().any(|other| other.target() == mount.target()));
     all.mounts.append(&mut own);
     Ok(all)
 }
 
 fn bind_mount(source: PathBuf, target: PathBuf, options: &[&str]) -> Result<Mount> {
-    Ok(Mount::Bind { source, target, options: options.join(",").parse()? })
+    Ok(Mount::Bind {
+        source,
+        target,
+        options: options.join(",").parse()?,
+    })
 }
 
 fn tmpfs_mount(target: PathBuf, options: &TmpfsOptions, read_only: bool) -> Result<Mount> {

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use coop_image::ImageConfig;
 use coop_launcher::process::DEFAULT_PATH;
 
 use super::ProcessPlan;
 use super::container::RunOptions;
-use crate::stack::{Service, read_env_file};
+use crate::stack::{Service, Variables};
 
 /// What the service's process is, with what the image says where the service is silent.
 pub(super) fn process(
@@ -16,28 +16,22 @@ pub(super) fn process(
     options: &RunOptions,
     image: &ImageConfig,
     hostname: &str,
+    variables: &Variables,
 ) -> Result<ProcessPlan> {
-    let mut env = vec![format!("PATH={DEFAULT_PATH}"), format!("HOSTNAME={hostname}")];
+    let mut env = vec![
+        format!("PATH={DEFAULT_PATH}"),
+        format!("HOSTNAME={hostname}"),
+    ];
     if options.terminal {
         env.push("TERM=xterm".into());
     }
     env.extend(image.env.iter().cloned());
-    for file in &service.env_file {
-        match read_env_file(&file.path) {
-            Ok(variables) => env.extend(variables.into_iter().map(|(key, value)| format!("{key}={value}"))),
-            Err(error) if error.is_not_found() && !file.required => {}
-            Err(error) => {
-                return Err(error).with_context(|| format!("read env_file {}", file.path.display()));
-            }
-        }
-    }
-    for (key, value) in &service.environment {
-        match value {
-            Some(value) => env.push(format!("{key}={value}")),
-            // A key alone takes the host's value, and is not set when the host has none.
-            None => env.extend(std::env::var(key).ok().map(|value| format!("{key}={value}"))),
-        }
-    }
+    env.extend(
+        service
+            .variables(variables)?
+            .into_iter()
+            .map(|(key, value)| format!("{key}={value}")),
+    );
     Ok(ProcessPlan {
         argv: argv(service, image)?,
         env: last_of_each(env),
@@ -74,9 +68,18 @@ fn argv(service: &Service, image: &ImageConfig) -> Result<Vec<String>> {
 
 /// Keeps the last value of each variable, in the place of the first.
 fn last_of_each(env: Vec<String>) -> Vec<String> {
-    let key = |entry: &str| entry.split_once('=').map_or(entry, |(key, _)| key).to_owned();
+    let key = |entry: &str| {
+        entry
+            .split_once('=')
+            .map_or(entry, |(key, _)| key)
+            .to_owned()
+    };
     let mut seen = HashSet::new();
-    let mut kept: Vec<_> = env.into_iter().rev().filter(|entry| seen.insert(key(entry))).collect();
+    let mut kept: Vec<_> = env
+        .into_iter()
+        .rev()
+        .filter(|entry| seen.insert(key(entry)))
+        .collect();
     kept.reverse();
     kept
 }
@@ -97,7 +100,14 @@ mod tests {
 
     #[test]
     fn the_image_fills_in_what_the_service_does_not_say() {
-        let plan = process(&Service::default(), &RunOptions::default(), &image(), "web").unwrap();
+        let plan = process(
+            &Service::default(),
+            &RunOptions::default(),
+            &image(),
+            "web",
+            &Variables::new(),
+        )
+        .unwrap();
         assert_eq!(plan.argv, ["/entry", "default"]);
         assert_eq!(plan.cwd, "/srv");
         assert_eq!(plan.env, ["HOSTNAME=web", "PATH=/image", "A=1"]);
@@ -106,25 +116,69 @@ mod tests {
 
     #[test]
     fn a_new_entrypoint_drops_the_images_command() {
-        let service = Service { entrypoint: Some(vec!["/own".into()]), ..Service::default() };
-        assert_eq!(process(&service, &RunOptions::default(), &image(), "web").unwrap().argv, ["/own"]);
-        let service = Service { command: Some(vec!["x".into()]), ..Service::default() };
-        assert_eq!(process(&service, &RunOptions::default(), &image(), "web").unwrap().argv, ["/entry", "x"]);
+        let service = Service {
+            entrypoint: Some(vec!["/own".into()]),
+            ..Service::default()
+        };
+        assert_eq!(
+            process(
+                &service,
+                &RunOptions::default(),
+                &image(),
+                "web",
+                &Variables::new()
+            )
+            .unwrap()
+            .argv,
+            ["/own"]
+        );
+        let service = Service {
+            command: Some(vec!["x".into()]),
+            ..Service::default()
+        };
+        assert_eq!(
+            process(
+                &service,
+                &RunOptions::default(),
+                &image(),
+                "web",
+                &Variables::new()
+            )
+            .unwrap()
+            .argv,
+            ["/entry", "x"]
+        );
     }
 
     #[test]
     fn no_command_at_all_is_an_error() {
-        let error = process(&Service::default(), &RunOptions::default(), &ImageConfig::default(), "web").unwrap_err();
+        let error = process(
+            &Service::default(),
+            &RunOptions::default(),
+            &ImageConfig::default(),
+            "web",
+            &Variables::new(),
+        )
+        .unwrap_err();
         assert!(error.to_string().contains("no command"));
     }
 
     #[test]
     fn the_service_wins_over_the_image() {
         let service = Service {
-            environment: [("A".to_owned(), Some("2".to_owned()))].into_iter().collect(),
+            environment: [("A".to_owned(), Some("2".to_owned()))]
+                .into_iter()
+                .collect(),
             ..Service::default()
         };
-        let plan = process(&service, &RunOptions::default(), &image(), "web").unwrap();
+        let plan = process(
+            &service,
+            &RunOptions::default(),
+            &image(),
+            "web",
+            &Variables::new(),
+        )
+        .unwrap();
         assert!(plan.env.contains(&"A=2".to_owned()));
         assert!(!plan.env.contains(&"A=1".to_owned()));
     }

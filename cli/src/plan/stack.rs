@@ -8,7 +8,7 @@ use coop_launcher::supervisor::{Condition, Dependency};
 
 use super::container::{Draft, Identity, RunOptions, draft};
 use crate::host::Host;
-use crate::stack::{self, Service, Stack};
+use crate::stack::{self, Service, Stack, Variables};
 
 /// What has to be made for a stack, or for a single container.
 #[derive(Debug)]
@@ -25,22 +25,37 @@ pub(crate) fn plan_stack(
     host: &Host,
     stack: &Stack,
     order: &[String],
+    variables: &Variables,
     existing: &HashMap<String, ContainerId>,
 ) -> Result<StackPlan> {
     let name = StackName::parse(&stack.name)?;
     let mut ids = HashMap::new();
     let mut drafts = Vec::with_capacity(order.len());
     for service_name in order {
-        let Some(service) = stack.services.get(service_name) else { continue };
+        let Some(service) = stack.services.get(service_name) else {
+            continue;
+        };
         let id = match existing.get(service_name) {
             Some(id) => id.clone(),
             None => ContainerId::random()?,
         };
         let container = container_name(&name, service_name)?;
         ids.insert(service_name.clone(), (id.clone(), container.to_string()));
-        let identity = Identity { id, name: container, stack: &name, service: Some(service_name) };
-        let mut draft = draft(host, stack, service, &RunOptions::default(), identity)
-            .with_context(|| format!("{service_name}"))?;
+        let identity = Identity {
+            id,
+            name: container,
+            stack: &name,
+            service: Some(service_name),
+        };
+        let mut draft = draft(
+            host,
+            stack,
+            service,
+            &RunOptions::default(),
+            variables,
+            identity,
+        )
+        .with_context(|| format!("{service_name}"))?;
         draft.plan.unit.depends_on = dependencies(service, &ids);
         drafts.push(draft);
     }
@@ -53,12 +68,21 @@ pub(crate) fn plan_single(
     stack: &Stack,
     service: &Service,
     options: &RunOptions,
+    variables: &Variables,
     name: Name,
 ) -> Result<StackPlan> {
     let stack_name = StackName::from(&name);
-    let identity = Identity { id: ContainerId::random()?, name, stack: &stack_name, service: None };
-    let drafts = vec![draft(host, stack, service, options, identity)?];
-    Ok(StackPlan { name: stack_name, drafts })
+    let identity = Identity {
+        id: ContainerId::random()?,
+        name,
+        stack: &stack_name,
+        service: None,
+    };
+    let drafts = vec![draft(host, stack, service, options, variables, identity)?];
+    Ok(StackPlan {
+        name: stack_name,
+        drafts,
+    })
 }
 
 /// Compose's name of a service's first container.
@@ -66,7 +90,10 @@ fn container_name(stack: &StackName, service: &str) -> Result<Name> {
     Ok(Name::parse(&format!("{stack}-{service}-1"))?)
 }
 
-fn dependencies(service: &Service, ids: &HashMap<String, (ContainerId, String)>) -> Vec<Dependency> {
+fn dependencies(
+    service: &Service,
+    ids: &HashMap<String, (ContainerId, String)>,
+) -> Vec<Dependency> {
     let of = |(name, dependency): (&String, &stack::Dependency)| {
         let (id, _) = ids.get(name)?;
         Some(Dependency {
@@ -75,7 +102,9 @@ fn dependencies(service: &Service, ids: &HashMap<String, (ContainerId, String)>)
             condition: match dependency.condition {
                 stack::Condition::ServiceStarted => Condition::ServiceStarted,
                 stack::Condition::ServiceHealthy => Condition::ServiceHealthy,
-                stack::Condition::ServiceCompletedSuccessfully => Condition::ServiceCompletedSuccessfully,
+                stack::Condition::ServiceCompletedSuccessfully => {
+                    Condition::ServiceCompletedSuccessfully
+                }
             },
         })
     };

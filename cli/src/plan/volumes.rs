@@ -27,28 +27,24 @@ impl VolumeUse {
     pub(super) fn new(stack: &Stack, key: Option<&str>, target: &Path, copy: bool) -> Result<Self> {
         let target = target.to_owned();
         let Some(key) = key else {
-            let name = ContainerId::random().context("name an anonymous volume")?.to_string();
-            return Ok(Self { name, target, copy, anonymous: true, external: false });
+            let name = ContainerId::random()
+                .context("name an anonymous volume")?
+                .to_string();
+            return Ok(Self {
+                name,
+                target,
+                copy,
+                anonymous: true,
+                external: false,
+            });
         };
         let declared = stack.volumes.get(key);
         Ok(Self {
-            name: volume_name(stack, key),
+            name: stack.volume_name(key),
             target,
             copy,
             anonymous: false,
             external: declared.is_some_and(|volume| volume.external),
         })
-    }
-}
-
-/// The name on the host of the stack's volume `key`.
-pub(crate) fn volume_name(stack: &Stack, key: &str) -> String {
-    match stack.volumes.get(key) {
-        Some(volume) => match &volume.name {
-            Some(name) => name.clone(),
-            None if volume.external => key.to_owned(),
-            None => format!("{}_{key}", stack.name),
-        },
-        None => format!("{}_{key}", stack.name),
     }
 }

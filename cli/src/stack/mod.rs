@@ -39,3 +39,4 @@ pub(crate) use name::{check_service_name, check_stack_name};
 pub(crate) use node::Node;
 pub(crate) use path::{NodePath, Segment};
 pub(crate) use source::{Location, Source};
+pub(crate) use yaml::document as yaml_document;

@@ -55,6 +55,18 @@ pub(crate) fn to_string(node: &Node) -> Result<String, serde_yaml::Error> {
     serde_yaml::to_string(node)
 }
 
+/// Any serialisable value as a document; a variant of an enum is a key, as in JSON, not a tag.
+///
+/// # Errors
+/// When it has something YAML has not.
+pub(crate) fn document(value: &impl serde::Serialize) -> Result<String, serde_yaml::Error> {
+    let mut out = Vec::new();
+    let mut serializer = serde_yaml::Serializer::new(&mut out);
+    serde_yaml::with::singleton_map_recursive::serialize(value, &mut serializer)?;
+    drop(serializer);
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
 /// Any serialisable value as a tree.
 ///
 /// # Errors

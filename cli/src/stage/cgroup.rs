@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use coop_cgroup::{CgroupPath, Hierarchy, Limits};
-use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
+use coop_cgroup::{CgroupPath, Entrance, Hierarchy, Limits};
+use coop_launcher::{BoxError, ChildSide, Prepare, Stage};
 use serde::{Deserialize, Serialize};
 
 /// See the module.
@@ -11,7 +11,7 @@ pub(crate) struct Cgroup {
     hierarchy: Hierarchy,
     path: CgroupPath,
     limits: Limits,
-    made: Option<coop_cgroup::Cgroup>,
+    entrance: Option<Entrance>,
 }
 
 /// The cgroup to remove, in every hierarchy.
@@ -22,7 +22,12 @@ struct Undo {
 
 impl Cgroup {
     pub(crate) fn new(hierarchy: &Hierarchy, path: &CgroupPath, limits: &Limits) -> Self {
-        Self { hierarchy: hierarchy.clone(), path: path.clone(), limits: limits.clone(), made: None }
+        Self {
+            hierarchy: hierarchy.clone(),
+            path: path.clone(),
+            limits: limits.clone(),
+            entrance: None,
+        }
     }
 
     /// Ends what is left in the cgroup, and removes it.
@@ -37,30 +42,26 @@ impl Stage for Cgroup {
         "cgroup"
     }
 
-    fn host_side(&self) -> HostSide {
-        HostSide::Each
-    }
-
     fn prepare(&mut self, launch: &mut Prepare<'_>) -> Result<(), BoxError> {
-        launch.record(&Undo { path: self.path.clone() })?;
+        launch.record(&Undo {
+            path: self.path.clone(),
+        })?;
         log::info!("creating cgroup {}", self.path);
-        let cgroup = self.hierarchy.create(&self.path)?;
+        let mut cgroup = self.hierarchy.create(&self.path)?;
         cgroup.apply(&self.limits)?;
-        if let Some(fd) = cgroup.clone_into() {
-            launch.born_in(Rc::new(fd.try_clone_to_owned()?));
+        match cgroup.clone_into() {
+            Some(fd) => launch.born_in(Rc::new(fd.try_clone_to_owned()?)),
+            None => self.entrance = Some(cgroup.entrance()?),
         }
-        self.made = Some(cgroup);
         Ok(())
     }
 
-    fn attach(&mut self, child: &mut Waiting) -> Result<(), BoxError> {
-        match &self.made {
-            Some(cgroup) if cgroup.clone_into().is_none() => Ok(cgroup.add(child.pid())?),
-            _ => Ok(()),
-        }
-    }
-
     fn enter(&mut self, _child: &mut ChildSide<'_>) -> Result<(), BoxError> {
-        Ok(rustix::thread::unshare(rustix::thread::UnshareFlags::NEWCGROUP)?)
+        if let Some(entrance) = &self.entrance {
+            entrance.enter()?;
+        }
+        Ok(rustix::thread::unshare(
+            rustix::thread::UnshareFlags::NEWCGROUP,
+        )?)
     }
 }

@@ -3,8 +3,8 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
-use coop_cgroup::Cgroup;
-use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
+use coop_cgroup::{Cgroup, Entrance};
+use coop_launcher::{BoxError, ChildSide, Prepare, Stage};
 use coop_ns::{Namespaces, privileges};
 
 /// The namespaces and the cgroup of a running container.
@@ -12,12 +12,18 @@ pub(crate) struct Join {
     init: Rc<OwnedFd>,
     namespaces: Namespaces,
     cgroup: Cgroup,
+    entrance: Option<Entrance>,
 }
 
 impl Join {
     /// Joins these namespaces of the process behind `init`, and its container's cgroup.
     pub(crate) fn new(init: OwnedFd, namespaces: Namespaces, cgroup: Cgroup) -> Self {
-        Self { init: Rc::new(init), namespaces, cgroup }
+        Self {
+            init: Rc::new(init),
+            namespaces,
+            cgroup,
+            entrance: None,
+        }
     }
 }
 
@@ -26,28 +32,21 @@ impl Stage for Join {
         "join"
     }
 
-    fn host_side(&self) -> HostSide {
-        HostSide::Each
-    }
-
     fn prepare(&mut self, launch: &mut Prepare<'_>) -> Result<(), BoxError> {
         if self.namespaces.contains(Namespaces::PID) {
             launch.in_pid_namespace_of(Rc::clone(&self.init));
         }
-        if let Some(fd) = self.cgroup.clone_into() {
-            launch.born_in(Rc::new(fd.try_clone_to_owned()?));
-        }
-        Ok(())
-    }
-
-    fn attach(&mut self, child: &mut Waiting) -> Result<(), BoxError> {
-        if self.cgroup.clone_into().is_none() {
-            self.cgroup.add(child.pid())?;
+        match self.cgroup.clone_into() {
+            Some(fd) => launch.born_in(Rc::new(fd.try_clone_to_owned()?)),
+            None => self.entrance = Some(self.cgroup.entrance()?),
         }
         Ok(())
     }
 
     fn enter(&mut self, _child: &mut ChildSide<'_>) -> Result<(), BoxError> {
+        if let Some(entrance) = &self.entrance {
+            entrance.enter()?;
+        }
         coop_ns::join(self.init.as_fd(), self.namespaces - Namespaces::PID)?;
         if self.namespaces.contains(Namespaces::USER) {
             privileges::set_user(0, 0, &[])?;

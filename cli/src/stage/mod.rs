@@ -3,6 +3,7 @@
 //! A stage and its undo stand in one file. The order is in [`wire`](crate::wire).
 
 mod cgroup;
+mod console;
 mod join;
 mod namespaces;
 mod network;
@@ -11,9 +12,10 @@ mod rootfs;
 mod seccomp;
 
 pub(crate) use cgroup::Cgroup;
+pub(crate) use console::Console;
 pub(crate) use join::Join;
 pub(crate) use namespaces::Namespaces;
-pub(crate) use network::Network;
+pub(crate) use network::{Links, Network};
 pub(crate) use privileges::Privileges;
 pub(crate) use rootfs::Rootfs;
 pub(crate) use seccomp::Seccomp;

@@ -1,7 +1,5 @@
 //! New namespaces, the id maps of the user namespace, the names of the UTS namespace.
 
-use std::collections::BTreeMap;
-
 use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
 use coop_ns::{IdMaps, hostname, idmap, privileges};
 
@@ -12,7 +10,6 @@ pub(crate) struct Namespaces {
     namespaces: coop_ns::Namespaces,
     id_maps: Option<IdMaps>,
     hostname: Option<String>,
-    sysctls: BTreeMap<String, String>,
 }
 
 impl Namespaces {
@@ -21,7 +18,6 @@ impl Namespaces {
             namespaces: plan.namespaces,
             id_maps: plan.id_maps.clone(),
             hostname: plan.hostname.clone(),
-            sysctls: plan.sysctls.clone(),
         }
     }
 }
@@ -32,10 +28,15 @@ impl Stage for Namespaces {
     }
 
     fn host_side(&self) -> HostSide {
-        if self.id_maps.is_some() { HostSide::Each } else { HostSide::None }
+        if self.id_maps.is_some() {
+            HostSide::Each
+        } else {
+            HostSide::None
+        }
     }
 
     fn prepare(&mut self, launch: &mut Prepare<'_>) -> Result<(), BoxError> {
+        log::info!("creating namespaces: {}", self.namespaces);
         // The cgroup namespace starts at the cgroup that its maker is in, which at the clone
         // is still the launcher's: the child makes it itself, in the cgroup stage.
         launch.new_namespaces(self.namespaces - coop_ns::Namespaces::CGROUP);
@@ -58,10 +59,6 @@ impl Stage for Namespaces {
         }
         if let Some(name) = &self.hostname {
             hostname::set_hostname(name)?;
-        }
-        // Here, while `/proc` is still the host's: the container's own is read-only.
-        for (name, value) in &self.sysctls {
-            coop_fs::set_sysctl(name, value)?;
         }
         Ok(())
     }

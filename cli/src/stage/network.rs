@@ -4,8 +4,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use coop_launcher::{BoxError, ChildSide, HostSide, Stage, Waiting};
-use coop_net::{Lease, LinkBatch};
+use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
+use coop_net::{HostSocket, Lease, LinkBatch};
 
 /// See the module.
 pub(crate) enum Network {
@@ -14,7 +14,25 @@ pub(crate) enum Network {
     /// Only a loopback interface.
     Loopback,
     /// A link to a bridge, made with those of the batch.
-    Bridge { lease: Lease, batch: Rc<RefCell<Option<LinkBatch>>> },
+    Bridge {
+        lease: Lease,
+        batch: Links,
+        host: Option<HostSocket>,
+    },
+}
+
+/// The links of the containers that are being created, made by one `ip`.
+pub(crate) type Links = Rc<RefCell<Option<LinkBatch>>>;
+
+impl Network {
+    /// A link with this place in its network.
+    pub(crate) fn bridge(lease: Lease, batch: &Links) -> Self {
+        Self::Bridge {
+            lease,
+            batch: Rc::clone(batch),
+            host: None,
+        }
+    }
 }
 
 impl Stage for Network {
@@ -31,22 +49,39 @@ impl Stage for Network {
 
     // No undo of its own: the link goes with the container's network namespace, the address
     // with the container.
+    fn prepare(&mut self, _launch: &mut Prepare<'_>) -> Result<(), BoxError> {
+        if let Self::Bridge { batch, host, .. } = self {
+            *host = Some(HostSocket::open()?);
+            // `ip` starts up while the processes are cloned.
+            let mut batch = batch.borrow_mut();
+            if batch.is_none() {
+                *batch = Some(LinkBatch::spawn()?);
+            }
+        }
+        Ok(())
+    }
+
     fn attach(&mut self, child: &mut Waiting) -> Result<(), BoxError> {
-        let Self::Bridge { lease, batch } = self else { return Ok(()) };
-        log::info!("connecting to network {}: {}", lease.network, lease.address);
-        let mut batch = batch.borrow_mut();
-        let batch = match batch.as_mut() {
-            Some(batch) => batch,
-            None => batch.insert(LinkBatch::spawn()?),
+        let Self::Bridge { lease, batch, .. } = self else {
+            return Ok(());
         };
-        Ok(batch.add(lease, child.pid())?)
+        log::info!("connecting to network {}: {}", lease.network, lease.address);
+        match batch.borrow_mut().as_mut() {
+            Some(batch) => Ok(batch.add(lease, child.pid())?),
+            None => Err("the batch of links is closed already".into()),
+        }
     }
 
     fn enter(&mut self, _child: &mut ChildSide<'_>) -> Result<(), BoxError> {
         match self {
             Self::Host => Ok(()),
             Self::Loopback => Ok(coop_net::loopback_up()?),
-            Self::Bridge { lease, .. } => Ok(coop_net::configure(lease)?),
+            Self::Bridge {
+                lease,
+                host: Some(host),
+                ..
+            } => Ok(coop_net::configure(lease, host)?),
+            Self::Bridge { .. } => Err("the link was not prepared".into()),
         }
     }
 }

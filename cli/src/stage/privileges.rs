@@ -17,7 +17,11 @@ pub(crate) struct Privileges {
 impl Privileges {
     /// What `plan` says, as `user` of the container's own `/etc/passwd`, in `cwd`.
     pub(crate) fn new(plan: &PrivilegesPlan, user: &str, cwd: &str) -> Self {
-        Self { plan: plan.clone(), user: user.to_owned(), cwd: cwd.to_owned() }
+        Self {
+            plan: plan.clone(),
+            user: user.to_owned(),
+            cwd: cwd.to_owned(),
+        }
     }
 }
 
@@ -27,7 +31,11 @@ impl Stage for Privileges {
     }
 
     fn host_side(&self) -> HostSide {
-        if self.plan.rlimits.is_empty() { HostSide::None } else { HostSide::Each }
+        if self.plan.rlimits.is_empty() {
+            HostSide::None
+        } else {
+            HostSide::Each
+        }
     }
 
     fn attach(&mut self, child: &mut Waiting) -> Result<(), BoxError> {
@@ -40,16 +48,22 @@ impl Stage for Privileges {
 
     fn enter(&mut self, child: &mut ChildSide<'_>) -> Result<(), BoxError> {
         let user = coop_fs::lookup_user(&self.user)?;
-        child.process.set_default_variable("HOME", user.home.as_os_str())?;
+        child
+            .process
+            .set_default_variable("HOME", user.home.as_os_str())?;
         // Before the user changes: the directory may be one that only root can reach.
-        coop_fs::enter_working_dir(Path::new(&self.cwd))?;
+        coop_fs::create_working_dir(Path::new(&self.cwd))?;
         let capabilities = if user.uid == 0 {
             Capabilities::for_root(self.plan.capabilities)
         } else {
             Capabilities::for_user(self.plan.capabilities)
         };
         let privileges = coop_ns::privileges::Privileges {
-            user: User { uid: user.uid, gid: user.gid, groups: user.additional_gids },
+            user: User {
+                uid: user.uid,
+                gid: user.gid,
+                groups: user.additional_gids,
+            },
             capabilities,
             no_new_privs: self.plan.no_new_privileges,
             rlimits: Vec::new(),

@@ -21,7 +21,11 @@ impl Rootfs {
     pub(crate) fn new(plan: &ContainerPlan) -> Self {
         Self {
             source: plan.root.clone(),
-            settings: RootSettings { readonly: plan.root_readonly, ..RootSettings::default() },
+            settings: RootSettings {
+                readonly: plan.root_readonly,
+                sysctls: plan.sysctls.clone(),
+                ..RootSettings::default()
+            },
             plan_mounts: plan.mounts.clone(),
             mounts: Vec::new(),
             own_user_namespace: plan.id_maps.is_some(),
@@ -29,7 +33,7 @@ impl Rootfs {
     }
 
     /// The root as a detached mount, id-mapped for the child where it can be.
-    fn build(&self, userns: Option<&OwnedFd>) -> Result<OwnedFd, coop_fs::Error> {
+    fn build(&self, userns: Option<&Handle>) -> Result<OwnedFd, coop_fs::Error> {
         match self.source.build(userns.map(AsFd::as_fd)) {
             Err(error @ coop_fs::Error::IdMapUnsupported { .. }) => {
                 log::warn!("{error}: files of the image will belong to nobody");
@@ -59,7 +63,7 @@ impl Stage for Rootfs {
 
     fn attach(&mut self, child: &mut Waiting) -> Result<(), BoxError> {
         let userns = if self.own_user_namespace {
-            Some(Handle::open(child.pid(), Namespace::User)?.into())
+            Some(Handle::open(child.pid(), Namespace::User)?)
         } else {
             None
         };
@@ -81,7 +85,9 @@ impl Stage for Rootfs {
     }
 
     fn enter(&mut self, child: &mut ChildSide<'_>) -> Result<(), BoxError> {
-        let Some(root) = child.passed() else { return Err("no root filesystem was passed".into()) };
+        let Some(root) = child.passed() else {
+            return Err("no root filesystem was passed".into());
+        };
         Ok(coop_fs::enter(root.as_fd(), &self.mounts, &self.settings)?)
     }
 }

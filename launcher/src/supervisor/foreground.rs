@@ -3,7 +3,6 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use coop_ns::Signal;
-use rustix::io::Errno;
 
 use super::reactor::{Reactor, Token};
 use super::spec::UnitSpec;
@@ -11,6 +10,7 @@ use super::unit::Unit;
 use super::{Report, Supervisor, SupervisorError, kernel};
 use crate::logs::Stream;
 use crate::signals::{FORWARDABLE, SignalFd};
+use crate::terminal::Relay;
 
 /// What is shown to the user.
 pub trait Show {
@@ -35,24 +35,17 @@ pub struct Foreground<'a> {
     signals: SignalFd,
     on_signal: OnSignal,
     interrupts: u32,
-    input: Option<Input>,
-    master: Option<OwnedFd>,
-}
-
-/// The user's input on its way into the container.
-struct Input {
-    from: OwnedFd,
-    to: Option<OwnedFd>,
-    buffer: Vec<u8>,
-    /// Regular files are always ready, and `epoll` does not take them.
-    pollable: bool,
+    /// The user's input on its way into the container.
+    input: Relay,
+    /// The user's terminal, whose window the container's has, and the container's.
+    window: (Option<OwnedFd>, Option<OwnedFd>),
 }
 
 impl<'a> Foreground<'a> {
     /// Shows by `show`, and blocks the signals that it takes.
     ///
     /// # Errors
-    /// [`SupervisorError::Kernel`].
+    /// [`SupervisorError::Signal`].
     pub fn new(show: &'a mut dyn Show, on_signal: OnSignal) -> Result<Self, SupervisorError> {
         let mut signals = FORWARDABLE.to_vec();
         signals.push(Signal::WINCH);
@@ -65,65 +58,58 @@ impl<'a> Foreground<'a> {
             signals,
             on_signal,
             interrupts: 0,
-            input: None,
-            master: None,
+            input: Relay::default(),
+            window: (None, None),
         })
     }
 
-    /// Passes what comes from `from` on to `to`, or to the container's terminal once it has
-    /// one.
-    pub fn with_input(mut self, from: OwnedFd, to: Option<OwnedFd>) -> Self {
-        self.input = Some(Input {
-            from,
-            to,
-            buffer: Vec::new(),
-            pollable: true,
-        });
+    /// Passes the user's input on to `container`, the writing end of a pipe.
+    ///
+    /// # Errors
+    /// [`SupervisorError::Terminal`].
+    pub fn with_input(mut self, user: impl AsFd, container: OwnedFd) -> Result<Self, SupervisorError> {
+        self.input.add_input(user, container)?;
+        Ok(self)
+    }
+
+    /// Passes the user's input on to the container's terminal once it has one, and keeps its
+    /// window as large as the user's.
+    pub fn with_terminal(mut self, user: OwnedFd) -> Self {
+        self.window.0 = Some(user);
         self
     }
 
-    pub(super) fn watch(&mut self, reactor: &Reactor) -> Result<(), SupervisorError> {
-        reactor
-            .watch(&self.signals, Token::Signal)
-            .map_err(kernel("watch signals"))?;
-        if let Some(input) = &mut self.input
-            && input.to.is_some()
-        {
-            input.begin(reactor)?;
-        }
-        Ok(())
+    /// Whether a signal has asked for the end of all containers.
+    pub(super) fn was_interrupted(&self) -> bool {
+        self.interrupts > 0
     }
 
-    /// The container has a terminal: input goes there, and the user's window is its window.
+    pub(super) fn watch(&mut self, reactor: &Reactor) -> Result<(), SupervisorError> {
+        reactor.watch(&self.signals, Token::Signal).map_err(kernel("watch signals"))?;
+        self.pump(reactor)
+    }
+
     fn take_terminal(&mut self, master: OwnedFd, reactor: &Reactor) -> Result<(), SupervisorError> {
-        if let Some(input) = &mut self.input {
-            let copy = master
-                .try_clone()
-                .map_err(|error| SupervisorError::Kernel {
-                    operation: "copy the terminal",
-                    source: Errno::from_io_error(&error).unwrap_or(Errno::IO),
-                })?;
-            input.to = Some(copy);
-            input.begin(reactor)?;
+        if let Some(user) = &self.window.0 {
+            let copy = rustix::io::fcntl_dupfd_cloexec(&master, 3).map_err(kernel("copy the terminal"))?;
+            self.input.add_input(user, copy)?;
         }
-        self.master = Some(master);
+        self.window.1 = Some(master);
         self.resize();
-        Ok(())
+        self.pump(reactor)
     }
 
     fn resize(&self) {
-        if let (Some(master), Some(input)) = (&self.master, &self.input) {
+        if let (Some(user), Some(container)) = &self.window {
             // A user without a window leaves the kernel's default.
-            let _ = crate::terminal::copy_size(input.from.as_fd(), master.as_fd());
+            let _ = crate::terminal::copy_size(user, container);
         }
     }
 
-    pub(super) fn pump(&mut self, token: Token, reactor: &Reactor) {
-        if let Some(input) = &mut self.input
-            && !input.pump(token, reactor)
-        {
-            self.input = None;
-        }
+    pub(super) fn pump(&mut self, reactor: &Reactor) -> Result<(), SupervisorError> {
+        // Once: what can move at once is registered as ready, and others get their turn.
+        self.input.pump()?;
+        Ok(self.input.register(reactor, Token::Input.encode())?)
     }
 
     pub(super) fn output(&mut self, unit: &UnitSpec, stream: Stream, bytes: &[u8]) {
@@ -132,72 +118,6 @@ impl<'a> Foreground<'a> {
 
     pub(super) fn report(&mut self, report: &Report) {
         self.show.report(report);
-    }
-}
-
-impl Input {
-    fn begin(&mut self, reactor: &Reactor) -> Result<(), SupervisorError> {
-        if let Some(to) = &self.to {
-            rustix::io::ioctl_fionbio(to, true)
-                .map_err(kernel("make the container's input non-blocking"))?;
-        }
-        match reactor.watch(&self.from, Token::UserInput) {
-            Ok(()) => Ok(()),
-            Err(Errno::PERM) => {
-                self.pollable = false;
-                self.await_room(reactor);
-                Ok(())
-            }
-            Err(errno) => Err(kernel("watch standard input")(errno)),
-        }
-    }
-
-    fn await_room(&self, reactor: &Reactor) {
-        if let Some(to) = &self.to {
-            let _ = reactor.watch_output(to, Token::ContainerInput);
-        }
-    }
-
-    /// Moves what can be moved; `false` at the end of the input.
-    fn pump(&mut self, token: Token, reactor: &Reactor) -> bool {
-        if self.buffer.is_empty() {
-            let mut chunk = [0; 4096];
-            match rustix::io::read(&self.from, &mut chunk) {
-                Ok(0) => {
-                    reactor.forget(&self.from);
-                    if let Some(to) = &self.to {
-                        reactor.forget(to);
-                    }
-                    return false;
-                }
-                Ok(length) => self.buffer.extend_from_slice(&chunk[..length]),
-                Err(Errno::AGAIN | Errno::INTR) => return true,
-                Err(_) => {
-                    reactor.forget(&self.from);
-                    return false;
-                }
-            }
-        }
-        let Some(to) = &self.to else { return true };
-        match rustix::io::write(to, &self.buffer) {
-            Ok(written) => drop(self.buffer.drain(..written)),
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(_) => {
-                // The container takes no more: the rest has nowhere to go.
-                reactor.forget(&self.from);
-                reactor.forget(to);
-                return false;
-            }
-        }
-        let waiting_for_room = token == Token::ContainerInput;
-        if !self.buffer.is_empty() && !waiting_for_room {
-            reactor.forget(&self.from);
-            self.await_room(reactor);
-        } else if self.buffer.is_empty() && waiting_for_room && self.pollable {
-            reactor.forget(to);
-            let _ = reactor.watch(&self.from, Token::UserInput);
-        }
-        true
     }
 }
 

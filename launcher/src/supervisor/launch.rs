@@ -1,11 +1,13 @@
 //! Creating a batch of containers, and starting each when its time has come.
 
+use std::borrow::Cow;
+
 use super::unit::{Phase, Unit};
 use super::{Report, Supervisor, SupervisorError, order};
 use crate::error::{Error, chain};
 use crate::journal::Journal;
 use crate::pipeline::Cloned;
-use crate::store::{ContainerId, Status};
+use crate::store::{ContainerId, State, Status};
 
 /// Why one container of a batch could not be made.
 struct Fault {
@@ -150,12 +152,7 @@ impl Supervisor<'_> {
                 if !matches!(self.units[index].phase, Phase::Waiting(_)) {
                     continue;
                 }
-                let decision = order::decide(&self.units[index].spec, |id| {
-                    self.units
-                        .iter()
-                        .find(|unit| unit.spec.id == *id)
-                        .map(|unit| &unit.state)
-                });
+                let decision = order::decide(&self.units[index].spec, |id| self.state_of(id));
                 match decision {
                     order::Decision::Start => self.start(index)?,
                     order::Decision::Wait => continue,
@@ -166,6 +163,15 @@ impl Supervisor<'_> {
             if !moved {
                 return Ok(());
             }
+        }
+    }
+
+    /// A container's state: one that ended before this supervisor's time is only on disk.
+    fn state_of(&self, id: &ContainerId) -> Option<Cow<'_, State>> {
+        let unit = self.units.iter().find(|unit| unit.spec.id == *id);
+        match unit {
+            Some(unit) => Some(Cow::Borrowed(&unit.state)),
+            None => self.store.load_state(id).ok().map(Cow::Owned),
         }
     }
 
@@ -218,6 +224,7 @@ impl Supervisor<'_> {
         unit.phase = Phase::Ended;
         unit.drain_output(&self.reactor, |_, _, _| ());
         unit.record_failure(error, exit_code);
+        self.wiring.ended(&unit.spec.id);
         self.undo(index);
     }
 }

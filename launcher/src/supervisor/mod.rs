@@ -24,12 +24,14 @@ use std::time::{Duration, Instant};
 use rustix::process::Pid;
 
 pub use control::{Client, ControlError, Peer, Report, Request};
-pub use foreground::{Foreground, OnSignal};
+pub use foreground::{Foreground, OnSignal, Show};
 pub use spec::{Condition, Dependency, HealthTiming, UnitSpec};
 
 use crate::error::{BoxError, Error};
 use crate::logs::LogError;
 use crate::pipeline::Pipeline;
+use crate::signals::SignalError;
+use crate::terminal::TerminalError;
 use crate::store::{ContainerId, Lock, StackName, Store, StoreError};
 use clients::Clients;
 use control::Listener;
@@ -63,7 +65,7 @@ pub trait Wiring {
     /// Ends the launch of the whole batch.
     fn commit_batch(&self) -> Result<(), BoxError>;
 
-    /// The container has ended, and nothing of it is undone yet. Says whether the kernel
+    /// The container has ended, or could not be started, and nothing of it is undone yet. Says whether the kernel
     /// killed something in it for want of memory.
     fn ended(&self, id: &ContainerId) -> bool;
 
@@ -92,6 +94,12 @@ pub enum SupervisorError {
     /// A log or its pipe could not be used.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The user's terminal or input could not be used.
+    #[error(transparent)]
+    Terminal(#[from] TerminalError),
+    /// Signals could not be taken.
+    #[error(transparent)]
+    Signal(#[from] SignalError),
     /// The control socket could not be made.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -102,6 +110,13 @@ pub enum SupervisorError {
 
 fn kernel(operation: &'static str) -> impl FnOnce(rustix::io::Errno) -> SupervisorError {
     move |source| SupervisorError::Kernel { operation, source }
+}
+
+/// How a supervisor came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether the user asked for it by a signal.
+    pub interrupted: bool,
 }
 
 /// The event loop and all it watches. See the module's documentation.
@@ -186,7 +201,7 @@ impl<'a> Supervisor<'a> {
     ///
     /// # Errors
     /// [`SupervisorError`]: containers that run go on, for the next supervisor.
-    pub fn run(mut self) -> Result<(), SupervisorError> {
+    pub fn run(mut self) -> Result<Outcome, SupervisorError> {
         while self.units.iter().any(Unit::is_live) || self.clients.are_waiting() {
             let ready = self
                 .reactor
@@ -200,7 +215,8 @@ impl<'a> Supervisor<'a> {
             self.stop_what_may();
             self.answer_clients();
         }
-        Ok(())
+        let interrupted = self.foreground.as_ref().is_some_and(Foreground::was_interrupted);
+        Ok(Outcome { interrupted })
     }
 
     fn dispatch(&mut self, token: Token) -> Result<(), SupervisorError> {
@@ -219,9 +235,9 @@ impl<'a> Supervisor<'a> {
             Token::Stdout(index) | Token::Stderr(index) => self.on_output(index, token),
             Token::Check(index) => self.on_check_end(index)?,
             Token::Signal => self.on_signal(),
-            Token::UserInput | Token::ContainerInput => {
+            Token::Input => {
                 if let Some(foreground) = &mut self.foreground {
-                    foreground.pump(token, &self.reactor);
+                    foreground.pump(&self.reactor)?;
                 }
             }
         }
@@ -326,7 +342,7 @@ pub fn undo_run(store: &Store, wiring: &dyn Wiring, id: &ContainerId) -> Result<
 /// # Errors
 /// When the process cannot be made.
 pub fn detach(
-    body: impl FnOnce(Peer) -> Result<(), SupervisorError>,
+    body: impl FnOnce(Peer) -> Result<Outcome, SupervisorError>,
 ) -> Result<Client, SupervisorError> {
     let (client, peer) = Client::pair()?;
     let args = coop_ns::CloneArgs {
@@ -339,7 +355,7 @@ pub fn detach(
         coop_ns::Forked::Child => {
             drop(client);
             let code = match leave_terminal().and_then(|()| body(peer)) {
-                Ok(()) => 0,
+                Ok(_) => 0,
                 Err(error) => {
                     log::error!("{}", crate::error::chain(&error));
                     1

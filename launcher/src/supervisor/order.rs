@@ -1,5 +1,7 @@
 //! Who may start and who may stop now: pure decisions over `depends_on`.
 
+use std::borrow::Cow;
+
 use super::spec::{Condition, UnitSpec};
 use crate::store::{ContainerId, Health, State, Status};
 
@@ -17,7 +19,7 @@ pub(crate) enum Decision {
 /// Decides on `spec`, with the states of the other containers by id.
 pub(crate) fn decide<'a>(
     spec: &UnitSpec,
-    state_of: impl Fn(&ContainerId) -> Option<&'a State>,
+    state_of: impl Fn(&ContainerId) -> Option<Cow<'a, State>>,
 ) -> Decision {
     let mut decision = Decision::Start;
     for dependency in &spec.depends_on {

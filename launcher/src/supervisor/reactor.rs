@@ -1,6 +1,6 @@
 //! One `epoll(7)` instance with typed tokens.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{Timespec, epoll};
@@ -23,14 +23,12 @@ pub(crate) enum Token {
     Stderr(u32),
     /// A health check ended.
     Check(u32),
-    /// The user typed something.
-    UserInput,
-    /// The container's standard input can take more.
-    ContainerInput,
+    /// The user's input, or the container's room for it.
+    Input,
 }
 
 impl Token {
-    fn encode(self) -> u64 {
+    pub(crate) fn encode(self) -> u64 {
         let (kind, index) = match self {
             Self::Signal => (0, 0),
             Self::Listener => (1, 0),
@@ -39,8 +37,7 @@ impl Token {
             Self::Stdout(index) => (4, index),
             Self::Stderr(index) => (5, index),
             Self::Check(index) => (6, index),
-            Self::UserInput => (7, 0),
-            Self::ContainerInput => (8, 0),
+            Self::Input => (7, 0),
         };
         (kind << 32) | u64::from(index)
     }
@@ -55,8 +52,7 @@ impl Token {
             4 => Self::Stdout(index),
             5 => Self::Stderr(index),
             6 => Self::Check(index),
-            7 => Self::UserInput,
-            _ => Self::ContainerInput,
+            _ => Self::Input,
         }
     }
 }
@@ -76,21 +72,8 @@ impl Reactor {
 
     /// Watches `fd` for input.
     pub(crate) fn watch(&self, fd: impl AsFd, token: Token) -> Result<(), Errno> {
-        self.add(fd, token, epoll::EventFlags::IN)
-    }
-
-    /// Watches `fd` for room to write, until [`forget`](Self::forget).
-    pub(crate) fn watch_output(&self, fd: impl AsFd, token: Token) -> Result<(), Errno> {
-        self.add(fd, token, epoll::EventFlags::OUT)
-    }
-
-    fn add(&self, fd: impl AsFd, token: Token, flags: epoll::EventFlags) -> Result<(), Errno> {
-        epoll::add(
-            &self.epoll,
-            fd,
-            epoll::EventData::new_u64(token.encode()),
-            flags,
-        )
+        let data = epoll::EventData::new_u64(token.encode());
+        epoll::add(&self.epoll, fd, data, epoll::EventFlags::IN)
     }
 
     /// Stops watching `fd`. One that is not watched is fine.
@@ -117,5 +100,11 @@ impl Reactor {
             .iter()
             .map(|event: &epoll::Event| Token::decode(event.data.u64()))
             .collect())
+    }
+}
+
+impl AsFd for Reactor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
     }
 }

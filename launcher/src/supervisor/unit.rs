@@ -218,11 +218,7 @@ impl Unit {
         let Some(position) = self.outputs.iter().position(|(of, _)| *of == token) else {
             return;
         };
-        let stream = if matches!(token, Token::Stderr(_)) {
-            Stream::Stderr
-        } else {
-            Stream::Stdout
-        };
+        let stream = stream_of(token);
         let mut buffer = [0; PIPE_SIZE];
         match rustix::io::read(&self.outputs[position].1, &mut buffer) {
             Ok(length) if length > 0 => self.take_output(stream, &buffer[..length], &mut show),
@@ -241,21 +237,11 @@ impl Unit {
         reactor: &Reactor,
         mut show: impl FnMut(&UnitSpec, Stream, &[u8]),
     ) {
-        let mut buffer = [0; PIPE_SIZE];
         for (token, fd) in std::mem::take(&mut self.outputs) {
-            let stream = if matches!(token, Token::Stderr(_)) {
-                Stream::Stderr
-            } else {
-                Stream::Stdout
-            };
-            loop {
-                match rustix::io::read(&fd, &mut buffer) {
-                    Ok(length) if length > 0 => {
-                        self.take_output(stream, &buffer[..length], &mut show)
-                    }
-                    Err(Errno::INTR) => {}
-                    _ => break,
-                }
+            let stream = stream_of(token);
+            let drained = LogPipe::drain(&fd, |bytes| self.take_output(stream, bytes, &mut show));
+            if let Err(errno) = drained {
+                log::warn!("{}: read output: {errno}", self.spec.name);
             }
             reactor.forget(&fd);
         }
@@ -312,5 +298,12 @@ impl Unit {
             checks.begin(Instant::now());
             self.state.health = Some(Health::Starting);
         }
+    }
+}
+
+fn stream_of(token: Token) -> Stream {
+    match token {
+        Token::Stderr(_) => Stream::Stderr,
+        _ => Stream::Stdout,
     }
 }

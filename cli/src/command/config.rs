@@ -1,0 +1,114 @@
+//! `coop config` and `coop plan`: what a stack file says, and what it means here.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use coop_launcher::store::{ContainerId, StackName};
+use serde::Serialize;
+
+use crate::args::{ConfigArgs, DocumentFormat, PlanArgs, StackArgs};
+use crate::host::Host;
+use crate::load::Loaded;
+use crate::plan::{self, ContainerPlan, StackPlan};
+use crate::stack;
+use crate::supervise;
+use crate::ui::print;
+
+/// `coop config`.
+pub(super) fn config(stack: &StackArgs, args: &ConfigArgs) -> Result<i32> {
+    let stack = Loaded::read(stack)?.stack;
+    let names = |names: Vec<&String>| names.into_iter().map(|name| format!("{name}\n")).collect();
+    let text: String = match args {
+        ConfigArgs { quiet: true, .. } => return Ok(0),
+        ConfigArgs { services: true, .. } => names(stack.services.keys().collect()),
+        ConfigArgs { volumes: true, .. } => names(stack.volumes.keys().collect()),
+        ConfigArgs {
+            format: DocumentFormat::Yaml,
+            ..
+        } => stack::to_yaml(&stack).map_err(|why| anyhow!(why))?,
+        ConfigArgs {
+            format: DocumentFormat::Json,
+            ..
+        } => stack::to_json(&stack).map_err(|why| anyhow!(why))? + "\n",
+    };
+    print(&text)?;
+    Ok(0)
+}
+
+/// `coop plan`. Only addresses and ranges of ids are open: they are leased by `up`.
+pub(super) fn plan(host: &Host, stack: &StackArgs, args: &PlanArgs) -> Result<i32> {
+    let loaded = Loaded::read(stack)?;
+    let order = loaded.order(&args.services)?;
+    let existing: HashMap<String, ContainerId> = supervise::containers(host, &loaded.name()?)?
+        .into_iter()
+        .filter_map(|state| Some((state.service?, state.id)))
+        .collect();
+    let plan = loaded.explain(plan::plan_stack(
+        host,
+        &loaded.stack,
+        &order,
+        &loaded.variables,
+        &existing,
+    ))?;
+    let document = Document::new(&plan);
+    print(&match args.format {
+        DocumentFormat::Yaml => stack::yaml_document(&document).context("write the plan")?,
+        DocumentFormat::Json => {
+            serde_json::to_string_pretty(&document).context("write the plan")? + "\n"
+        }
+    })?;
+    Ok(0)
+}
+
+/// What `up` would do.
+#[derive(Serialize)]
+struct Document<'a> {
+    stack: &'a StackName,
+    /// In the order in which they are made.
+    containers: Vec<Container<'a>>,
+}
+
+#[derive(Serialize)]
+struct Container<'a> {
+    plan: &'a ContainerPlan,
+    /// Directories of the host that are made when they are missing.
+    #[serde(skip_serializing_if = "<[PathBuf]>::is_empty")]
+    host_directories: &'a [PathBuf],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    volumes: Vec<Volume<'a>>,
+}
+
+#[derive(Serialize)]
+struct Volume<'a> {
+    name: &'a str,
+    target: &'a Path,
+    /// Whether a new one is filled with what the image has at the target.
+    copy: bool,
+    anonymous: bool,
+    external: bool,
+}
+
+impl<'a> Document<'a> {
+    fn new(plan: &'a StackPlan) -> Self {
+        let containers = plan.drafts.iter().map(|draft| Container {
+            plan: &draft.plan,
+            host_directories: &draft.host_directories,
+            volumes: draft
+                .volumes
+                .iter()
+                .map(|volume| Volume {
+                    name: &volume.name,
+                    target: &volume.target,
+                    copy: volume.copy,
+                    anonymous: volume.anonymous,
+                    external: volume.external,
+                })
+                .collect(),
+        });
+        Self {
+            stack: &plan.name,
+            containers: containers.collect(),
+        }
+    }
+}

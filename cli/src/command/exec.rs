@@ -1,0 +1,106 @@
+//! `coop exec`: one more process in a running container.
+
+use std::io::IsTerminal;
+use std::os::fd::OwnedFd;
+
+use anyhow::{Context, Result, bail};
+use coop_launcher::session::Session;
+use coop_launcher::stdio::Pipes;
+use coop_launcher::terminal::RawMode;
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::run::FAILED;
+use crate::args::{ExecArgs, StackArgs};
+use crate::host::{Host, require_root};
+use crate::load;
+use crate::plan::{ContainerPlan, ProcessPlan};
+use crate::{supervise, wire};
+
+/// `coop exec`.
+pub(crate) fn exec(host: &Host, stack: &StackArgs, args: &ExecArgs) -> Result<i32> {
+    require_root("execute a command in a container")?;
+    let state = load::resolve(host, stack, &args.name)?;
+    drop(supervise::keeper(host, &state.stack)?);
+    let state = host.store.load_state(&state.id)?;
+    let Some(init) = state.live_init() else {
+        bail!(
+            "container {} is not running\n  help: start it with `coop start {}`",
+            state.name,
+            state.name
+        );
+    };
+    let plan: ContainerPlan = host.store.load_config(&state.id)?;
+    let process = process(&plan, args)?;
+    let mut session = Session::new()?;
+    let streams = if args.detach || args.tty {
+        Pipes::null()?
+    } else {
+        pipes(&mut session, args)?
+    };
+    let pipeline = wire::exec_pipeline(&plan, &process, host, init, streams)?;
+
+    let raw = (args.tty && args.interactive && std::io::stdin().is_terminal())
+        .then(|| RawMode::enter(std::io::stdin()))
+        .transpose()?;
+    let started = pipeline.clone_child(None).and_then(|mut cloned| {
+        cloned.attach()?;
+        let mut created = cloned.finish()?;
+        let terminal = created.take_terminal();
+        Ok((created.start()?, terminal))
+    });
+    let (pidfd, terminal) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            drop(raw);
+            let code = error.exit_code();
+            crate::ui::error(&anyhow::Error::from(error).context(state.name.to_string()));
+            return Ok(code);
+        }
+    };
+    if args.detach {
+        return Ok(0);
+    }
+    if let Some(master) = terminal {
+        session.connect_terminal(master)?;
+    }
+    let status = session.run(&pidfd).context("wait for the command")?;
+    drop(raw);
+    Ok(status.code().try_into().unwrap_or(FAILED))
+}
+
+fn process(plan: &ContainerPlan, args: &ExecArgs) -> Result<ProcessPlan> {
+    let mut process = plan.process.clone();
+    process.argv.clone_from(&args.command);
+    process.terminal = args.tty;
+    process.stdin_open = args.interactive;
+    if let Some(user) = &args.user {
+        process.user = user.to_string();
+    }
+    if let Some(dir) = &args.workdir {
+        process.cwd.clone_from(dir);
+    }
+    if args.tty {
+        process.env.push("TERM=xterm".into());
+    }
+    let given = crate::single::variables(&args.env, &args.env_file)?;
+    process.env.extend(given);
+    Ok(process)
+}
+
+/// Pipes between the user's streams and the command's: no descriptor of the host's, a terminal
+/// least of all, gets into the container.
+fn pipes(session: &mut Session, args: &ExecArgs) -> Result<Pipes> {
+    let pipe =
+        || -> Result<(OwnedFd, OwnedFd)> { pipe_with(PipeFlags::CLOEXEC).context("make a pipe") };
+    let mut stdin = None;
+    if args.interactive {
+        let (theirs, ours) = pipe()?;
+        session.streams().add_input(std::io::stdin(), ours)?;
+        stdin = Some(theirs);
+    }
+    let (ours, stdout) = pipe()?;
+    session.streams().add_output(ours, std::io::stdout())?;
+    let (ours, stderr) = pipe()?;
+    session.streams().add_output(ours, std::io::stderr())?;
+    Ok(Pipes::given(stdin, stdout, stderr))
+}

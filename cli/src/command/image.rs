@@ -1,0 +1,322 @@
+//! `coop image`: what containers are made from.
+
+use std::collections::BTreeSet;
+use std::io::{IsTerminal, Seek};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, bail};
+use coop_fs::RootSource;
+use coop_image::{Image, ImportOptions, Progress, Reference};
+use coop_launcher::logs::Stream;
+use serde_json::json;
+
+use crate::args::{Format, ImageCommand, ImageImportArgs, ImageLsArgs, ImageRmArgs};
+use crate::host::{Host, require_root};
+use crate::plan::ContainerPlan;
+use crate::ui::{Table, ago, decimal_size, print_bytes, timestamp};
+
+/// `coop image`.
+pub(super) fn image(host: &Host, command: &ImageCommand) -> Result<i32> {
+    match command {
+        ImageCommand::Import(args) => import(host, args),
+        ImageCommand::Ls(args) => list(host, args),
+        ImageCommand::Rm(args) => remove(host, args),
+    }
+}
+
+fn import(host: &Host, args: &ImageImportArgs) -> Result<i32> {
+    require_root("import an image")?;
+    let reference: Reference = args.name.parse()?;
+    let mut meter = Meter {
+        terminal: std::io::stderr().is_terminal(),
+        skipped: 0,
+    };
+    let mut show = |progress: Progress<'_>| meter.show(&progress);
+    let options = ImportOptions::default();
+    let imported = if args.source == Path::new("-") {
+        let spooled = spool(&host.images)?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", spooled.as_raw_fd()));
+        host.images
+            .import(&reference, &path, &options, &mut show)
+            .context("standard input")
+    } else {
+        host.images
+            .import(&reference, &args.source, &options, &mut show)
+            .map_err(Into::into)
+    };
+    meter.end();
+    let image = imported?;
+    if meter.skipped > 0 {
+        let skipped = meter.skipped;
+        log::warn!(
+            "{} entries were left out of {reference}: --verbose names them",
+            skipped
+        );
+    }
+    crate::ui::print(&format!("{}\n", image.id))?;
+    Ok(0)
+}
+
+/// Standard input as a file: a squashfs is not read from the front, and what an archive is has
+/// to be known before it is read.
+fn spool(store: &coop_image::Store) -> Result<std::fs::File> {
+    use rustix::fs::{Mode, OFlags};
+    let input = std::io::stdin();
+    if input.is_terminal() {
+        bail!(
+            "standard input is a terminal\n  help: name a file, or redirect one: coop image import NAME - < FILE"
+        );
+    }
+    // Beside the images, where an image has room; nameless, so that it goes with this process.
+    coop_launcher::store::make_private_dir(store.dir())?;
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = rustix::fs::open(store.dir(), flags, Mode::RUSR | Mode::WUSR)
+        .with_context(|| format!("make a temporary file in {}", store.dir().display()))?;
+    let mut file = std::fs::File::from(file);
+    std::io::copy(&mut input.lock(), &mut file).context("read standard input")?;
+    file.rewind().context("read standard input")?;
+    Ok(file)
+}
+
+/// How far an import is, for a user who waits.
+struct Meter {
+    terminal: bool,
+    skipped: usize,
+}
+
+impl Meter {
+    fn show(&mut self, progress: &Progress<'_>) {
+        match progress {
+            Progress::Skipped { entry, why } => {
+                self.skipped += 1;
+                log::info!("left out {entry}: {why}");
+            }
+            Progress::Waiting => self.line("waiting for another import of this name"),
+            Progress::Read { done, total } => self.line(&match total {
+                Some(total) => format!("read {} of {}", decimal_size(*done), decimal_size(*total)),
+                None => format!("read {}", decimal_size(*done)),
+            }),
+            Progress::Syncing => self.line("writing to the disk"),
+            _ => {}
+        }
+    }
+
+    /// In place of the line before.
+    fn line(&self, text: &str) {
+        if self.terminal {
+            let _ = print_bytes(Stream::Stderr, format!("\r\x1b[K{text}").as_bytes());
+        }
+    }
+
+    fn end(&self) {
+        self.line("");
+    }
+}
+
+/// `coop image ls`, `coop images`.
+pub(super) fn list(host: &Host, args: &ImageLsArgs) -> Result<i32> {
+    let images = host.images.list()?;
+    crate::ui::print(&render(&images, args, SystemTime::now()))?;
+    Ok(0)
+}
+
+fn render(images: &[Image], args: &ImageLsArgs, now: SystemTime) -> String {
+    let id = |image: &Image| {
+        if args.no_trunc {
+            image.id.to_string()
+        } else {
+            image.id.short().to_owned()
+        }
+    };
+    if args.quiet {
+        let ids: BTreeSet<_> = images.iter().map(id).collect();
+        return ids.into_iter().map(|id| id + "\n").collect();
+    }
+    let created = |image: &Image| SystemTime::UNIX_EPOCH + Duration::from_secs(image.created);
+    let tag = |image: &Image| image.reference.tag().unwrap_or("<none>").to_owned();
+    if args.format == Format::Json {
+        let line = |image: &Image| {
+            let object = json!({
+                "Repository": image.reference.name(),
+                "Tag": tag(image),
+                "Digest": image.reference.digest().map_or("<none>".into(), ToString::to_string),
+                "ID": id(image),
+                "CreatedAt": timestamp(created(image)),
+                "CreatedSince": ago(created(image), now),
+                "Size": decimal_size(image.size),
+            });
+            format!("{object}\n")
+        };
+        return images.iter().map(line).collect();
+    }
+    let mut table = Table::new(&["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"]);
+    for image in images {
+        table.row(&[
+            image.reference.name(),
+            tag(image),
+            id(image),
+            ago(created(image), now),
+            decimal_size(image.size),
+        ]);
+    }
+    table.to_string()
+}
+
+/// `coop image rm`, `coop rmi`.
+pub(super) fn remove(host: &Host, args: &ImageRmArgs) -> Result<i32> {
+    require_root("remove an image")?;
+    let mut exit_code = 0;
+    for name in &args.names {
+        match remove_one(host, name) {
+            Ok(text) => crate::ui::print(&text)?,
+            Err(error) => {
+                crate::ui::error(&error);
+                exit_code = 1;
+            }
+        }
+    }
+    Ok(exit_code)
+}
+
+/// What Docker says of it.
+fn remove_one(host: &Host, name: &str) -> Result<String> {
+    let reference = find(host, name)?;
+    let removed = match host
+        .images
+        .remove(&reference, &|layer| user_of(host, layer))
+    {
+        Err(error @ coop_image::Error::InUse { .. }) => {
+            bail!("{error}\n  help: remove the container first, with `coop rm`")
+        }
+        result => result?,
+    };
+    let layers = removed
+        .layers
+        .iter()
+        .filter_map(|layer| layer.file_name()?.to_str());
+    let deleted: String = layers
+        .map(|hex| format!("Deleted: sha256:{hex}\n"))
+        .collect();
+    Ok(format!("Untagged: {reference}\n{deleted}"))
+}
+
+/// An image by its name, or by the beginning of its id when that is no name.
+fn find(host: &Host, text: &str) -> Result<Reference> {
+    let parsed = text.parse::<Reference>();
+    let not_found = match &parsed {
+        Ok(reference) => match host.images.get(reference) {
+            Err(error @ coop_image::Error::NotFound { .. }) => error.into(),
+            found => return Ok(found?.reference),
+        },
+        Err(error) => anyhow::Error::from(error.clone()),
+    };
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    if hex.is_empty() || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(not_found);
+    }
+    let images = host.images.list()?;
+    let mut fitting = images
+        .into_iter()
+        .filter(|image| image.id.hex().starts_with(hex));
+    match (fitting.next(), fitting.next()) {
+        (None, _) => Err(not_found),
+        (Some(image), None) => Ok(image.reference),
+        (Some(first), Some(second)) => {
+            let rest = fitting.map(|image| image.reference);
+            let names: Vec<_> = [first.reference, second.reference]
+                .into_iter()
+                .chain(rest)
+                .map(|name| name.to_string())
+                .collect();
+            bail!(
+                "{text} is the id of several names: {}\n  help: remove it by name",
+                names.join(", ")
+            )
+        }
+    }
+}
+
+/// The container that has the layer in its root.
+fn user_of(host: &Host, layer: &Path) -> Option<String> {
+    let uses = |id: &coop_launcher::store::ContainerId| match host
+        .store
+        .load_config::<ContainerPlan>(id)
+    {
+        Ok(plan) => match plan.root {
+            RootSource::Overlay(overlay) => overlay.lowers.iter().any(|lower| lower == layer),
+            RootSource::Bind { .. } => false,
+        },
+        Err(coop_launcher::store::StoreError::Gone { .. }) => false,
+        // A container of another version may use any layer: it is kept.
+        Err(_) => true,
+    };
+    let user = match host.store.ids() {
+        Ok(ids) => ids.into_iter().find(uses)?,
+        Err(error) => return Some(format!("an unknown container ({error})")),
+    };
+    let name = host
+        .store
+        .load_state(&user)
+        .map(|state| state.name.to_string());
+    Some(name.unwrap_or_else(|_| user.short().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use coop_image::ImageConfig;
+
+    use super::*;
+
+    fn images() -> Vec<Image> {
+        let image = |name: &str, digit: &str, age: u64, size| Image {
+            reference: name.parse().unwrap(),
+            id: format!("sha256:{}", digit.repeat(64)).parse().unwrap(),
+            created: 1_714_564_800 - age,
+            size,
+            layers: Vec::new(),
+            config: ImageConfig::default(),
+        };
+        vec![
+            image("coop/host", "a", 30, 2_345_678),
+            image("localhost:5000/team/web:1.2", "b", 90_000, 123_456_789),
+            image("mine", "a", 7200, 2_345_678),
+        ]
+    }
+
+    fn shown(args: &ImageLsArgs) -> String {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_714_564_800);
+        render(&images(), args, now)
+            .lines()
+            .map(|line| format!("{}\n", line.trim_end()))
+            .collect()
+    }
+
+    const TABLE: ImageLsArgs = ImageLsArgs {
+        quiet: false,
+        format: Format::Table,
+        no_trunc: false,
+    };
+
+    #[test]
+    fn images_are_listed_in_dockers_columns() {
+        insta::assert_snapshot!(shown(&TABLE));
+    }
+
+    #[test]
+    fn json_has_dockers_keys() {
+        insta::assert_snapshot!(shown(&ImageLsArgs {
+            format: Format::Json,
+            ..TABLE
+        }));
+    }
+
+    #[test]
+    fn an_id_of_two_names_is_listed_once() {
+        insta::assert_snapshot!(shown(&ImageLsArgs { quiet: true, ..TABLE }), @r"
+        aaaaaaaaaaaa
+        bbbbbbbbbbbb
+        ");
+    }
+}

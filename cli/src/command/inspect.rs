@@ -1,0 +1,178 @@
+//! `coop inspect`: all that is known of containers, in Docker's shape.
+
+mod config;
+mod host_config;
+mod mounts;
+mod network;
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+use coop_launcher::store::{State, Status, time};
+use serde::Serialize;
+
+use super::ps::{self, status_word};
+use crate::args::{InspectArgs, StackArgs};
+use crate::host::Host;
+use crate::load;
+use crate::plan::ContainerPlan;
+use config::Config;
+use host_config::HostConfig;
+use mounts::MountPoint;
+use network::NetworkSettings;
+
+/// `coop inspect`.
+pub(super) fn inspect(host: &Host, stack: &StackArgs, args: &InspectArgs) -> Result<i32> {
+    let mut found = Vec::new();
+    let mut errors = Vec::new();
+    for name in &args.names {
+        match inspect_one(host, stack, name) {
+            Ok(value) => found.push(value),
+            Err(error) => errors.push(error),
+        }
+    }
+    // What was found is told also when something was not: as Docker, `[]` for nothing at all.
+    let text = serde_json::to_string_pretty(&found).context("write as JSON")?;
+    crate::ui::print(&(text + "\n"))?;
+    errors.iter().for_each(crate::ui::error);
+    Ok(i32::from(!errors.is_empty()))
+}
+
+fn inspect_one(host: &Host, stack: &StackArgs, name: &str) -> Result<serde_json::Value> {
+    let mut state = load::resolve(host, stack, name)?;
+    ps::mend_if_needed(host, &state.stack)?;
+    state = host.store.load_state(&state.id)?;
+    let plan: ContainerPlan = host.store.load_config(&state.id)?;
+    let files = Files {
+        directory: &host.store.dirs().container(&state.id),
+        log: &host.store.dirs().container_log(&state.id),
+        volumes: &host.store.dirs().volumes(),
+    };
+    let container = Container::new(&state, state.current_status(), &plan, &files);
+    serde_json::to_value(container).context("write as JSON")
+}
+
+/// Where a container's files are.
+struct Files<'a> {
+    directory: &'a Path,
+    log: &'a Path,
+    /// The directory of named volumes.
+    volumes: &'a Path,
+}
+
+/// The keys are Docker's, but for the last one.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Container<'a> {
+    id: &'a str,
+    created: String,
+    path: &'a str,
+    args: &'a [String],
+    state: StateObject<'a>,
+    image: &'a str,
+    resolv_conf_path: PathBuf,
+    hostname_path: PathBuf,
+    hosts_path: PathBuf,
+    log_path: &'a Path,
+    /// With the slash that Docker puts before it.
+    name: String,
+    restart_count: u32,
+    driver: &'static str,
+    platform: &'static str,
+    host_config: HostConfig<'a>,
+    mounts: Vec<MountPoint<'a>>,
+    config: Config<'a>,
+    network_settings: NetworkSettings<'a>,
+    /// The whole plan, as it was saved.
+    plan: &'a ContainerPlan,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct StateObject<'a> {
+    status: &'static str,
+    running: bool,
+    paused: bool,
+    restarting: bool,
+    #[serde(rename = "OOMKilled")]
+    oom_killed: bool,
+    dead: bool,
+    pid: i32,
+    /// None: it ended and nobody saw how.
+    exit_code: Option<i32>,
+    error: &'a str,
+    started_at: String,
+    finished_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<HealthObject>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct HealthObject {
+    status: coop_launcher::store::Health,
+}
+
+impl<'a> Container<'a> {
+    fn new(state: &'a State, status: Status, plan: &'a ContainerPlan, files: &Files<'a>) -> Self {
+        let argv = plan.process.argv.split_first();
+        Self {
+            id: state.id.as_str(),
+            created: time::format(state.created),
+            path: argv.map_or("", |(path, _)| path),
+            args: argv.map_or(&[], |(_, args)| args),
+            state: StateObject::new(state, status),
+            image: &plan.image,
+            resolv_conf_path: files.directory.join("resolv.conf"),
+            hostname_path: files.directory.join("hostname"),
+            hosts_path: files.directory.join("hosts"),
+            log_path: files.log,
+            name: format!("/{}", state.name),
+            restart_count: state.restarts,
+            driver: match plan.root {
+                coop_fs::RootSource::Overlay(_) => "overlay2",
+                coop_fs::RootSource::Bind { .. } => "bind",
+            },
+            platform: "linux",
+            host_config: HostConfig::new(plan, files),
+            mounts: mounts::mount_points(plan, files),
+            config: Config::new(plan),
+            network_settings: NetworkSettings::new(&plan.network),
+            plan,
+        }
+    }
+}
+
+impl<'a> StateObject<'a> {
+    fn new(state: &'a State, status: Status) -> Self {
+        let lives = matches!(status, Status::Running | Status::Paused);
+        let ended = matches!(status, Status::Stopped | Status::Restarting);
+        Self {
+            status: status_word(status),
+            running: lives,
+            paused: status == Status::Paused,
+            restarting: status == Status::Restarting,
+            oom_killed: state.oom_killed,
+            dead: false,
+            pid: if lives {
+                state.pid.map_or(0, u32::cast_signed)
+            } else {
+                0
+            },
+            exit_code: if ended { state.exit_code } else { Some(0) },
+            error: state.error.as_deref().unwrap_or_default(),
+            started_at: or_never(state.started),
+            finished_at: or_never(state.finished),
+            health: state.health.map(|status| HealthObject { status }),
+        }
+    }
+}
+
+/// Go's zero time, which Docker prints for what has not happened.
+fn or_never(at: Option<SystemTime>) -> String {
+    at.map_or_else(|| "0001-01-01T00:00:00Z".into(), time::format)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! What the container gets of the host.
+
+use std::collections::BTreeMap;
+
+use coop_cgroup::{CpuQuota, CpuWeight, IndexList, Limits, Max};
+use coop_fs::Mount;
+use coop_ns::Namespaces;
+use coop_ns::privileges::{CapabilitySet, Rlimit};
+use serde::Serialize;
+
+use super::network::{Binding, bindings, mode};
+use super::{Files, mounts};
+use crate::plan::ContainerPlan;
+
+/// A limit that is not set is 0, as Docker has it; -1 is none by name.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct HostConfig<'a> {
+    binds: Vec<String>,
+    network_mode: &'a str,
+    port_bindings: BTreeMap<String, Vec<Binding>>,
+    auto_remove: bool,
+    cap_add: Vec<String>,
+    cap_drop: Vec<String>,
+    readonly_rootfs: bool,
+    security_opt: Vec<&'static str>,
+    /// Empty: a user namespace of its own.
+    userns_mode: &'static str,
+    shm_size: u64,
+    cpu_shares: u64,
+    memory: i64,
+    nano_cpus: u64,
+    cpu_period: u64,
+    cpu_quota: i64,
+    cpuset_cpus: &'a str,
+    cpuset_mems: &'a str,
+    memory_reservation: i64,
+    memory_swap: i64,
+    pids_limit: i64,
+    ulimits: Vec<Ulimit>,
+    cgroup_parent: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Ulimit {
+    name: &'static str,
+    hard: i64,
+    soft: i64,
+}
+
+impl<'a> HostConfig<'a> {
+    pub(super) fn new(plan: &'a ContainerPlan, files: &Files<'_>) -> Self {
+        let capabilities = plan.privileges.capabilities;
+        let limits = &plan.limits;
+        let text = |list: &'a Option<IndexList>| list.as_ref().map_or("", IndexList::as_str);
+        Self {
+            binds: mounts::binds(plan, files),
+            network_mode: mode(&plan.network),
+            port_bindings: bindings(&plan.network),
+            auto_remove: plan.remove_at_exit,
+            cap_add: names(capabilities.difference(CapabilitySet::DEFAULT)),
+            cap_drop: names(CapabilitySet::DEFAULT.difference(capabilities)),
+            readonly_rootfs: plan.root_readonly,
+            security_opt: plan
+                .privileges
+                .no_new_privileges
+                .then_some("no-new-privileges")
+                .into_iter()
+                .collect(),
+            userns_mode: if plan.namespaces.contains(Namespaces::USER) {
+                ""
+            } else {
+                "host"
+            },
+            shm_size: shm_size(&plan.mounts),
+            cpu_shares: limits.cpu_weight.map_or(0, CpuWeight::shares),
+            memory: number(limits.memory_max),
+            nano_cpus: nano_cpus(limits),
+            cpu_period: limits.cpu_quota.map_or(0, |quota| quota.period_us),
+            cpu_quota: number(limits.cpu_quota.map(|quota| quota.quota_us)),
+            cpuset_cpus: text(&limits.cpuset_cpus),
+            cpuset_mems: text(&limits.cpuset_mems),
+            memory_reservation: number(limits.memory_low),
+            memory_swap: number(limits.memory_swap),
+            pids_limit: number(limits.pids_max),
+            ulimits: plan.privileges.rlimits.iter().map(Ulimit::new).collect(),
+            cgroup_parent: plan
+                .cgroup
+                .as_str()
+                .rsplit_once('/')
+                .map_or("", |(parent, _)| parent),
+        }
+    }
+}
+
+impl Ulimit {
+    fn new(limit: &Rlimit) -> Self {
+        let value =
+            |limit: Option<u64>| limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+        Self {
+            name: limit.kind.name(),
+            hard: value(limit.hard),
+            soft: value(limit.soft),
+        }
+    }
+}
+
+fn names(capabilities: CapabilitySet) -> Vec<String> {
+    capabilities
+        .iter()
+        .map(|capability| capability.to_string())
+        .collect()
+}
+
+fn number(limit: Option<Max>) -> i64 {
+    match limit {
+        None => 0,
+        Some(Max::Unlimited) => -1,
+        Some(Max::At(value)) => i64::try_from(value).unwrap_or(i64::MAX),
+    }
+}
+
+fn nano_cpus(limits: &Limits) -> u64 {
+    let cpus = limits.cpu_quota.and_then(CpuQuota::as_cpus).unwrap_or(0.0);
+    (cpus * 1e9).round() as u64
+}
+
+fn shm_size(mounts: &[Mount]) -> u64 {
+    let size = |mount: &Mount| match mount {
+        Mount::Shm { size } => Some(*size),
+        _ => None,
+    };
+    mounts.iter().find_map(size).unwrap_or(0)
+}

@@ -1,0 +1,156 @@
+use std::time::{Duration, UNIX_EPOCH};
+
+use coop_cgroup::{CgroupPath, CpuQuota, Limits, Max};
+use coop_fs::{Mount, Overlay, RootSource};
+use coop_launcher::store::{ContainerId, Health, Name, StackName};
+use coop_launcher::supervisor::{HealthTiming, UnitSpec};
+use coop_net::{Lease, Mac, PortMapping};
+use coop_ns::Namespaces;
+use coop_ns::privileges::CapabilitySet;
+use coop_seccomp::Profile;
+
+use super::*;
+use crate::plan::{Connection, PrivilegesPlan, ProcessPlan};
+
+fn id() -> ContainerId {
+    ContainerId::parse(&"a".repeat(ContainerId::LEN)).unwrap()
+}
+
+fn plan() -> ContainerPlan {
+    let ports = PortMapping::parse("127.0.0.1:8080:80").unwrap();
+    let address = [10, 208, 3, 2].into();
+    ContainerPlan {
+        unit: UnitSpec {
+            id: id(),
+            name: "shop-web-1".into(),
+            depends_on: Vec::new(),
+            stop_signal: 15,
+            stop_grace_period: Duration::from_secs(10),
+            health: Some(HealthTiming {
+                interval: Duration::from_secs(30),
+                timeout: Duration::from_secs(5),
+                retries: 3,
+                start_period: Duration::ZERO,
+                start_interval: Duration::from_secs(5),
+            }),
+            terminal: false,
+        },
+        stack: StackName::parse("shop").unwrap(),
+        service: Some("web".into()),
+        config_hash: "sha256:0".into(),
+        image: "coop/host:latest".into(),
+        labels: [("a".to_owned(), "b".to_owned())].into(),
+        root: RootSource::Overlay(Overlay {
+            lowers: vec!["/images/layer".into()],
+            upper: "/data/c/upper".into(),
+            work: "/data/c/work".into(),
+        }),
+        root_readonly: true,
+        mounts: vec![
+            Mount::Proc,
+            Mount::Shm { size: 64 << 20 },
+            Mount::bind("/data/c/hosts", "/etc/hosts"),
+            Mount::bind("/data/volumes/shop_site/_data", "/site"),
+            Mount::bind_readonly("/srv/www", "/www"),
+            Mount::tmpfs("/tmp", "size=1m").unwrap(),
+        ],
+        anonymous_volumes: Vec::new(),
+        namespaces: Namespaces::all() - Namespaces::TIME,
+        id_maps: None,
+        hostname: Some("web".into()),
+        sysctls: Vec::new(),
+        cgroup: CgroupPath::new("coop/shop/a").unwrap(),
+        limits: Limits {
+            memory_max: Some(Max::At(64 << 20)),
+            cpu_quota: Some(CpuQuota::cpus(0.5)),
+            pids_max: Some(Max::Unlimited),
+            ..Limits::default()
+        },
+        network: Connection::Bridge {
+            network: "shop_default".into(),
+            names: vec!["web".into(), "shop-web-1".into()],
+            ports: ports.clone(),
+            lease: Some(Lease {
+                network: "shop_default".into(),
+                container: id().to_string(),
+                names: vec!["web".into()],
+                address,
+                prefix_len: 24,
+                gateway: [10, 208, 3, 1].into(),
+                internal: false,
+                mac: Mac::for_address(address),
+                mtu: 1500,
+                bridge: "coop-1".into(),
+                host_interface: "coop-v1".into(),
+                interface: "eth0".into(),
+                ports,
+            }),
+        },
+        process: ProcessPlan {
+            argv: vec!["httpd".into(), "-f".into()],
+            env: vec!["PATH=/bin".into()],
+            cwd: "/".into(),
+            user: "0:0".into(),
+            terminal: false,
+            stdin_open: false,
+        },
+        privileges: PrivilegesPlan {
+            capabilities: CapabilitySet::DEFAULT,
+            no_new_privileges: true,
+            rlimits: vec!["nofile=1024:4096".parse().unwrap()],
+        },
+        seccomp: Profile::default(),
+        health_command: Some(vec!["true".into()]),
+        remove_at_exit: false,
+    }
+}
+
+fn state() -> State {
+    let at = |seconds| UNIX_EPOCH + Duration::from_secs(1_714_564_800 + seconds);
+    let name = Name::parse("shop-web-1").unwrap();
+    let mut state = State::new(
+        id(),
+        name,
+        StackName::parse("shop").unwrap(),
+        "coop/host".into(),
+    );
+    state.created = at(0);
+    state.started = Some(at(1));
+    state.pid = Some(812);
+    state.health = Some(Health::Healthy);
+    state
+}
+
+fn shown(state: &State, status: Status) -> serde_json::Value {
+    let files = Files {
+        directory: Path::new("/data/c"),
+        log: Path::new("/data/c/log"),
+        volumes: Path::new("/data/volumes"),
+    };
+    serde_json::to_value(Container::new(state, status, &plan(), &files)).unwrap()
+}
+
+#[test]
+fn a_running_container_has_dockers_shape() {
+    let mut value = shown(&state(), Status::Running);
+    let whole_plan = value.as_object_mut().unwrap().remove("Plan").unwrap();
+    assert_eq!(whole_plan["unit"]["name"], "shop-web-1");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&value).unwrap());
+}
+
+#[test]
+fn an_end_that_nobody_saw_has_no_exit_code() {
+    let mut state = state();
+    state.set_stopped(None);
+    let value = shown(&state, Status::Stopped);
+    assert_eq!(value["State"]["Status"], "exited");
+    assert_eq!(value["State"]["ExitCode"], serde_json::Value::Null);
+    assert_eq!(value["State"]["Pid"], 0);
+    assert_eq!(value["State"]["Running"], false);
+}
+
+#[test]
+fn what_has_not_happened_has_gos_zero_time() {
+    let value = shown(&state(), Status::Running);
+    assert_eq!(value["State"]["FinishedAt"], "0001-01-01T00:00:00Z");
+}

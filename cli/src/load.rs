@@ -1,0 +1,133 @@
+//! The stack that a command is about, and the containers that its words mean.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use coop_launcher::store::{StackName, State};
+
+use crate::args::StackArgs;
+use crate::host::Host;
+use crate::stack::{self, Diagnostic, LoadError, Request, Source, Stack, Variables};
+use crate::supervise;
+
+/// A stack file that was read, with all that later errors need.
+pub(crate) struct Loaded {
+    /// The stack.
+    pub stack: Stack,
+    /// What a variable without a value takes its value from.
+    pub variables: Variables,
+    source: Source,
+}
+
+/// An error that can be shown where it is in the stack file.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.message)]
+pub(crate) struct Located(pub Diagnostic);
+
+impl Loaded {
+    /// Reads the stack file, and says what is worth a warning.
+    pub(crate) fn read(args: &StackArgs) -> Result<Self> {
+        let environment = std::env::vars().collect();
+        let directory = std::env::current_dir().context("find the working directory")?;
+        let loaded = stack::load(Request {
+            file: args.file.as_deref(),
+            project: args.project.as_deref(),
+            directory: &directory,
+            environment: &environment,
+        })?;
+        for warning in &loaded.warnings {
+            log::warn!("{}", warning.render(&loaded.source));
+        }
+        Ok(Self {
+            stack: loaded.stack,
+            variables: loaded.variables,
+            source: loaded.source,
+        })
+    }
+
+    /// As [`read`](Self::read); none when no file is named and none is here.
+    pub(crate) fn find(args: &StackArgs) -> Result<Option<Self>> {
+        match Self::read(args) {
+            Ok(loaded) => Ok(Some(loaded)),
+            Err(error) if matches!(error.downcast_ref(), Some(LoadError::NotFound { .. })) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The stack's name.
+    pub(crate) fn name(&self) -> Result<StackName> {
+        Ok(StackName::parse(&self.stack.name)?)
+    }
+
+    /// The named services and all that they depend on, each after what it depends on; all of
+    /// the stack when none is named.
+    pub(crate) fn order(&self, named: &[String]) -> Result<Vec<String>> {
+        if let Some(unknown) = named
+            .iter()
+            .find(|name| !self.stack.services.contains_key(*name))
+        {
+            let known: Vec<_> = self.stack.services.keys().map(String::as_str).collect();
+            bail!(
+                "no such service: {unknown}\n  help: the stack has {}",
+                known.join(", ")
+            );
+        }
+        Ok(self
+            .stack
+            .with_dependencies(named)
+            .into_iter()
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// Shows an error in the stack file where it can be: [`Located`] knows the place.
+    pub(crate) fn explain<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| match error.downcast::<Located>() {
+            Ok(Located(diagnostic)) => diagnostic.into_report(&self.source).into(),
+            Err(error) => error,
+        })
+    }
+}
+
+/// The stack's name, from its file or from the command line alone.
+pub(crate) fn stack_name(args: &StackArgs) -> Result<StackName> {
+    match (&args.file, &args.project) {
+        (None, Some(name)) => Ok(StackName::parse(name)?),
+        _ => Loaded::read(args)?.name(),
+    }
+}
+
+/// The stack that names may be services of: asked for, or of this directory.
+fn stack_in_scope(args: &StackArgs) -> Option<StackName> {
+    let asked_for = args.file.is_some() || args.project.is_some();
+    let here = || stack::find_file(Path::new(".")).is_some();
+    (asked_for || here())
+        .then(|| stack_name(args).ok())
+        .flatten()
+}
+
+/// The container that a name means: a service of the stack in scope, a container's name, its
+/// id, or a prefix of that.
+pub(crate) fn resolve(host: &Host, args: &StackArgs, name: &str) -> Result<State> {
+    if let Some(stack) = stack_in_scope(args) {
+        let of_service = supervise::containers(host, &stack)?
+            .into_iter()
+            .find(|state| state.service.as_deref() == Some(name));
+        if let Some(state) = of_service {
+            return Ok(state);
+        }
+    }
+    let id = host.store.resolve(name)?;
+    Ok(host.store.load_state(&id)?)
+}
+
+/// The named containers, or all of the stack.
+pub(crate) fn select(host: &Host, args: &StackArgs, names: &[String]) -> Result<Vec<State>> {
+    if names.is_empty() {
+        let name = stack_name(args)?;
+        return supervise::containers(host, &name);
+    }
+    names.iter().map(|name| resolve(host, args, name)).collect()
+}

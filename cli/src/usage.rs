@@ -1,0 +1,156 @@
+//! `--usage`: what a container has used, told at its end.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use anyhow::Result;
+use coop_cgroup::Stats;
+use coop_launcher::logs::Stream;
+use coop_launcher::store::ContainerId;
+
+use crate::host::Host;
+use crate::ui::{binary_size, decimal_size, print_bytes, span};
+
+/// Tells what each container has used, on standard error.
+pub(crate) fn print(host: &Host, usage: &[(ContainerId, Stats)]) -> Result<()> {
+    let mut text = String::new();
+    for (id, stats) in usage {
+        let name = match host.store.load_state(id) {
+            Ok(state) => state.name.to_string(),
+            Err(_) => id.short().to_owned(),
+        };
+        text.push_str(&report(&name, stats));
+    }
+    print_bytes(Stream::Stderr, text.as_bytes())
+}
+
+/// One line for each kind of resource that is accounted for.
+fn report(name: &str, stats: &Stats) -> String {
+    let mut text = format!("Resources used by {name}:\n");
+    let mut line = |what: &str, used: String| {
+        // Into a string: cannot fail.
+        let _ = writeln!(text, "  {what:<8}{used}");
+    };
+    if let Some(cpu) = &stats.cpu {
+        let time = |nanoseconds| span(Duration::from_nanos(nanoseconds));
+        let mut used = format!(
+            "{} (user {}, system {})",
+            time(cpu.usage_ns),
+            time(cpu.user_ns),
+            time(cpu.system_ns)
+        );
+        if cpu.nr_periods > 0 {
+            let _ = write!(
+                used,
+                ", throttled in {} of {} periods, for {}",
+                cpu.nr_throttled,
+                cpu.nr_periods,
+                time(cpu.throttled_ns)
+            );
+        }
+        line("cpu", used);
+    }
+    if let Some(memory) = &stats.memory {
+        let mut used = match memory.peak {
+            Some(peak) => format!("{} at most", binary_size(peak)),
+            // Kernels before 5.19 do not keep it on v2.
+            None => format!("{} at the end", binary_size(memory.current)),
+        };
+        match memory.limit.value() {
+            Some(limit) => {
+                let _ = write!(used, ", limit {}", binary_size(limit));
+            }
+            None => used.push_str(", no limit"),
+        }
+        if memory.oom_kill > 0 {
+            let _ = write!(used, ", killed for want of memory: {}", memory.oom_kill);
+        }
+        line("memory", used);
+    }
+    if let Some(io) = &stats.io {
+        line(
+            "io",
+            format!(
+                "{} read, {} written",
+                decimal_size(io.read_bytes),
+                decimal_size(io.write_bytes)
+            ),
+        );
+    }
+    if let Some(pids) = &stats.pids {
+        let limit = pids
+            .limit
+            .value()
+            .map_or("no limit".to_owned(), |limit| format!("limit {limit}"));
+        line("pids", format!("{} at the end, {limit}", pids.current));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use coop_cgroup::{CpuStats, IoStats, Max, MemoryStats, PidsStats};
+
+    use super::*;
+
+    #[test]
+    fn every_resource_that_is_accounted_for_has_a_line() {
+        let stats = Stats {
+            cpu: Some(CpuStats {
+                usage_ns: 12_345_678,
+                user_ns: 8_000_000,
+                system_ns: 4_345_678,
+                nr_periods: 40,
+                nr_throttled: 3,
+                throttled_ns: 120_000_000,
+                pressure: None,
+            }),
+            memory: Some(MemoryStats {
+                current: 0,
+                peak: Some(64 << 20),
+                limit: Max::At(64 << 20),
+                cache: 0,
+                inactive_file: 0,
+                swap: None,
+                oom: None,
+                oom_kill: 1,
+                pressure: None,
+            }),
+            io: Some(IoStats {
+                read_bytes: 1_200_000,
+                ..IoStats::default()
+            }),
+            pids: Some(PidsStats {
+                current: 0,
+                limit: Max::At(33),
+            }),
+        };
+        insta::assert_snapshot!(report("shop-web-1", &stats), @r"
+        Resources used by shop-web-1:
+          cpu     12.3ms (user 8.00ms, system 4.35ms), throttled in 3 of 40 periods, for 120ms
+          memory  64MiB at most, limit 64MiB, killed for want of memory: 1
+          io      1.2MB read, 0B written
+          pids    0 at the end, limit 33
+        ");
+    }
+
+    #[test]
+    fn a_limit_that_was_not_set_is_not_made_up() {
+        let stats = Stats {
+            cpu: Some(CpuStats {
+                usage_ns: 1_000,
+                ..CpuStats::default()
+            }),
+            pids: Some(PidsStats {
+                current: 1,
+                limit: Max::Unlimited,
+            }),
+            ..Stats::default()
+        };
+        insta::assert_snapshot!(report("box", &stats), @r"
+        Resources used by box:
+          cpu     1.00µs (user 0ns, system 0ns)
+          pids    1 at the end, no limit
+        ");
+    }
+}
