@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Error, Result};
 use coop_launcher::store::{ContainerId, StackName};
 use serde::Serialize;
 
@@ -13,26 +13,20 @@ use crate::load::Loaded;
 use crate::plan::{self, ContainerPlan, StackPlan};
 use crate::stack;
 use crate::supervise;
-use crate::ui::print;
+use crate::ui::{lines, print};
 
 /// `coop config`.
 pub(super) fn config(stack: &StackArgs, args: &ConfigArgs) -> Result<i32> {
     let stack = Loaded::read(stack)?.stack;
-    let names = |names: Vec<&String>| names.into_iter().map(|name| format!("{name}\n")).collect();
-    let text: String = match args {
-        ConfigArgs { quiet: true, .. } => return Ok(0),
-        ConfigArgs { services: true, .. } => names(stack.services.keys().collect()),
-        ConfigArgs { volumes: true, .. } => names(stack.volumes.keys().collect()),
-        ConfigArgs {
-            format: DocumentFormat::Yaml,
-            ..
-        } => stack::to_yaml(&stack).map_err(|why| anyhow!(why))?,
-        ConfigArgs {
-            format: DocumentFormat::Json,
-            ..
-        } => stack::to_json(&stack).map_err(|why| anyhow!(why))? + "\n",
-    };
-    print(&text)?;
+    if args.quiet {
+        return Ok(0);
+    }
+    print(&match args.format {
+        _ if args.services => lines(stack.services.keys()),
+        _ if args.volumes => lines(stack.volumes.keys()),
+        DocumentFormat::Yaml => stack::to_yaml(&stack).map_err(Error::msg)?,
+        DocumentFormat::Json => stack::to_json(&stack).map_err(Error::msg)? + "\n",
+    })?;
     Ok(0)
 }
 

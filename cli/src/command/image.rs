@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::args::{Format, ImageCommand, ImageImportArgs, ImageLsArgs, ImageRmArgs};
 use crate::host::{Host, require_root};
 use crate::plan::ContainerPlan;
-use crate::ui::{Table, ago, decimal_size, print_bytes, timestamp};
+use crate::ui::{Table, ago, decimal_size, lines, print_bytes, timestamp};
 
 /// `coop image`.
 pub(super) fn image(host: &Host, command: &ImageCommand) -> Result<i32> {
@@ -49,10 +49,9 @@ fn import(host: &Host, args: &ImageImportArgs) -> Result<i32> {
     meter.end();
     let image = imported?;
     if meter.skipped > 0 {
-        let skipped = meter.skipped;
         log::warn!(
             "{} entries were left out of {reference}: --verbose names them",
-            skipped
+            meter.skipped
         );
     }
     crate::ui::print(&format!("{}\n", image.id))?;
@@ -132,13 +131,18 @@ fn render(images: &[Image], args: &ImageLsArgs, now: SystemTime) -> String {
     };
     if args.quiet {
         let ids: BTreeSet<_> = images.iter().map(id).collect();
-        return ids.into_iter().map(|id| id + "\n").collect();
+        return lines(ids);
     }
-    let created = |image: &Image| SystemTime::UNIX_EPOCH + Duration::from_secs(image.created);
+    let created = |image: &Image| {
+        let since_epoch = Duration::from_secs(image.created);
+        SystemTime::UNIX_EPOCH
+            .checked_add(since_epoch)
+            .unwrap_or(SystemTime::UNIX_EPOCH)
+    };
     let tag = |image: &Image| image.reference.tag().unwrap_or("<none>").to_owned();
     if args.format == Format::Json {
-        let line = |image: &Image| {
-            let object = json!({
+        let object = |image: &Image| {
+            json!({
                 "Repository": image.reference.name(),
                 "Tag": tag(image),
                 "Digest": image.reference.digest().map_or("<none>".into(), ToString::to_string),
@@ -146,10 +150,9 @@ fn render(images: &[Image], args: &ImageLsArgs, now: SystemTime) -> String {
                 "CreatedAt": timestamp(created(image)),
                 "CreatedSince": ago(created(image), now),
                 "Size": decimal_size(image.size),
-            });
-            format!("{object}\n")
+            })
         };
-        return images.iter().map(line).collect();
+        return lines(images.iter().map(object));
     }
     let mut table = Table::new(&["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"]);
     for image in images {
@@ -196,10 +199,9 @@ fn remove_one(host: &Host, name: &str) -> Result<String> {
         .layers
         .iter()
         .filter_map(|layer| layer.file_name()?.to_str());
-    let deleted: String = layers
-        .map(|hex| format!("Deleted: sha256:{hex}\n"))
-        .collect();
-    Ok(format!("Untagged: {reference}\n{deleted}"))
+    let untagged = format!("Untagged: {reference}");
+    let deleted = layers.map(|hex| format!("Deleted: sha256:{hex}"));
+    Ok(lines(std::iter::once(untagged).chain(deleted)))
 }
 
 /// An image by its name, or by the beginning of its id when that is no name.
@@ -287,10 +289,7 @@ mod tests {
 
     fn shown(args: &ImageLsArgs) -> String {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_714_564_800);
-        render(&images(), args, now)
-            .lines()
-            .map(|line| format!("{}\n", line.trim_end()))
-            .collect()
+        lines(render(&images(), args, now).lines().map(str::trim_end))
     }
 
     const TABLE: ImageLsArgs = ImageLsArgs {

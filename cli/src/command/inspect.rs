@@ -27,30 +27,43 @@ pub(super) fn inspect(host: &Host, stack: &StackArgs, args: &InspectArgs) -> Res
     let mut found = Vec::new();
     let mut errors = Vec::new();
     for name in &args.names {
-        match inspect_one(host, stack, name) {
-            Ok(value) => found.push(value),
+        match find(host, stack, name) {
+            Ok(container) => found.push(container),
             Err(error) => errors.push(error),
         }
     }
+    let dirs = host.store.dirs();
+    let volumes = dirs.volumes();
+    let places: Vec<_> = found
+        .iter()
+        .map(|(state, _)| (dirs.container(&state.id), dirs.container_log(&state.id)))
+        .collect();
+    let containers: Vec<_> = found
+        .iter()
+        .zip(&places)
+        .map(|((state, plan), (directory, log))| {
+            let files = Files {
+                directory,
+                log,
+                volumes: &volumes,
+            };
+            Container::new(state, state.current_status(), plan, &files)
+        })
+        .collect();
     // What was found is told also when something was not: as Docker, `[]` for nothing at all.
-    let text = serde_json::to_string_pretty(&found).context("write as JSON")?;
+    let text = serde_json::to_string_pretty(&containers).context("write as JSON")?;
     crate::ui::print(&(text + "\n"))?;
     errors.iter().for_each(crate::ui::error);
     Ok(i32::from(!errors.is_empty()))
 }
 
-fn inspect_one(host: &Host, stack: &StackArgs, name: &str) -> Result<serde_json::Value> {
-    let mut state = load::resolve(host, stack, name)?;
+fn find(host: &Host, stack: &StackArgs, name: &str) -> Result<(State, ContainerPlan)> {
+    let state = load::resolve(host, stack, name)?;
     ps::mend_if_needed(host, &state.stack)?;
-    state = host.store.load_state(&state.id)?;
-    let plan: ContainerPlan = host.store.load_config(&state.id)?;
-    let files = Files {
-        directory: &host.store.dirs().container(&state.id),
-        log: &host.store.dirs().container_log(&state.id),
-        volumes: &host.store.dirs().volumes(),
-    };
-    let container = Container::new(&state, state.current_status(), &plan, &files);
-    serde_json::to_value(container).context("write as JSON")
+    Ok((
+        host.store.load_state(&state.id)?,
+        host.store.load_config(&state.id)?,
+    ))
 }
 
 /// Where a container's files are.

@@ -11,7 +11,7 @@ use crate::args::{Format, PsArgs, StackArgs};
 use crate::host::Host;
 use crate::load;
 use crate::supervise;
-use crate::ui::Table;
+use crate::ui::{Table, lines};
 use entry::Entry;
 
 pub(super) use entry::{published, status_word};
@@ -66,14 +66,8 @@ enum Shape {
 
 fn render(entries: &[Entry], shape: Shape, no_trunc: bool) -> String {
     match shape {
-        Shape::Ids => entries
-            .iter()
-            .map(|entry| entry.id(no_trunc).to_owned() + "\n")
-            .collect(),
-        Shape::Json => entries
-            .iter()
-            .map(|entry| format!("{}\n", entry.json()))
-            .collect(),
+        Shape::Ids => lines(entries.iter().map(|entry| entry.id(no_trunc))),
+        Shape::Json => lines(entries.iter().map(Entry::json)),
         Shape::Docker => {
             let heading = [
                 "CONTAINER ID",
@@ -154,27 +148,24 @@ pub(super) fn mend_if_needed(host: &Host, stack: &StackName) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::entry::tests::{NOW, entry};
+    use super::entry::tests::{entry, now};
     use super::*;
     use coop_launcher::store::Health;
     use std::time::Duration;
 
     fn entries() -> Vec<Entry> {
         let mut web = entry("shop-web-1", 'a', Status::Running);
-        web.state.started = Some(NOW - Duration::from_secs(200));
+        web.state.started = Some(now() - Duration::from_secs(200));
         web.state.health = Some(Health::Healthy);
         let mut job = entry("shop-job-1", 'b', Status::Stopped);
         job.state.command = vec!["sh".into(), "-c".into(), "echo a long line of words".into()];
         job.state.exit_code = Some(0);
-        job.state.finished = Some(NOW - Duration::from_secs(7300));
+        job.state.finished = Some(now() - Duration::from_secs(7300));
         vec![web, job, entry("shop-db-1", 'c', Status::Created)]
     }
 
     fn shown(shape: Shape) -> String {
-        render(&entries(), shape, false)
-            .lines()
-            .map(|line| format!("{}\n", line.trim_end()))
-            .collect()
+        lines(render(&entries(), shape, false).lines().map(str::trim_end))
     }
 
     #[test]

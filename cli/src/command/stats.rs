@@ -13,7 +13,7 @@ use super::ps;
 use crate::args::{Format, StackArgs, StatsArgs};
 use crate::host::Host;
 use crate::load;
-use crate::ui::Table;
+use crate::ui::{Table, lines};
 use row::Row;
 use sample::Sampler;
 
@@ -91,7 +91,7 @@ fn sleep(time: Duration) {
 
 fn render(rows: &[Row], format: Format, no_trunc: bool) -> String {
     if format == Format::Json {
-        return rows.iter().map(|row| format!("{}\n", row.json())).collect();
+        return lines(rows.iter().map(Row::json));
     }
     let mut table = Table::new(&[
         "CONTAINER ID",

@@ -17,5 +17,5 @@ pub(crate) use progress::Progress;
 pub(crate) use size::{binary_size, decimal_size};
 pub(crate) use stack_output::StackOutput;
 pub(crate) use stream::{print, print_bytes};
-pub(crate) use table::{Table, ellipsis};
+pub(crate) use table::{Table, ellipsis, lines};
 pub(crate) use time::{ago, duration, span, timestamp};

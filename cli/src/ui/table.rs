@@ -1,7 +1,7 @@
 //! Columns, as Docker's lists have them.
 
-use std::fmt;
-use std::io::Write;
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
 
 use tabwriter::TabWriter;
 
@@ -52,6 +52,15 @@ impl fmt::Display for Table {
         let bytes = writer.into_inner().map_err(|_| fmt::Error)?;
         f.write_str(&String::from_utf8_lossy(&bytes))
     }
+}
+
+/// Each item on a line of its own.
+pub(crate) fn lines(items: impl IntoIterator<Item = impl fmt::Display>) -> String {
+    items.into_iter().fold(String::new(), |mut text, item| {
+        // Into a string: cannot fail.
+        let _ = writeln!(text, "{item}");
+        text
+    })
 }
 
 /// The text, cut to so many characters, the last of which tells of it: `…`.

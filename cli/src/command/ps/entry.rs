@@ -251,11 +251,9 @@ pub(super) mod tests {
 
     use super::*;
 
-    pub(in super::super) const NOW: SystemTime =
-        match UNIX_EPOCH.checked_add(Duration::from_secs(1_714_564_800)) {
-            Some(time) => time,
-            None => UNIX_EPOCH,
-        };
+    pub(in super::super) fn now() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_714_564_800)
+    }
 
     pub(in super::super) fn entry(name: &str, digit: char, status: Status) -> Entry {
         let id = ContainerId::parse(&digit.to_string().repeat(ContainerId::LEN)).unwrap();
@@ -266,7 +264,7 @@ pub(super) mod tests {
             StackName::parse("shop").unwrap(),
             "coop/host:latest".into(),
         );
-        state.created = NOW - Duration::from_secs(3600);
+        state.created = now() - Duration::from_secs(3600);
         state.status = status;
         state.service = state.name.as_str().split('-').nth(1).map(str::to_owned);
         state.command = vec!["sleep".into(), "1000".into()];
@@ -276,13 +274,13 @@ pub(super) mod tests {
             labels: vec![("a".into(), "b".into()), ("c".into(), String::new())],
             networks: vec!["shop_default".into()],
             ports: PortMapping::parse("127.0.0.1:8080:80").unwrap(),
-            now: NOW,
+            now: now(),
         }
     }
 
     #[test]
     fn a_status_is_a_sentence_of_dockers() {
-        let at = |seconds| Some(NOW - Duration::from_secs(seconds));
+        let at = |seconds| Some(now() - Duration::from_secs(seconds));
         let mut web = entry("shop-web-1", 'a', Status::Running);
         web.state.started = at(65);
         assert_eq!(web.status(), "Up About a minute");
