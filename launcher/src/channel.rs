@@ -16,8 +16,11 @@ use rustix::net::{
 
 use crate::error::{Error, Failure};
 
-/// A failure's text is cut to this: more than any path and cause, and one packet.
-const MAX_MESSAGE: usize = 16 * 1024;
+/// A failure's text is cut to so many bytes: more than any path and cause.
+const MAX_TEXT: usize = 8 * 1024;
+
+/// One packet holds a failure: a byte of text is at most six of JSON.
+const MAX_PACKET: usize = 6 * MAX_TEXT + 1024;
 
 /// What the child says.
 #[derive(Debug)]
@@ -30,6 +33,14 @@ pub(crate) enum News {
     Failed(Failure),
     /// End of file: the program runs, or the child died without a word.
     Closed,
+}
+
+/// Whether the other end could take a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    Done,
+    /// It was closed before.
+    Gone,
 }
 
 /// One end of the channel.
@@ -52,8 +63,9 @@ impl Channel {
         Ok((Self(parent), Self(child)))
     }
 
-    /// Tells the child to go on, with a descriptor for it where there is one.
-    pub(crate) fn go_ahead(&self, fd: Option<BorrowedFd<'_>>) -> Result<(), Error> {
+    /// Tells the child to go on, with a descriptor for it where there is one. A child that is
+    /// gone is no error: what it last said, or its status, tells more.
+    pub(crate) fn go_ahead(&self, fd: Option<BorrowedFd<'_>>) -> Result<Delivery, Error> {
         self.send(b"G", fd)
     }
 
@@ -67,16 +79,16 @@ impl Channel {
     }
 
     pub(crate) fn ready(&self) -> Result<(), Error> {
-        self.send(b"R", None)
+        self.send(b"R", None).map(drop)
     }
 
     pub(crate) fn terminal(&self, master: BorrowedFd<'_>) -> Result<(), Error> {
-        self.send(b"T", Some(master))
+        self.send(b"T", Some(master)).map(drop)
     }
 
     pub(crate) fn failed(&self, failure: &Failure) -> Result<(), Error> {
         let mut failure = failure.clone();
-        let mut cut = failure.message.len().min(MAX_MESSAGE / 2);
+        let mut cut = failure.message.len().min(MAX_TEXT);
         while !failure.message.is_char_boundary(cut) {
             cut -= 1;
         }
@@ -85,12 +97,12 @@ impl Channel {
         if serde_json::to_writer(&mut packet, &failure).is_err() {
             packet.truncate(1);
         }
-        self.send(&packet, None)
+        self.send(&packet, None).map(drop)
     }
 
     /// Waits for the child's next message.
     pub(crate) fn news(&self) -> Result<News, Error> {
-        let mut buffer = vec![0; MAX_MESSAGE];
+        let mut buffer = vec![0; MAX_PACKET];
         let (length, fd) = self.receive(&mut buffer)?;
         Ok(match (buffer[..length].split_first(), fd) {
             (Some((b'R', _)), _) => News::Ready,
@@ -106,7 +118,7 @@ impl Channel {
         })
     }
 
-    fn send(&self, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> Result<(), Error> {
+    fn send(&self, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> Result<Delivery, Error> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         let fds = fd.map(|fd| [fd]);
@@ -119,8 +131,8 @@ impl Channel {
             &mut control,
             SendFlags::NOSIGNAL,
         ) {
-            // The other end is gone: what it last said, or its status, tells more than EPIPE.
-            Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
+            Ok(_) => Ok(Delivery::Done),
+            Err(Errno::PIPE | Errno::CONNRESET) => Ok(Delivery::Gone),
             Err(source) => Err(Error::Channel {
                 operation: "send",
                 source,
@@ -135,8 +147,9 @@ impl Channel {
             let mut io = [IoSliceMut::new(buffer)];
             match recvmsg(&self.0, &mut io, &mut control, RecvFlags::CMSG_CLOEXEC) {
                 Ok(message) => break message.bytes,
-                Err(Errno::INTR) => {}
-                Err(Errno::CONNRESET) => break 0,
+                // The other end was closed with go-aheads that it had not read. The kernel says
+                // so once, and before it gives out what that end had sent: read on.
+                Err(Errno::INTR | Errno::CONNRESET) => {}
                 Err(source) => {
                     return Err(Error::Channel {
                         operation: "receive",

@@ -17,7 +17,7 @@ use coop_ns::{CloneArgs, Forked, Namespaces};
 use rustix::process::{Pid, Signal};
 
 use crate::EXEC;
-use crate::channel::{Channel, News};
+use crate::channel::{Channel, Delivery, News};
 use crate::child::ChildSide;
 use crate::error::{BoxError, Error, Failure};
 use crate::fault;
@@ -267,27 +267,34 @@ impl Cloned {
                 if host_side == HostSide::Batched {
                     return Ok(());
                 }
-                let passed = self.child.passed.take();
-                self.child
-                    .channel
-                    .go_ahead(passed.as_ref().map(AsFd::as_fd))?;
+                self.child.go_ahead()?;
             }
             self.attached += 1;
         }
         Ok(())
     }
 
-    /// Lets the child go on after the batched work, runs what is left, and waits until the
-    /// child is ready to be started.
+    /// Lets the child go on after the batched work, and runs what is left on the host. The
+    /// child need not be ready yet: those of a batch get ready side by side.
+    ///
+    /// # Errors
+    /// As for [`attach`](Self::attach).
+    pub fn resume(&mut self) -> Result<(), Error> {
+        while self.attached < self.stages.len() {
+            self.child.go_ahead()?;
+            self.attached += 1;
+            self.attach()?;
+        }
+        Ok(())
+    }
+
+    /// [Resumes](Self::resume) where that was not done, and waits until the child is ready to
+    /// be started.
     ///
     /// # Errors
     /// What the failing stage says, on either side.
     pub fn finish(mut self) -> Result<Created, Error> {
-        while self.attached < self.stages.len() {
-            self.child.channel.go_ahead(None)?;
-            self.attached += 1;
-            self.attach()?;
-        }
+        self.resume()?;
         step("ready", "wait", || Ok(()))?;
         let mut terminal = None;
         loop {
@@ -295,7 +302,7 @@ impl Cloned {
                 News::Ready => break,
                 News::Terminal(master) => terminal = Some(master),
                 News::Failed(failure) => return Err(failure.into()),
-                News::Closed => return Err(self.child.died("its set-up")),
+                News::Closed => return Err(self.child.leash.died("its set-up")),
             }
         }
         let Waiting {
@@ -314,6 +321,14 @@ impl Cloned {
 }
 
 impl Waiting {
+    /// Lets the child enter the stage, with what was passed for it.
+    fn go_ahead(&mut self) -> Result<(), Error> {
+        let passed = self.passed.take();
+        self.channel
+            .go_ahead(passed.as_ref().map(AsFd::as_fd))
+            .map(drop)
+    }
+
     /// A host-side step that fails because the child died is better told by the child.
     fn why(&self, error: Error) -> Error {
         let dead = coop_ns::pidfd::try_wait(self.pidfd()).is_ok_and(|status| status.is_some());
@@ -321,14 +336,6 @@ impl Waiting {
             Some(Ok(News::Failed(failure))) => failure.into(),
             _ => error,
         }
-    }
-
-    fn died(&self, during: &'static str) -> Error {
-        let status = match coop_ns::pidfd::wait(self.pidfd()) {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
-        };
-        Error::ChildDied { during, status }
     }
 }
 
@@ -343,6 +350,14 @@ impl Leash {
     fn release(mut self) -> Rc<OwnedFd> {
         self.armed = false;
         Rc::clone(&self.pidfd)
+    }
+
+    fn died(&self, during: &'static str) -> Error {
+        let status = match coop_ns::pidfd::wait(self.pidfd.as_fd()) {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        Error::ChildDied { during, status }
     }
 }
 
@@ -378,11 +393,14 @@ impl Created {
     /// Starts the program, waits until the kernel has accepted it, and gives its pidfd.
     ///
     /// # Errors
-    /// The failure of the exec; [`Error::exit_code`] tells 126 from 127. The process is then
-    /// gone and has been waited for.
+    /// The failure of the exec; [`Error::exit_code`] tells 126 from 127.
+    /// [`Error::ChildDied`] when the process was killed meanwhile. The process is then gone and
+    /// has been waited for.
     pub fn start(self) -> Result<Rc<OwnedFd>, Error> {
         step(EXEC, "start", || Ok(()))?;
-        self.channel.go_ahead(None)?;
+        if self.channel.go_ahead(None)? == Delivery::Gone {
+            return Err(self.leash.died("the wait for its start"));
+        }
         match self.channel.news()? {
             News::Failed(failure) => Err(failure.into()),
             _ => Ok(self.leash.release()),

@@ -50,7 +50,11 @@ impl Session {
     pub fn new() -> Result<Self, SessionError> {
         let mut signals = FORWARDABLE.to_vec();
         signals.push(Signal::WINCH);
-        Ok(Self { signals: SignalFd::new(&signals)?, streams: Relay::default(), window: None })
+        Ok(Self {
+            signals: SignalFd::new(&signals)?,
+            streams: Relay::default(),
+            window: None,
+        })
     }
 
     /// What moves between the user and the process.
@@ -65,7 +69,10 @@ impl Session {
     /// [`SessionError::Terminal`].
     pub fn connect_terminal(&mut self, master: OwnedFd) -> Result<(), SessionError> {
         let user = std::io::stdin();
-        let copies = (rustix::io::fcntl_dupfd_cloexec(&user, 3), rustix::io::fcntl_dupfd_cloexec(&master, 3));
+        let copies = (
+            rustix::io::fcntl_dupfd_cloexec(&user, 3),
+            rustix::io::fcntl_dupfd_cloexec(&master, 3),
+        );
         if let (Ok(user), Ok(process)) = copies {
             self.window = Some((user, process));
         }
@@ -88,8 +95,13 @@ impl Session {
     pub fn run(mut self, pidfd: &Rc<OwnedFd>) -> Result<ExitStatus, SessionError> {
         let events = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(SessionError::Wait)?;
         let watch = |fd: &dyn AsFd, token| {
-            epoll::add(&events, fd.as_fd(), epoll::EventData::new_u64(token), epoll::EventFlags::IN)
-                .map_err(SessionError::Wait)
+            epoll::add(
+                &events,
+                fd.as_fd(),
+                epoll::EventData::new_u64(token),
+                epoll::EventFlags::IN,
+            )
+            .map_err(SessionError::Wait)
         };
         watch(&self.signals, SIGNAL)?;
         watch(&pidfd.as_fd(), EXIT)?;

@@ -67,7 +67,11 @@ impl<'a> Foreground<'a> {
     ///
     /// # Errors
     /// [`SupervisorError::Terminal`].
-    pub fn with_input(mut self, user: impl AsFd, container: OwnedFd) -> Result<Self, SupervisorError> {
+    pub fn with_input(
+        mut self,
+        user: impl AsFd,
+        container: OwnedFd,
+    ) -> Result<Self, SupervisorError> {
         self.input.add_input(user, container)?;
         Ok(self)
     }
@@ -85,13 +89,16 @@ impl<'a> Foreground<'a> {
     }
 
     pub(super) fn watch(&mut self, reactor: &Reactor) -> Result<(), SupervisorError> {
-        reactor.watch(&self.signals, Token::Signal).map_err(kernel("watch signals"))?;
+        reactor
+            .watch(&self.signals, Token::Signal)
+            .map_err(kernel("watch signals"))?;
         self.pump(reactor)
     }
 
     fn take_terminal(&mut self, master: OwnedFd, reactor: &Reactor) -> Result<(), SupervisorError> {
         if let Some(user) = &self.window.0 {
-            let copy = rustix::io::fcntl_dupfd_cloexec(&master, 3).map_err(kernel("copy the terminal"))?;
+            let copy =
+                rustix::io::fcntl_dupfd_cloexec(&master, 3).map_err(kernel("copy the terminal"))?;
             self.input.add_input(user, copy)?;
         }
         self.window.1 = Some(master);

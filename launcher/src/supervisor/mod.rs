@@ -31,8 +31,8 @@ use crate::error::{BoxError, Error};
 use crate::logs::LogError;
 use crate::pipeline::Pipeline;
 use crate::signals::SignalError;
-use crate::terminal::TerminalError;
 use crate::store::{ContainerId, Lock, StackName, Store, StoreError};
+use crate::terminal::TerminalError;
 use clients::Clients;
 use control::Listener;
 use reactor::{Reactor, Token};
@@ -215,7 +215,10 @@ impl<'a> Supervisor<'a> {
             self.stop_what_may();
             self.answer_clients();
         }
-        let interrupted = self.foreground.as_ref().is_some_and(Foreground::was_interrupted);
+        let interrupted = self
+            .foreground
+            .as_ref()
+            .is_some_and(Foreground::was_interrupted);
         Ok(Outcome { interrupted })
     }
 
