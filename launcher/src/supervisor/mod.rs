@@ -202,7 +202,14 @@ impl<'a> Supervisor<'a> {
     /// # Errors
     /// [`SupervisorError`]: containers that run go on, for the next supervisor.
     pub fn run(mut self) -> Result<Outcome, SupervisorError> {
-        while self.units.iter().any(Unit::is_live) || self.clients.are_waiting() {
+        loop {
+            // Before the wait: a request that came with the process may be done already.
+            self.start_what_may()?;
+            self.stop_what_may();
+            self.answer_clients();
+            if !self.units.iter().any(Unit::is_live) && !self.clients.are_waiting() {
+                break;
+            }
             let ready = self
                 .reactor
                 .wait(self.timeout())
@@ -211,9 +218,6 @@ impl<'a> Supervisor<'a> {
                 self.dispatch(token)?;
             }
             self.on_time()?;
-            self.start_what_may()?;
-            self.stop_what_may();
-            self.answer_clients();
         }
         let interrupted = self
             .foreground
