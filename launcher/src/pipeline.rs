@@ -295,6 +295,9 @@ impl Cloned {
     /// What the failing stage says, on either side.
     pub fn finish(mut self) -> Result<Created, Error> {
         self.resume()?;
+        // What they hold open is closed while the child works, and not between its last word
+        // and its start.
+        self.stages.clear();
         step("ready", "wait", || Ok(()))?;
         let mut terminal = None;
         loop {

@@ -1,8 +1,11 @@
-//! The one system call that rustix has no public function for.
+//! What rustix has no safe function for.
 
 use std::ffi::CStr;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use rustix::io::Errno;
+use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
+use rustix::io::{DupFlags, Errno, FdFlags, dup3, fcntl_getfd};
 
 /// Executes a program: see `execve(2)`. Returns only the reason why it could not.
 pub(crate) fn execve(path: &CStr, argv: &CStrings<'_>, env: &CStrings<'_>) -> Errno {
@@ -30,4 +33,34 @@ impl<'a> CStrings<'a> {
             _strings: std::marker::PhantomData,
         }
     }
+}
+
+/// Puts `null` in the place of every descriptor from 3 on that this program was started with.
+///
+/// Those are the ones without close-on-exec: what the program opens itself has it. They stay
+/// open, so that whoever thinks to own one harms nobody.
+pub(crate) fn redirect_inherited(null: impl AsFd) -> Result<(), Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut listing = Dir::new(openat(CWD, "/proc/self/fd", flags, Mode::empty())?)?;
+    let mut numbers = Vec::new();
+    while let Some(entry) = listing.read() {
+        let name = entry?
+            .file_name()
+            .to_str()
+            .ok()
+            .and_then(|name| name.parse().ok());
+        numbers.extend(name.filter(|&number: &i32| number > 2));
+    }
+    drop(listing);
+    for number in numbers {
+        // SAFETY: only asked about, while nothing else can close it: there is one thread. The
+        // listing's own is closed by now, which the kernel answers with an error.
+        let flags = fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) });
+        if flags.is_ok_and(|flags| !flags.contains(FdFlags::CLOEXEC)) {
+            // SAFETY: open, as we have just seen, and never closed by this.
+            let mut inherited = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) });
+            dup3(&null, &mut inherited, DupFlags::CLOEXEC)?;
+        }
+    }
+    Ok(())
 }

@@ -3,7 +3,9 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, fsync, openat, renameat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, RenameFlags, fsync, openat, renameat, renameat_with, unlinkat,
+};
 use rustix::io::{Errno, retry_on_intr, write};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -61,16 +63,29 @@ pub(super) fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Er
     Ok(())
 }
 
-/// Puts new content in place of the file at `path` in one step: four system calls.
+/// Puts new content in place of the file at `path` in one step: five system calls.
+///
+/// By exchange and not by plain rename: a file that is renamed over another one is flushed to
+/// the disk by ext4 and Btrfs at once (`auto_da_alloc` in `ext4(5)`), which takes as long as
+/// all the rest three times over. After a power cut the file may be empty.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    replace_with(path, bytes, |_| Ok(()))
+    replace_with(path, bytes, |_| Ok(()), exchange)
+}
+
+/// Like `rename`, but `from` is removed only when `to` has its content.
+fn exchange(from: &str, to: &Path) -> Result<(), Errno> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::EXCHANGE) {
+        Ok(()) => unlinkat(CWD, from, AtFlags::empty()),
+        // There is none yet, or the filesystem cannot exchange.
+        Err(Errno::NOENT | Errno::INVAL | Errno::NOSYS) => renameat(CWD, from, CWD, to),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// As [`replace`], and on the disk when it returns: the content before the name.
 pub(super) fn replace_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    replace_with(path, bytes, |file| {
-        fsync(file).map_err(StoreError::io("sync", path))
-    })?;
+    let sync_file = |file: BorrowedFd<'_>| fsync(file).map_err(StoreError::io("sync", path));
+    replace_with(path, bytes, sync_file, |from, to| renameat(CWD, from, CWD, to))?;
     sync(path.parent().unwrap_or(path))
 }
 
@@ -78,17 +93,18 @@ fn replace_with(
     path: &Path,
     bytes: &[u8],
     before_rename: impl FnOnce(BorrowedFd<'_>) -> Result<(), StoreError>,
+    rename: impl FnOnce(&str, &Path) -> Result<(), Errno>,
 ) -> Result<(), StoreError> {
     // The thread's id, so that two writers never share a temporary file. What a killed
     // writer leaves goes with the directory.
     let temporary = format!("{}.{}", path.display(), rustix::thread::gettid());
     let file = write_new(CWD, &temporary, bytes, path)?;
     let renamed = before_rename(file.as_fd()).and_then(|()| {
-        renameat(CWD, &temporary, CWD, path).map_err(StoreError::io("replace", path))
+        rename(&temporary, path).map_err(StoreError::io("replace", path))
     });
     if renamed.is_err() {
         // Nothing better can be done when this fails as well.
-        let _ = unlinkat(CWD, &temporary, rustix::fs::AtFlags::empty());
+        let _ = unlinkat(CWD, &temporary, AtFlags::empty());
     }
     renamed
 }

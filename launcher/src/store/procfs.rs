@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use coop_ns::ExitStatus;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, read, retry_on_intr};
 use rustix::process::Pid;
@@ -16,6 +17,8 @@ pub struct ProcStat {
     /// Field 22: clock ticks between the boot and the start of the process. Together with
     /// the boot id and the pid it names one process for ever.
     pub start_time: u64,
+    /// Field 52: how it ended, in the encoding of `wait(2)`. 0 while it runs.
+    pub exit_code: Option<i32>,
 }
 
 impl ProcStat {
@@ -44,6 +47,15 @@ impl ProcStat {
         matches!(self.state, b'Z' | b'X' | b'x')
     }
 
+    /// How it ended, when it waits to be reaped.
+    pub fn exit_status(self) -> Option<ExitStatus> {
+        let code = self.exit_code.filter(|_| self.has_ended())?;
+        Some(match code & 0x7f {
+            0 => ExitStatus::Exited((code >> 8) & 0xff),
+            signal => ExitStatus::Signaled(signal),
+        })
+    }
+
     fn parse(stat: &[u8]) -> Option<Self> {
         // Field 2 is the program's name in brackets, and the program chooses its name:
         // ") Z 1" is possible. No later field has a bracket, so the last one ends it.
@@ -52,7 +64,14 @@ impl ProcStat {
         let state = *fields.next()?.first()?;
         // The next is field 4; 22 is 18 further.
         let start_time = std::str::from_utf8(fields.nth(18)?).ok()?.parse().ok()?;
-        Some(Self { state, start_time })
+        let exit_code = fields
+            .nth(29)
+            .and_then(|field| std::str::from_utf8(field).ok());
+        Some(Self {
+            state,
+            start_time,
+            exit_code: exit_code.and_then(|field| field.parse().ok()),
+        })
     }
 }
 
@@ -89,7 +108,8 @@ mod tests {
             ProcStat::parse(line),
             Some(ProcStat {
                 state: b'S',
-                start_time: 4242
+                start_time: 4242,
+                exit_code: None,
             })
         );
         for torn in [&b""[..], b"7 (a", b"7 (a)", b"7 (a) S", b"7 (a) S 1 2 3"] {
@@ -116,6 +136,8 @@ mod tests {
         let zombie = ProcStat::of(pid).unwrap().unwrap();
         assert!(zombie.has_ended());
         assert_eq!(zombie.start_time, alive.start_time);
+        assert_eq!(alive.exit_status(), None);
+        assert_eq!(zombie.exit_status(), Some(ExitStatus::Signaled(9)));
         child.wait().unwrap();
         assert_eq!(ProcStat::of(pid).unwrap(), None);
     }

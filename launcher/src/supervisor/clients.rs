@@ -1,8 +1,6 @@
 //! Who is connected to the control socket, and what they wait for.
 
-use std::time::Duration;
-
-use super::control::{Peer, Report, Request};
+use super::control::{Inbox, Peer, Report, Request};
 use super::reactor::{Reactor, Token};
 use super::unit::Phase;
 use super::{Supervisor, SupervisorError};
@@ -19,56 +17,121 @@ enum Awaited {
     Ended(Vec<ContainerId>),
 }
 
-/// The clients by number; a gap is one that is gone.
-#[derive(Debug, Default)]
-pub(super) struct Clients(Vec<Option<(Peer, Awaited)>>);
-
-impl Clients {
-    pub(super) fn add(&mut self, peer: Peer, reactor: &Reactor) {
-        let index = self
-            .0
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or(self.0.len());
-        if reactor.watch(&peer, Token::Client(index as u32)).is_ok() {
-            if index == self.0.len() {
-                self.0.push(None);
-            }
-            self.0[index] = Some((peer, Awaited::Request));
+impl Awaited {
+    fn ids(&self) -> &[ContainerId] {
+        match self {
+            Self::Request => &[],
+            Self::Started(ids) | Self::Ended(ids) => ids,
         }
     }
+}
 
-    /// Whether a client's request is under way.
+/// A client that has so many reports unread is not waited for any longer.
+const MOST_BEHIND: usize = 10_000;
+
+#[derive(Debug)]
+struct Connection {
+    peer: Peer,
+    awaited: Awaited,
+    /// Whether the event loop tells of room for more reports.
+    watched_for_room: bool,
+}
+
+/// The clients by number; a gap is one that is gone.
+#[derive(Debug, Default)]
+pub(super) struct Clients(Vec<Option<Connection>>);
+
+impl Clients {
+    pub(super) fn add(&mut self, peer: Peer, reactor: &Reactor) -> Option<u32> {
+        let gap = self.0.iter().position(Option::is_none);
+        let index = gap.unwrap_or(self.0.len());
+        reactor.watch(&peer, Token::Client(index as u32)).ok()?;
+        if index == self.0.len() {
+            self.0.push(None);
+        }
+        self.0[index] = Some(Connection {
+            peer,
+            awaited: Awaited::Request,
+            watched_for_room: false,
+        });
+        Some(index as u32)
+    }
+
+    /// Whether a client's request is under way, or its answer.
     pub(super) fn are_waiting(&self) -> bool {
         self.0
             .iter()
             .flatten()
-            .any(|(_, awaited)| !matches!(awaited, Awaited::Request))
+            .any(|client| !matches!(client.awaited, Awaited::Request) || client.peer.behind() > 0)
     }
 
-    /// What the client asks for; one that went away or asks nonsense is dropped.
-    pub(super) fn request(&mut self, index: u32, reactor: &Reactor) -> Option<Request> {
-        let slot = self.0.get_mut(index as usize)?;
-        let (peer, _) = slot.as_ref()?;
-        let request = peer.request();
-        if request.is_none() {
-            reactor.forget(peer);
-            *slot = None;
-        }
-        request
-    }
-
-    pub(super) fn report(&self, report: &Report) {
-        for (peer, awaited) in self.0.iter().flatten() {
-            if !matches!(awaited, Awaited::Request) {
-                peer.report(report);
+    /// What the client asks for, if anything; one that went away or asks nonsense is dropped.
+    pub(super) fn ready(&mut self, index: u32, reactor: &Reactor) -> Option<Request> {
+        let client = self.0.get_mut(index as usize)?.as_mut()?;
+        client.peer.flush();
+        let inbox = client.peer.read();
+        self.settle(index as usize, reactor);
+        match inbox {
+            Inbox::Request(request) => Some(request),
+            Inbox::Nothing => None,
+            Inbox::Gone => {
+                self.remove(index as usize, reactor);
+                None
             }
         }
     }
 
+    /// Tells those who asked for this container.
+    pub(super) fn report(&mut self, report: &Report, reactor: &Reactor) {
+        for index in 0..self.0.len() {
+            if let Some(client) = &mut self.0[index]
+                && { report.id() }.is_some_and(|id| client.awaited.ids().contains(id))
+            {
+                client.peer.report(report);
+                self.settle(index, reactor);
+            }
+        }
+    }
+
+    /// Has the event loop tell of room when there is something to send, and only then.
+    fn settle(&mut self, index: usize, reactor: &Reactor) {
+        let Some(client) = &mut self.0[index] else {
+            return;
+        };
+        let behind = client.peer.behind();
+        let wanted = behind > 0;
+        let watched = client.watched_for_room == wanted
+            || reactor
+                .watch_for_room(&client.peer, Token::Client(index as u32), wanted)
+                .is_ok();
+        client.watched_for_room = wanted;
+        if !watched || behind > MOST_BEHIND {
+            self.remove(index, reactor);
+        }
+    }
+
+    fn remove(&mut self, index: usize, reactor: &Reactor) {
+        if let Some(client) = self.0[index].take() {
+            reactor.forget(&client.peer);
+        }
+    }
+
     fn awaits(&mut self, index: u32, awaited: Awaited) {
-        if let Some(Some((_, slot))) = self.0.get_mut(index as usize) {
-            *slot = awaited;
+        if let Some(Some(client)) = self.0.get_mut(index as usize) {
+            client.awaited = awaited;
+        }
+    }
+
+    /// Tells each client that waits for something that has come.
+    fn answer(&mut self, is_done: impl Fn(&Awaited) -> bool, reactor: &Reactor) {
+        for index in 0..self.0.len() {
+            if let Some(client) = &mut self.0[index]
+                && is_done(&client.awaited)
+            {
+                client.awaited = Awaited::Request;
+                client.peer.report(&Report::Done);
+                self.settle(index, reactor);
+            }
         }
     }
 }
@@ -79,8 +142,10 @@ impl Supervisor<'_> {
     /// # Errors
     /// [`SupervisorError`]; a container's own failure is a [`Report::Failed`].
     pub fn first_client(&mut self, peer: Peer, request: Request) -> Result<(), SupervisorError> {
-        self.clients.add(peer, &self.reactor);
-        self.serve(0, request)
+        match self.clients.add(peer, &self.reactor) {
+            Some(index) => self.serve(index, request),
+            None => Ok(()),
+        }
     }
 
     /// Creates these containers and starts them in the order of their dependencies.
@@ -88,7 +153,7 @@ impl Supervisor<'_> {
     /// # Errors
     /// [`SupervisorError`]; a container's own failure is a [`Report::Failed`].
     pub fn start_containers(&mut self, ids: &[ContainerId]) -> Result<(), SupervisorError> {
-        self.launch(ids)?;
+        self.launch(ids);
         self.start_what_may()
     }
 
@@ -98,41 +163,27 @@ impl Supervisor<'_> {
                 self.clients.awaits(index, Awaited::Started(ids.clone()));
                 self.start_containers(&ids)
             }
-            Request::Stop { ids, timeout } => self.stop(index, ids, timeout),
+            Request::Stop { ids, timeout } => {
+                self.ask_to_stop(&ids, timeout);
+                self.clients.awaits(index, Awaited::Ended(ids));
+                Ok(())
+            }
         }
-    }
-
-    fn stop(
-        &mut self,
-        index: u32,
-        ids: Vec<ContainerId>,
-        timeout: Option<Duration>,
-    ) -> Result<(), SupervisorError> {
-        self.ask_to_stop(&ids, timeout);
-        self.clients.awaits(index, Awaited::Ended(ids));
-        Ok(())
     }
 
     /// Tells each client whose request is done that it is.
     pub(super) fn answer_clients(&mut self) {
-        for slot in &mut self.clients.0 {
-            let Some((peer, awaited)) = slot else {
-                continue;
-            };
-            let pending = |ids: &[ContainerId], busy: fn(&Phase) -> bool| {
-                self.units
-                    .iter()
-                    .any(|unit| busy(&unit.phase) && ids.contains(&unit.spec.id))
-            };
-            let done = match awaited {
-                Awaited::Request => false,
-                Awaited::Started(ids) => !pending(ids, |phase| matches!(phase, Phase::Waiting(_))),
-                Awaited::Ended(ids) => !pending(ids, |phase| !matches!(phase, Phase::Ended)),
-            };
-            if done {
-                peer.report(&Report::Done);
-                *awaited = Awaited::Request;
-            }
-        }
+        let none = |ids: &[ContainerId], busy: fn(&Phase) -> bool| {
+            !self
+                .units
+                .iter()
+                .any(|unit| busy(&unit.phase) && ids.contains(&unit.spec.id))
+        };
+        let is_done = |awaited: &Awaited| match awaited {
+            Awaited::Request => false,
+            Awaited::Started(ids) => none(ids, |phase| matches!(phase, Phase::Waiting(_))),
+            Awaited::Ended(ids) => none(ids, |phase| !matches!(phase, Phase::Ended)),
+        };
+        self.clients.answer(is_done, &self.reactor);
     }
 }

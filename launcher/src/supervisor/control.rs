@@ -1,8 +1,9 @@
 //! The control socket of a stack: how a command talks to its supervisor.
 //!
-//! A client sends one request and gets reports until [`Report::Done`]. Packets keep their
-//! borders. The kernel tells who the peer is: only root and the supervisor's own user are heard.
+//! A client sends one request and gets reports of the containers it named until
+//! [`Report::Done`]. Packets keep their borders. The kernel tells who the peer is: only root and the supervisor's own user are heard.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -66,6 +67,20 @@ pub enum Report {
     Done,
 }
 
+impl Report {
+    /// The container that it is about.
+    pub fn id(&self) -> Option<&ContainerId> {
+        match self {
+            Self::Created(state)
+            | Self::Started(state)
+            | Self::Health(state)
+            | Self::Exited(state) => Some(&state.id),
+            Self::Failed { id, .. } => Some(id),
+            Self::Done => None,
+        }
+    }
+}
+
 /// Errors of the control socket.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} control socket {}", path.display())]
@@ -113,7 +128,7 @@ impl Listener {
         let fd = accept_with(&self.fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK).ok()?;
         let peer = rustix::net::sockopt::socket_peercred(&fd).ok()?;
         let allowed = peer.uid.is_root() || peer.uid == rustix::process::geteuid();
-        allowed.then_some(Peer { fd })
+        allowed.then(|| Peer::new(fd))
     }
 }
 
@@ -127,19 +142,60 @@ impl AsFd for Listener {
 #[derive(Debug)]
 pub struct Peer {
     fd: OwnedFd,
+    /// What the client had no room for yet.
+    unsent: VecDeque<Vec<u8>>,
+}
+
+/// What came from a client.
+#[derive(Debug)]
+pub(crate) enum Inbox {
+    Request(Request),
+    Nothing,
+    /// It went away, or does not speak our language.
+    Gone,
 }
 
 impl Peer {
-    /// The client's request; `None` when it went away or does not speak our language.
-    pub(crate) fn request(&self) -> Option<Request> {
-        serde_json::from_slice(&receive(&self.fd).ok()??).ok()
+    fn new(fd: OwnedFd) -> Self {
+        Self {
+            fd,
+            unsent: VecDeque::new(),
+        }
     }
 
-    /// Tells the client; one that does not listen is no reason to stop.
-    pub(crate) fn report(&self, report: &Report) {
-        if let Ok(packet) = serde_json::to_vec(report) {
-            let _ = send(&self.fd, &packet, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+    /// What the client says, without waiting for it.
+    pub(crate) fn read(&self) -> Inbox {
+        match receive(&self.fd, RecvFlags::DONTWAIT) {
+            Err(Errno::AGAIN) => Inbox::Nothing,
+            Ok(Some(packet)) => serde_json::from_slice(&packet).map_or(Inbox::Gone, Inbox::Request),
+            Ok(None) | Err(_) => Inbox::Gone,
         }
+    }
+
+    /// Tells the client, or keeps it for when the client has room: a report that is lost,
+    /// the last one above all, would leave it waiting for ever.
+    pub(crate) fn report(&mut self, report: &Report) {
+        if let Ok(packet) = serde_json::to_vec(report) {
+            self.unsent.push_back(packet);
+            self.flush();
+        }
+    }
+
+    /// Sends what the client has room for.
+    pub(crate) fn flush(&mut self) {
+        while let Some(packet) = self.unsent.front() {
+            match send(&self.fd, packet, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+                Err(Errno::AGAIN) => return,
+                Err(Errno::INTR) => {}
+                // One that is gone is no reason to stop; the event loop learns of it.
+                Ok(_) | Err(_) => drop(self.unsent.pop_front()),
+            }
+        }
+    }
+
+    /// How many reports the client has no room for.
+    pub(crate) fn behind(&self) -> usize {
+        self.unsent.len()
     }
 }
 
@@ -204,7 +260,7 @@ impl Client {
                 fd: ours,
                 path: SOCKET.into(),
             },
-            Peer { fd: theirs },
+            Peer::new(theirs),
         ))
     }
 
@@ -224,7 +280,8 @@ impl Client {
     /// # Errors
     /// [`ControlError`].
     pub fn next(&self) -> Result<Option<Report>, ControlError> {
-        let packet = receive(&self.fd).map_err(|source| self.fail("read from", source))?;
+        let packet = receive(&self.fd, RecvFlags::empty())
+            .map_err(|source| self.fail("read from", source))?;
         Ok(packet.and_then(|packet| serde_json::from_slice(&packet).ok()))
     }
 
@@ -246,16 +303,17 @@ fn seqpacket() -> Result<OwnedFd, Errno> {
     )
 }
 
-fn receive(fd: &OwnedFd) -> Result<Option<Vec<u8>>, Errno> {
+fn receive(fd: &OwnedFd, flags: RecvFlags) -> Result<Option<Vec<u8>>, Errno> {
     let mut buffer = vec![0; MAX_PACKET];
     loop {
-        match recv(fd, &mut buffer[..], RecvFlags::empty()) {
-            Ok((0, _)) | Err(Errno::CONNRESET) => return Ok(None),
+        match recv(fd, &mut buffer[..], flags) {
+            Ok((0, _)) => return Ok(None),
             Ok((length, _)) => {
                 buffer.truncate(length);
                 return Ok(Some(buffer));
             }
-            Err(Errno::INTR) => {}
+            // A reset is told once, and before what the other side had sent: read on.
+            Err(Errno::INTR | Errno::CONNRESET) => {}
             Err(errno) => return Err(errno),
         }
     }

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use super::reactor::{Reactor, Token};
 use super::spec::HealthTiming;
 use super::unit::Unit;
-use super::{Report, Supervisor, SupervisorError, kernel};
+use super::{Report, Supervisor, SupervisorError, after, kernel};
 use crate::error::{BoxError, Error};
 use crate::store::Health;
 
@@ -25,7 +25,7 @@ pub(super) struct Checks {
 }
 
 /// The first check comes this soon after the start, the following ones after twice the time of
-/// the one before, until the container is healthy or its regular interval is reached: `up`
+/// the one before, until the container is healthy or its first regular check is due: `up`
 /// does not wait half a minute for a server that listens after a millisecond. Failures of
 /// these early checks do not count, so a container is never unhealthy sooner than elsewhere.
 const FIRST_CHECK: Duration = Duration::from_millis(20);
@@ -54,7 +54,7 @@ impl Checks {
         self.started = now;
         self.failures = 0;
         self.warm_up = Some(FIRST_CHECK);
-        self.next = now + FIRST_CHECK.min(self.interval(now));
+        self.next = after(now, FIRST_CHECK.min(self.interval(now)));
     }
 
     /// When the clock has to be looked at: the running check's end, or the next one's start.
@@ -82,17 +82,18 @@ impl Checks {
         if passed {
             self.failures = 0;
             self.warm_up = None;
-            self.next = now + interval;
+            self.next = after(now, interval);
             return Some(Health::Healthy);
         }
+        let first_regular = after(self.started, interval);
         if let Some(pause) = self.warm_up.take().map(|pause| pause * 2)
-            && now + pause < self.started + interval
+            && now < first_regular
         {
             self.warm_up = Some(pause);
-            self.next = now + pause;
+            self.next = after(now, pause).min(first_regular);
             return health;
         }
-        self.next = now + interval;
+        self.next = after(now, interval);
         if self.in_start_period(now) && health == Some(Health::Starting) {
             return health;
         }
@@ -152,14 +153,15 @@ impl Supervisor<'_> {
                 if let Some(checks) = &mut self.units[index].checks {
                     checks.running = Some(Check {
                         pidfd,
-                        deadline: Instant::now() + timeout,
+                        deadline: after(Instant::now(), timeout),
                     });
                 }
                 Ok(())
             }
             Err(error) => {
                 log::debug!("{}: health check: {error}", self.units[index].spec.name);
-                self.count_check(index, false)
+                self.count_check(index, false);
+                Ok(())
             }
         }
     }
@@ -177,31 +179,30 @@ impl Supervisor<'_> {
         Ok(cloned.finish()?.start().map_err(|error: Error| error)?)
     }
 
-    pub(super) fn on_check_end(&mut self, index: u32) -> Result<(), SupervisorError> {
+    pub(super) fn on_check_end(&mut self, index: u32) {
         let index = index as usize;
         let running = self
             .units
             .get_mut(index)
             .and_then(|unit| unit.checks.as_mut()?.running.take());
-        let Some(check) = running else { return Ok(()) };
+        let Some(check) = running else { return };
         self.reactor.forget(&check.pidfd);
         let status = coop_ns::pidfd::wait(check.pidfd.as_fd());
-        self.count_check(index, status.is_ok_and(|status| status.code() == 0))
+        self.count_check(index, status.is_ok_and(coop_ns::ExitStatus::success));
     }
 
-    fn count_check(&mut self, index: usize, passed: bool) -> Result<(), SupervisorError> {
+    fn count_check(&mut self, index: usize, passed: bool) {
         let unit = &mut self.units[index];
         let Some(checks) = &mut unit.checks else {
-            return Ok(());
+            return;
         };
         let health = checks.count(passed, Instant::now(), unit.state.health);
         if health != unit.state.health {
             unit.state.health = health;
-            self.store.save_state(&unit.state)?;
             let report = Report::Health(Box::new(unit.state.clone()));
+            self.save(index);
             self.tell(&report);
         }
-        Ok(())
     }
 }
 

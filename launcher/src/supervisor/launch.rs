@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::durable::Unsynced;
 use super::unit::{Phase, Unit};
 use super::{Report, Supervisor, SupervisorError, order};
 use crate::error::{Error, chain};
@@ -9,55 +10,62 @@ use crate::journal::Journal;
 use crate::pipeline::Cloned;
 use crate::store::{ContainerId, State, Status};
 
+/// The exit status that Docker's users expect when a container cannot be set up.
+const SET_UP_FAILED: i32 = 125;
+
 /// Why one container of a batch could not be made.
 struct Fault {
     index: usize,
     message: String,
-    exit_code: i32,
 }
 
 impl Fault {
-    fn at(index: usize) -> impl Fn(Error) -> Self {
+    fn of<E: std::error::Error + 'static>(index: usize) -> impl Fn(E) -> Self {
         move |error| Self {
             index,
-            exit_code: error.exit_code(),
             message: chain(&error),
-        }
-    }
-
-    fn message(index: usize, message: String) -> Self {
-        Self {
-            index,
-            message,
-            exit_code: 125,
         }
     }
 }
 
 impl Supervisor<'_> {
     /// Creates these saved containers, all or none, and leaves them waiting for their start.
-    pub(super) fn launch(&mut self, ids: &[ContainerId]) -> Result<(), SupervisorError> {
+    pub(super) fn launch(&mut self, ids: &[ContainerId]) {
         let mut batch = Vec::with_capacity(ids.len());
+        let mut known = true;
         for id in ids {
             let already = self
                 .units
                 .iter()
                 .any(|unit| unit.spec.id == *id && unit.is_live());
-            if !already {
-                batch.push(self.enlist(id)?);
+            if already {
+                continue;
+            }
+            match self.enlist(id) {
+                Ok(index) => batch.push(index),
+                Err(error) => {
+                    known = false;
+                    self.refuse(id, chain(&error));
+                }
             }
         }
-        let Err(fault) = self.create(&batch)? else {
-            return Ok(());
+        let fault = if known {
+            self.create(&batch).err()
+        } else {
+            None
         };
+        if known && fault.is_none() {
+            return;
+        }
+        self.wiring.abandon_batch();
         for index in batch {
-            if index == fault.index {
-                self.fail(index, fault.message.clone(), fault.exit_code)?;
-            } else {
-                self.abandon(index, "another container of the stack could not be created");
+            match &fault {
+                Some(fault) if fault.index == index => {
+                    self.fail(index, fault.message.clone(), SET_UP_FAILED);
+                }
+                _ => self.abandon(index, "another container of the stack could not be created"),
             }
         }
-        Ok(())
     }
 
     /// A unit for the container, in the place of an earlier run's.
@@ -82,65 +90,71 @@ impl Supervisor<'_> {
         Ok(index)
     }
 
-    /// Every container's process and namespaces first, then the work for all of them at once,
-    /// then what each does with it.
-    fn create(&mut self, batch: &[usize]) -> Result<Result<(), Fault>, SupervisorError> {
-        let mut cloned = Vec::with_capacity(batch.len());
-        for &index in batch {
-            match self.clone_one(index)? {
-                Ok(child) => cloned.push((index, child)),
-                Err(fault) => return Ok(Err(fault)),
-            }
-        }
-        if let Some(&first) = batch.first()
-            && let Err(error) = self.wiring.commit_batch()
-        {
-            return Ok(Err(Fault::message(first, chain(&*error))));
-        }
-        for (index, child) in cloned {
-            match child.finish() {
-                Ok(mut created) => {
-                    if let Some(master) = created.take_terminal() {
-                        self.foreground_terminal(index, master)?;
-                    }
-                    let unit = &mut self.units[index];
-                    unit.state.status = Status::Created;
-                    unit.phase = Phase::Waiting(created);
-                    let report = Report::Created(Box::new(unit.state.clone()));
-                    self.tell(&report);
-                }
-                Err(error) => return Ok(Err(Fault::at(index)(error))),
-            }
-        }
-        Ok(Ok(()))
+    /// There is no such container, or nothing can be known of it.
+    fn refuse(&mut self, id: &ContainerId, error: String) {
+        let name = match self.store.load_state(id) {
+            Ok(state) => state.name.to_string(),
+            Err(_) => id.short().to_owned(),
+        };
+        self.tell(&Report::Failed {
+            id: id.clone(),
+            name,
+            error,
+            exit_code: SET_UP_FAILED,
+        });
     }
 
-    fn clone_one(&mut self, index: usize) -> Result<Result<Cloned, Fault>, SupervisorError> {
+    /// Every container's process and namespaces first, then the work for all of them at once,
+    /// then what each does with it.
+    fn create(&mut self, batch: &[usize]) -> Result<(), Fault> {
+        let mut cloned = Vec::with_capacity(batch.len());
+        for &index in batch {
+            let child = self.clone_one(index).map_err(Fault::of(index))?;
+            cloned.push((index, child));
+        }
+        if let Some(&index) = batch.first()
+            && let Err(error) = self.wiring.commit_batch()
+        {
+            let message = chain(&*error);
+            return Err(Fault { index, message });
+        }
+        // All of them go on before the first is waited for.
+        for (index, child) in &mut cloned {
+            child.resume().map_err(Fault::of(*index))?;
+        }
+        for (index, child) in cloned {
+            let mut created = child.finish().map_err(Fault::of(index))?;
+            if let Some(master) = created.take_terminal() {
+                self.foreground_terminal(index, master)
+                    .map_err(Fault::of(index))?;
+            }
+            let unit = &mut self.units[index];
+            unit.state.status = Status::Created;
+            unit.phase = Phase::Waiting(created);
+            let report = Report::Created(Box::new(unit.state.clone()));
+            self.tell(&report);
+        }
+        Ok(())
+    }
+
+    fn clone_one(&mut self, index: usize) -> Result<Cloned, SupervisorError> {
         let id = self.units[index].spec.id.clone();
-        let dir = self.store.dirs().container_run(&id);
-        self.store.make_container_run(&id)?;
+        let dir = self.store.make_container_run(&id)?;
         log::info!("creating container {}", self.units[index].spec.name);
-        let result = (|| {
-            let mut journal = Journal::open(dir.join(crate::JOURNAL))?;
-            let pipeline = self
-                .wiring
-                .pipeline(&id)
-                .map_err(|error| crate::Failure::new("plan", &*error))?;
-            pipeline.clone_child(Some(&mut journal))
-        })();
-        let mut child = match result {
-            Ok(child) => child,
-            Err(error) => return Ok(Err(Fault::at(index)(error))),
-        };
+        let mut journal = Journal::open(dir.join(crate::JOURNAL))?;
+        let pipeline = self
+            .wiring
+            .pipeline(&id)
+            .map_err(|error| Error::from(crate::Failure::new("plan", &*error)))?;
+        let mut child = pipeline.clone_child(Some(&mut journal))?;
         let unit = &mut self.units[index];
         unit.state.status = Status::Creating;
-        if let Err(error) = unit.state.set_process(child.pid()) {
-            return Ok(Err(Fault::message(index, chain(&error))));
-        }
+        unit.state.set_process(child.pid())?;
         // Before anything can run: a killed launch must leave no process that nobody knows.
         self.store.save_state(&unit.state)?;
         unit.open_pipes(self.store, &self.reactor)?;
-        Ok(child.attach().map(|()| child).map_err(Fault::at(index)))
+        child.attach()?;
+        Ok(child)
     }
 
     /// Starts each waiting container whose dependencies are met.
@@ -149,14 +163,15 @@ impl Supervisor<'_> {
         loop {
             let mut moved = false;
             for index in 0..self.units.len() {
-                if !matches!(self.units[index].phase, Phase::Waiting(_)) {
+                let unit = &self.units[index];
+                if !matches!(unit.phase, Phase::Waiting(_)) || unit.stopping.is_some() {
                     continue;
                 }
-                let decision = order::decide(&self.units[index].spec, |id| self.state_of(id));
+                let decision = order::decide(&unit.spec, |id| self.state_of(id));
                 match decision {
                     order::Decision::Start => self.start(index)?,
                     order::Decision::Wait => continue,
-                    order::Decision::Never(why) => self.fail(index, why, 1)?,
+                    order::Decision::Never(why) => self.fail(index, why, 1),
                 }
                 moved = true;
             }
@@ -185,21 +200,21 @@ impl Supervisor<'_> {
             Ok(pidfd) => {
                 let unit = &mut self.units[index];
                 unit.record_start();
-                self.store.save_state(&unit.state)?;
                 unit.run(pidfd, &self.reactor)?;
                 let report = Report::Started(Box::new(unit.state.clone()));
+                self.save(index);
+                self.sync_later(Unsynced::Configuration(index));
                 self.tell(&report);
-                Ok(())
             }
             Err(error) => self.fail(index, chain(&error), error.exit_code()),
         }
+        Ok(())
     }
 
     /// The container could not be started: nothing of it stays in the kernel, and why is told.
-    fn fail(&mut self, index: usize, error: String, exit_code: i32) -> Result<(), SupervisorError> {
+    fn fail(&mut self, index: usize, error: String, exit_code: i32) {
         self.give_up(index, &error, exit_code);
         let unit = &self.units[index];
-        self.store.save_state(&unit.state)?;
         let (id, name) = (unit.spec.id.clone(), unit.spec.name.clone());
         self.tell(&Report::Failed {
             id,
@@ -207,15 +222,11 @@ impl Supervisor<'_> {
             error,
             exit_code,
         });
-        Ok(())
     }
 
     /// The container is not started for a reason that is not its own.
     pub(super) fn abandon(&mut self, index: usize, why: &str) {
-        self.give_up(index, why, 125);
-        if let Err(error) = self.store.save_state(&self.units[index].state) {
-            log::warn!("{}: {}", self.units[index].spec.name, chain(&error));
-        }
+        self.give_up(index, why, SET_UP_FAILED);
     }
 
     fn give_up(&mut self, index: usize, error: &str, exit_code: i32) {
@@ -226,5 +237,6 @@ impl Supervisor<'_> {
         unit.record_failure(error, exit_code);
         self.wiring.ended(&unit.spec.id);
         self.undo(index);
+        self.save(index);
     }
 }

@@ -10,6 +10,8 @@
 
 mod clients;
 mod control;
+mod durable;
+mod exit;
 mod foreground;
 mod health;
 mod launch;
@@ -35,6 +37,7 @@ use crate::store::{ContainerId, Lock, StackName, Store, StoreError};
 use crate::terminal::TerminalError;
 use clients::Clients;
 use control::Listener;
+use durable::Unsynced;
 use reactor::{Reactor, Token};
 use unit::Unit;
 
@@ -65,8 +68,12 @@ pub trait Wiring {
     /// Ends the launch of the whole batch.
     fn commit_batch(&self) -> Result<(), BoxError>;
 
-    /// The container has ended, or could not be started, and nothing of it is undone yet. Says whether the kernel
-    /// killed something in it for want of memory.
+    /// The batch has failed: what is queued for it and not done yet must not be done with the
+    /// next one.
+    fn abandon_batch(&self) {}
+
+    /// The container has ended, or could not be started, and nothing of it is undone yet. Says
+    /// whether the kernel killed something in it for want of memory.
     fn ended(&self, id: &ContainerId) -> bool;
 
     /// Carries out one record of a container's journal.
@@ -108,6 +115,13 @@ pub enum SupervisorError {
     Launch(#[from] Error),
 }
 
+/// The furthest that anything is put off: the clock takes no more than it can count to.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+fn after(start: Instant, pause: Duration) -> Instant {
+    start + pause.min(NEVER)
+}
+
 fn kernel(operation: &'static str) -> impl FnOnce(rustix::io::Errno) -> SupervisorError {
     move |source| SupervisorError::Kernel { operation, source }
 }
@@ -130,6 +144,7 @@ pub struct Supervisor<'a> {
     listener: Listener,
     clients: Clients,
     units: Vec<Unit>,
+    unsynced: Vec<Unsynced>,
     foreground: Option<Foreground<'a>>,
 }
 
@@ -158,6 +173,7 @@ impl<'a> Supervisor<'a> {
             listener,
             clients: Clients::default(),
             units: Vec::new(),
+            unsynced: Vec::new(),
             foreground: None,
         })
     }
@@ -207,13 +223,21 @@ impl<'a> Supervisor<'a> {
             self.start_what_may()?;
             self.stop_what_may();
             self.answer_clients();
-            if !self.units.iter().any(Unit::is_live) && !self.clients.are_waiting() {
+            let needed = self.units.iter().any(Unit::is_live) || self.clients.are_waiting();
+            let timeout = if needed && self.unsynced.is_empty() {
+                self.timeout()
+            } else {
+                Some(Duration::ZERO)
+            };
+            let ready = self.reactor.wait(timeout).map_err(kernel("epoll_wait"))?;
+            // Someone who has just connected is still served.
+            let asked = ready.iter().any(|token| token.is_of_client());
+            if !needed && self.unsynced.is_empty() && !asked {
                 break;
             }
-            let ready = self
-                .reactor
-                .wait(self.timeout())
-                .map_err(kernel("epoll_wait"))?;
+            if ready.is_empty() {
+                self.sync_one();
+            }
             for token in ready {
                 self.dispatch(token)?;
             }
@@ -234,13 +258,13 @@ impl<'a> Supervisor<'a> {
                 }
             }
             Token::Client(index) => {
-                if let Some(request) = self.clients.request(index, &self.reactor) {
+                if let Some(request) = self.clients.ready(index, &self.reactor) {
                     self.serve(index, request)?;
                 }
             }
-            Token::Exit(index) => self.on_exit(index)?,
+            Token::Exit(index) => self.on_exit(index),
             Token::Stdout(index) | Token::Stderr(index) => self.on_output(index, token),
-            Token::Check(index) => self.on_check_end(index)?,
+            Token::Check(index) => self.on_check_end(index),
             Token::Signal => self.on_signal(),
             Token::Input => {
                 if let Some(foreground) = &mut self.foreground {
@@ -278,12 +302,12 @@ impl<'a> Supervisor<'a> {
         });
     }
 
-    fn on_exit(&mut self, index: u32) -> Result<(), SupervisorError> {
+    fn on_exit(&mut self, index: u32) {
         let Some(unit) = self.units.get_mut(index as usize) else {
-            return Ok(());
+            return;
         };
-        let Some(status) = unit.reap(&self.reactor) else {
-            return Ok(());
+        let Some(end) = unit.reap(&self.reactor) else {
+            return;
         };
         let foreground = &mut self.foreground;
         unit.drain_output(&self.reactor, |spec, stream, bytes| {
@@ -293,12 +317,13 @@ impl<'a> Supervisor<'a> {
         });
         unit.end_check(&self.reactor);
         let oom_killed = self.wiring.ended(&unit.spec.id);
-        unit.record_exit(status, oom_killed);
-        self.undo(index as usize);
-        let unit = &self.units[index as usize];
-        self.store.save_state(&unit.state)?;
-        self.tell(&Report::Exited(Box::new(unit.state.clone())));
-        Ok(())
+        unit.record_exit(end, oom_killed);
+        let report = Report::Exited(Box::new(unit.state.clone()));
+        let index = index as usize;
+        self.undo(index);
+        self.save(index);
+        self.sync_later(Unsynced::End(index));
+        self.tell(&report);
     }
 
     /// Carries out the container's journal: nothing of this run is left in the kernel.
@@ -313,7 +338,7 @@ impl<'a> Supervisor<'a> {
         if let Some(foreground) = &mut self.foreground {
             foreground.report(report);
         }
-        self.clients.report(report);
+        self.clients.report(report, &self.reactor);
     }
 }
 
@@ -357,7 +382,7 @@ pub fn detach(
         cgroup: None,
     };
     // SAFETY: commands of this program have a single thread (see the crate's documentation).
-    match unsafe { coop_ns::clone3(&args) }.map_err(|error| Error::Clone(error))? {
+    match unsafe { coop_ns::clone3(&args) }.map_err(Error::Clone)? {
         coop_ns::Forked::Parent(_) => Ok(client),
         coop_ns::Forked::Child => {
             drop(client);
@@ -383,5 +408,7 @@ fn leave_terminal() -> Result<(), SupervisorError> {
         .map_err(kernel("open /dev/null"))?;
     rustix::stdio::dup2_stdin(&null).map_err(kernel("redirect standard input"))?;
     rustix::stdio::dup2_stdout(&null).map_err(kernel("redirect standard output"))?;
-    rustix::stdio::dup2_stderr(&null).map_err(kernel("redirect standard error"))
+    rustix::stdio::dup2_stderr(&null).map_err(kernel("redirect standard error"))?;
+    // Whoever started us with more than these may wait for their end just as well.
+    crate::sys::redirect_inherited(&null).map_err(kernel("redirect an inherited descriptor"))
 }

@@ -29,7 +29,12 @@ pub(crate) fn decide<'a>(
         };
         let ended = state.status == Status::Stopped;
         let met = match dependency.condition {
-            Condition::ServiceStarted => state.started.is_some() && state.error.is_none(),
+            // One that is created anew still has the time of its last start.
+            Condition::ServiceStarted => {
+                !matches!(state.status, Status::Creating | Status::Created)
+                    && state.started.is_some()
+                    && state.error.is_none()
+            }
             Condition::ServiceHealthy => state.health == Some(Health::Healthy) && !ended,
             Condition::ServiceCompletedSuccessfully => ended && state.exit_code == Some(0),
         };

@@ -42,6 +42,11 @@ impl Token {
         (kind << 32) | u64::from(index)
     }
 
+    /// Whether someone who talks to the supervisor has to do with it.
+    pub(crate) fn is_of_client(self) -> bool {
+        matches!(self, Self::Listener | Self::Client(_))
+    }
+
     fn decode(data: u64) -> Self {
         let index = data as u32;
         match data >> 32 {
@@ -74,6 +79,19 @@ impl Reactor {
     pub(crate) fn watch(&self, fd: impl AsFd, token: Token) -> Result<(), Errno> {
         let data = epoll::EventData::new_u64(token.encode());
         epoll::add(&self.epoll, fd, data, epoll::EventFlags::IN)
+    }
+
+    /// Watches `fd`, which is watched for input already, for room to write as well, or no more.
+    pub(crate) fn watch_for_room(
+        &self,
+        fd: impl AsFd,
+        token: Token,
+        wanted: bool,
+    ) -> Result<(), Errno> {
+        let data = epoll::EventData::new_u64(token.encode());
+        let mut flags = epoll::EventFlags::IN;
+        flags.set(epoll::EventFlags::OUT, wanted);
+        epoll::modify(&self.epoll, fd, data, flags)
     }
 
     /// Stops watching `fd`. One that is not watched is fine.

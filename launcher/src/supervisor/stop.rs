@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::unit::{Phase, Stopping, Unit};
-use super::{Supervisor, order};
+use super::{Supervisor, after, order};
 use crate::store::ContainerId;
+
+const NOT_STARTED: &str = "stopped before it was started";
 
 impl Supervisor<'_> {
     /// Takes note that these containers are to end.
@@ -14,12 +16,20 @@ impl Supervisor<'_> {
         for unit in self
             .units
             .iter_mut()
-            .filter(|unit| ids.contains(&unit.spec.id))
+            .filter(|unit| unit.is_live() && ids.contains(&unit.spec.id))
         {
-            if unit.is_live() && unit.stopping.is_none() {
-                let grace = timeout.unwrap_or(unit.spec.stop_grace_period);
-                unit.stopping = Some(Stopping::Asked { grace });
-            }
+            let grace = timeout.unwrap_or(unit.spec.stop_grace_period);
+            // Who asks again may be less patient, not more.
+            unit.stopping = Some(match unit.stopping {
+                None => Stopping::Asked { grace },
+                Some(Stopping::Asked { grace: before }) => Stopping::Asked {
+                    grace: before.min(grace),
+                },
+                Some(Stopping::Signalled { deadline }) => Stopping::Signalled {
+                    deadline: deadline.min(after(Instant::now(), grace)),
+                },
+                Some(Stopping::Killed) => Stopping::Killed,
+            });
         }
     }
 
@@ -31,9 +41,14 @@ impl Supervisor<'_> {
 
     /// Kills all containers at once.
     pub(super) fn kill_all(&mut self) {
-        for unit in &mut self.units {
-            unit.signal(Signal::KILL);
-            unit.stopping = Some(Stopping::Killed);
+        for index in 0..self.units.len() {
+            let unit = &mut self.units[index];
+            if unit.is_running() {
+                unit.signal(Signal::KILL);
+                unit.stopping = Some(Stopping::Killed);
+            } else if unit.is_live() {
+                self.abandon(index, NOT_STARTED);
+            }
         }
     }
 
@@ -44,7 +59,7 @@ impl Supervisor<'_> {
                 continue;
             };
             if matches!(self.units[index].phase, Phase::Waiting(_)) {
-                self.abandon(index, "stopped before it was started");
+                self.abandon(index, NOT_STARTED);
                 continue;
             }
             let stopping = self
@@ -63,7 +78,6 @@ fn signal_to_stop(unit: &mut Unit, grace: Duration) {
     let signal = Signal::from_named_raw(unit.spec.stop_signal).unwrap_or(Signal::TERM);
     log::info!("stopping container {}", unit.spec.name);
     unit.signal(signal);
-    let now = Instant::now();
-    let deadline = now.checked_add(grace).unwrap_or(now);
+    let deadline = after(Instant::now(), grace);
     unit.stopping = Some(Stopping::Signalled { deadline });
 }

@@ -4,10 +4,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use coop_ns::ExitStatus;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
+use super::exit::{self, End};
 use super::health::Checks;
 use super::reactor::{Reactor, Token};
 use super::spec::UnitSpec;
@@ -175,27 +175,21 @@ impl Unit {
         Ok(())
     }
 
-    /// The container's status after its end; `None` when it has not ended.
-    pub(super) fn reap(&mut self, reactor: &Reactor) -> Option<Option<ExitStatus>> {
+    /// How the container ended; `None` when it has not.
+    pub(super) fn reap(&mut self, reactor: &Reactor) -> Option<End> {
         let Phase::Running(pidfd) = &self.phase else {
             return None;
         };
-        let status = match coop_ns::pidfd::try_wait(pidfd.as_fd()) {
-            Ok(Some(status)) => Some(status),
-            Ok(None) => return None,
-            // Adopted: not our child. The kernel keeps the status for holders of a pidfd (6.15).
-            Err(_) => coop_ns::pidfd::exit_info(pidfd.as_fd()).ok().flatten(),
-        };
+        let end = exit::of(pidfd.as_fd())?;
         reactor.forget(pidfd);
         self.phase = Phase::Ended;
-        Some(status)
+        Some(end)
     }
 
     /// Writes down how the container ended.
-    pub(super) fn record_exit(&mut self, status: Option<ExitStatus>, oom_killed: bool) {
-        let text = status.map_or("status unknown".to_owned(), |status| status.to_string());
-        log::info!("container exited: {text}");
-        self.state.set_stopped(status.map(|status| status.code()));
+    pub(super) fn record_exit(&mut self, end: End, oom_killed: bool) {
+        log::info!("container exited: {end}");
+        self.state.set_stopped(end.code());
         self.state.oom_killed = oom_killed;
         self.state.health = None;
         self.stopping = None;
@@ -219,7 +213,7 @@ impl Unit {
             return;
         };
         let stream = stream_of(token);
-        let mut buffer = [0; PIPE_SIZE];
+        let mut buffer = vec![0; PIPE_SIZE];
         match rustix::io::read(&self.outputs[position].1, &mut buffer) {
             Ok(length) if length > 0 => self.take_output(stream, &buffer[..length], &mut show),
             Err(Errno::AGAIN | Errno::INTR) => {}
@@ -275,7 +269,8 @@ impl Unit {
             Some(Stopping::Signalled { deadline }) => Some(deadline),
             _ => None,
         };
-        let check = if self.is_running() {
+        // One that is to end is not checked any more.
+        let check = if self.is_running() && self.stopping.is_none() {
             self.checks.as_ref().map(Checks::deadline)
         } else {
             None

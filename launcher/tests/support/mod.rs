@@ -1,6 +1,7 @@
 //! A test harness with one thread, as a real clone needs.
 #![allow(dead_code, reason = "every test program uses its part of it")]
 
+pub(crate) mod stack;
 pub(crate) mod stages;
 
 use std::io::Read;
