@@ -35,6 +35,15 @@ pub(crate) enum News {
     Closed,
 }
 
+/// What the parent says.
+#[derive(Debug)]
+pub(crate) enum GoAhead {
+    /// Go on, with the descriptor that was passed for the stage.
+    With(Option<OwnedFd>),
+    /// End of file: there is nobody left to go on for.
+    ParentGone,
+}
+
 /// Whether the other end could take a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Delivery {
@@ -69,13 +78,13 @@ impl Channel {
         self.send(b"G", fd)
     }
 
-    /// Waits for the parent's go-ahead and the descriptor that came with it.
-    ///
-    /// `Ok(None)`: the parent is gone.
-    pub(crate) fn wait(&self) -> Result<Option<Option<OwnedFd>>, Error> {
+    /// Waits for the parent's go-ahead.
+    pub(crate) fn wait(&self) -> Result<GoAhead, Error> {
         let mut buffer = [0; 1];
-        let (length, fd) = self.receive(&mut buffer)?;
-        Ok((length == 1).then_some(fd))
+        Ok(match self.receive(&mut buffer)? {
+            (1, passed) => GoAhead::With(passed),
+            _ => GoAhead::ParentGone,
+        })
     }
 
     pub(crate) fn ready(&self) -> Result<(), Error> {

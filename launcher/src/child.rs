@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::process::Signal;
 
 use crate::EXEC;
-use crate::channel::Channel;
+use crate::channel::{Channel, GoAhead};
 use crate::error::{BoxError, Failure};
 use crate::pipeline::{HostSide, Stage, step};
 use crate::process::Process;
@@ -39,8 +39,8 @@ impl ChildSide<'_> {
 }
 
 /// Runs the child side and executes the program; exits when that fails.
-pub(crate) fn run(stages: Vec<Box<dyn Stage>>, process: Process, channel: Channel) -> ! {
-    let Err(failure) = set_up(stages, process, &channel);
+pub(crate) fn run(stages: Vec<Box<dyn Stage>>, process: Process, channel: &Channel) -> ! {
+    let Err(failure) = set_up(stages, process, channel);
     if let Some(failure) = failure {
         let _ = channel.failed(&failure);
     }
@@ -94,8 +94,8 @@ fn set_up(
 
 fn wait(channel: &Channel) -> Result<Option<OwnedFd>, Option<Failure>> {
     match channel.wait() {
-        Ok(Some(passed)) => Ok(passed),
-        Ok(None) => Err(None),
+        Ok(GoAhead::With(passed)) => Ok(passed),
+        Ok(GoAhead::ParentGone) => Err(None),
         Err(error) => Err(Some(Failure::new("child", &error))),
     }
 }

@@ -202,7 +202,7 @@ impl Pipeline {
         match forked.map_err(Error::Clone)? {
             Forked::Child => {
                 drop(parent_end);
-                crate::child::run(self.stages, self.process, child_end)
+                crate::child::run(self.stages, self.process, &child_end)
             }
             Forked::Parent(child) => {
                 drop(child_end);

@@ -7,7 +7,7 @@ mod support;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
-use coop_launcher::{Created, Error, Failure, HostSide, Journal, Pipeline, journal};
+use coop_launcher::{Cloned, Created, Error, Failure, HostSide, Journal, Pipeline, journal};
 use coop_ns::{ExitStatus, Namespaces, pidfd};
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -271,7 +271,9 @@ fn only_the_standard_streams_reach_the_program() {
     let stage = Step::new("passes")
         .on_host(HostSide::Each)
         .attach(move |child| {
-            passed.take().map(|fd| child.pass(fd));
+            if let Some(fd) = passed.take() {
+                child.pass(fd);
+            }
             Ok(())
         })
         .enter(|child| {
@@ -419,7 +421,7 @@ fn a_killed_launch_takes_its_waiting_children_along() {
             waiting(pipeline().stage(Step::new("batch").on_host(HostSide::Batched))),
             waiting(pipeline().stage(Step::new("batch").on_host(HostSide::Batched))),
         ];
-        let pids = { created.iter().map(Created::pid) }.chain(cloned.iter().map(|one| one.pid()));
+        let pids = { created.iter().map(Created::pid) }.chain(cloned.iter().map(Cloned::pid));
         let line: Vec<_> = pids.map(|pid| pid.as_raw_nonzero().to_string()).collect();
         rustix::io::write(&writer, line.join(" ").as_bytes()).unwrap();
         let _ = rustix::io::read(&dies, &mut [0; 1]);

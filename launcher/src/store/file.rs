@@ -85,7 +85,9 @@ fn exchange(from: &str, to: &Path) -> Result<(), Errno> {
 /// As [`replace`], and on the disk when it returns: the content before the name.
 pub(super) fn replace_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let sync_file = |file: BorrowedFd<'_>| fsync(file).map_err(StoreError::io("sync", path));
-    replace_with(path, bytes, sync_file, |from, to| renameat(CWD, from, CWD, to))?;
+    replace_with(path, bytes, sync_file, |from, to| {
+        renameat(CWD, from, CWD, to)
+    })?;
     sync(path.parent().unwrap_or(path))
 }
 
@@ -99,9 +101,8 @@ fn replace_with(
     // writer leaves goes with the directory.
     let temporary = format!("{}.{}", path.display(), rustix::thread::gettid());
     let file = write_new(CWD, &temporary, bytes, path)?;
-    let renamed = before_rename(file.as_fd()).and_then(|()| {
-        rename(&temporary, path).map_err(StoreError::io("replace", path))
-    });
+    let renamed = before_rename(file.as_fd())
+        .and_then(|()| rename(&temporary, path).map_err(StoreError::io("replace", path)));
     if renamed.is_err() {
         // Nothing better can be done when this fails as well.
         let _ = unlinkat(CWD, &temporary, AtFlags::empty());

@@ -6,7 +6,6 @@ use coop_ns::Signal;
 
 use super::reactor::{Reactor, Token};
 use super::spec::UnitSpec;
-use super::unit::Unit;
 use super::{Report, Supervisor, SupervisorError, kernel};
 use crate::logs::Stream;
 use crate::signals::{FORWARDABLE, SignalFd};
@@ -159,22 +158,16 @@ impl Supervisor<'_> {
                 OnSignal::Forward => self
                     .units
                     .iter()
-                    .for_each(|unit| forward(unit, received.signal)),
+                    .for_each(|unit| unit.signal(received.signal)),
                 OnSignal::Stop => {
                     foreground.interrupts += 1;
                     if foreground.interrupts == 1 {
-                        self.ask_all_to_stop()
+                        self.ask_all_to_stop();
                     } else {
-                        self.kill_all()
+                        self.kill_all();
                     }
                 }
             }
         }
-    }
-}
-
-fn forward(unit: &Unit, signal: Signal) {
-    if let Some(signal) = rustix::process::Signal::from_named_raw(signal.number()) {
-        unit.signal(signal);
     }
 }

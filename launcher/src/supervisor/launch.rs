@@ -147,13 +147,14 @@ impl Supervisor<'_> {
             .pipeline(&id)
             .map_err(|error| Error::from(crate::Failure::new("plan", &*error)))?;
         let mut child = pipeline.clone_child(Some(&mut journal))?;
+        // First, so that the child works meanwhile: it dies with us until it is started.
+        child.attach()?;
         let unit = &mut self.units[index];
         unit.state.status = Status::Creating;
         unit.state.set_process(child.pid())?;
-        // Before anything can run: a killed launch must leave no process that nobody knows.
+        // Before the start: a killed launch must leave no program that nobody knows.
         self.store.save_state(&unit.state)?;
         unit.open_pipes(self.store, &self.reactor)?;
-        child.attach()?;
         Ok(child)
     }
 

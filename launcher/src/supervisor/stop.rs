@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use coop_ns::Signal;
 
 use super::unit::{Phase, Stopping, Unit};
 use super::{Supervisor, after, order};
@@ -75,7 +75,7 @@ impl Supervisor<'_> {
 }
 
 fn signal_to_stop(unit: &mut Unit, grace: Duration) {
-    let signal = Signal::from_named_raw(unit.spec.stop_signal).unwrap_or(Signal::TERM);
+    let signal = Signal::new(unit.spec.stop_signal).unwrap_or(Signal::TERM);
     log::info!("stopping container {}", unit.spec.name);
     unit.signal(signal);
     let deadline = after(Instant::now(), grace);

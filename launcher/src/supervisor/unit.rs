@@ -4,8 +4,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use coop_ns::Signal;
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal};
+use rustix::process::Pid;
 
 use super::exit::{self, End};
 use super::health::Checks;
@@ -259,7 +260,7 @@ impl Unit {
     /// Sends a signal to the container's first process; one that has ended is fine.
     pub(super) fn signal(&self, signal: Signal) {
         if let Phase::Running(pidfd) = &self.phase {
-            let _ = rustix::process::pidfd_send_signal(pidfd, signal);
+            let _ = coop_ns::pidfd::send_signal(pidfd.as_fd(), signal);
         }
     }
 

@@ -8,11 +8,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use coop_launcher::logs::{LogReader, Record, Stream};
-use coop_launcher::stdio::Pipes;
+use coop_launcher::stdio::{Pipes, Terminal};
 use coop_launcher::store::{ContainerId, Dirs, Lock, Name, StackName, State, Status, Store};
 use coop_launcher::supervisor::{
-    self, Client, Condition, Dependency, HealthTiming, Outcome, Report, Request, Supervisor,
-    SupervisorError, UnitSpec, Wiring,
+    self, Client, Condition, Dependency, Foreground, HealthTiming, OnSignal, Outcome, Report,
+    Request, Show, Supervisor, UnitSpec, Wiring,
 };
 use coop_launcher::{BoxError, Pipeline};
 use coop_ns::Namespaces;
@@ -115,12 +115,12 @@ impl Stack {
         stack
     }
 
-    /// A path that scripts can use.
+    /// A file in the directory that scripts run in.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.temp.path().join(name)
     }
 
-    /// Replaces `DIR` in a script by the stack's directory.
+    /// The lines of a file that scripts write.
     pub(crate) fn lines(&self, name: &str) -> Vec<String> {
         let text = std::fs::read_to_string(self.path(name)).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
@@ -165,14 +165,19 @@ impl Stack {
         assert_eq!(client.next().unwrap(), None);
     }
 
-    /// Runs the supervisor in this very process.
-    pub(crate) fn in_this_process(
+    /// Runs containers in this very process, with a user who watches.
+    pub(crate) fn in_foreground(
         &self,
-        prepare: impl FnOnce(&mut Supervisor<'_>) -> Result<(), SupervisorError>,
+        show: &mut dyn Show,
+        on_signal: OnSignal,
+        plans: &[&Plan],
     ) -> Outcome {
+        let ids: Vec<_> = plans.iter().map(|plan| plan.id()).collect();
         let wires = Wires(self);
-        let mut supervisor = Supervisor::new(&self.store, &wires, &self.name, self.lock()).unwrap();
-        prepare(&mut supervisor).unwrap();
+        let user = Foreground::new(show, on_signal).unwrap();
+        let supervisor = Supervisor::new(&self.store, &wires, &self.name, self.lock()).unwrap();
+        let mut supervisor = supervisor.in_foreground(user).unwrap();
+        supervisor.start_containers(&ids).unwrap();
         supervisor.run().unwrap()
     }
 
@@ -205,7 +210,10 @@ impl Stack {
         if let Some(pid) = self.supervisor() {
             let status = rustix::process::waitpid(Some(pid), WaitOptions::empty());
             let status = status.unwrap().map(|(_, status)| status);
-            assert_eq!(status.and_then(|status| status.exit_status()), Some(0));
+            assert_eq!(
+                status.and_then(rustix::process::WaitStatus::exit_status),
+                Some(0)
+            );
         }
     }
 
@@ -233,6 +241,33 @@ impl Stack {
     /// Waits until a container has written this.
     pub(crate) fn until_logged(&self, plan: &Plan, text: &str) {
         until(|| self.log(plan, Stream::Stdout).contains(text).then_some(()));
+    }
+
+    /// Has a script go on that waits for this file.
+    pub(crate) fn touch(&self, name: &str) {
+        std::fs::write(self.path(name), "").unwrap();
+    }
+
+    /// Waits for a file that a script makes.
+    pub(crate) fn until_made(&self, name: &str) {
+        until(|| self.path(name).exists().then_some(()));
+    }
+
+    pub(crate) fn until_stopped(&self, plan: &Plan) {
+        until(|| (self.state(plan).status == Status::Stopped).then_some(()));
+    }
+
+    /// The supervisor waits for something to happen and does nothing meanwhile.
+    pub(crate) fn assert_idle(&self) {
+        let pid = self.supervisor().unwrap().as_raw_nonzero();
+        // Nanoseconds on a processor: one system call is enough to see.
+        let used = || std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap();
+        let idle = (0..50).any(|_| {
+            let before = used();
+            std::thread::sleep(Duration::from_millis(100));
+            used() == before
+        });
+        assert!(idle, "the supervisor is busy: {}", used());
     }
 
     /// Nothing of the container's last run is left but its saved state.
@@ -282,6 +317,11 @@ pub(crate) fn stop_request(plans: &[&Plan], timeout: Option<Duration>) -> Reques
         ids: plans.iter().map(|plan| plan.id()).collect(),
         timeout,
     }
+}
+
+/// A script that waits for a file.
+pub(crate) fn wait_for(file: &str) -> String {
+    format!("while ! [ -e {file} ]; do sleep 0.01; done")
 }
 
 /// All reports up to [`Report::Done`].
@@ -339,16 +379,19 @@ impl Wiring for Wires<'_> {
             }
             Ok(())
         });
-        let fault = Step::new("rootfs").enter(move |_| match &plan.fault {
+        let fault = plan.fault.clone();
+        let fault = Step::new("rootfs").enter(move |_| match &fault {
             Some(fault) => Err(fault.clone().into()),
             None => Ok(()),
         });
         let run_dir = self.0.store.dirs().container_run(id);
         let script = format!("cd {}; {}", self.0.temp.path().display(), plan.script);
-        Ok(shell(&script)
-            .stage(sandbox)
-            .stage(fault)
-            .stage(Pipes::for_container(run_dir, (0, 0), None)))
+        let pipeline = shell(&script).stage(sandbox).stage(fault);
+        Ok(if plan.unit.terminal {
+            pipeline.stage(Terminal::new())
+        } else {
+            pipeline.stage(Pipes::for_container(run_dir, (0, 0), None))
+        })
     }
 
     fn health_check(&self, id: &ContainerId, init: Pid) -> Result<Pipeline, BoxError> {

@@ -1,7 +1,5 @@
 //! Small stages to watch a pipeline with.
 
-use std::cell::RefCell;
-use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -25,15 +23,17 @@ impl Trace {
     }
 }
 
-type Moment<A> = Box<dyn FnMut(&mut A) -> Result<(), BoxError>>;
+type OnPrepare = Box<dyn FnMut(&mut Prepare<'_>) -> Result<(), BoxError>>;
+type OnAttach = Box<dyn FnMut(&mut Waiting) -> Result<(), BoxError>>;
+type OnEnter = Box<dyn FnMut(&mut ChildSide<'_>) -> Result<(), BoxError>>;
 
 /// A stage made of closures. What is not given does nothing.
 pub(crate) struct Step {
     name: &'static str,
     host_side: HostSide,
-    prepare: Option<Box<dyn FnMut(&mut Prepare<'_>) -> Result<(), BoxError>>>,
-    attach: Option<Moment<Waiting>>,
-    enter: Option<Box<dyn FnMut(&mut ChildSide<'_>) -> Result<(), BoxError>>>,
+    prepare: Option<OnPrepare>,
+    attach: Option<OnAttach>,
+    enter: Option<OnEnter>,
 }
 
 impl Step {
@@ -139,14 +139,4 @@ pub(crate) fn program(argv: &[&str]) -> Pipeline {
 pub(crate) fn output_to(output: OwnedFd) -> Pipes {
     let copy = output.try_clone().unwrap();
     Pipes::given(None, output, copy)
-}
-
-/// Appends a line to a shared list.
-pub(crate) fn push(list: &Rc<RefCell<Vec<String>>>, line: impl Into<String>) {
-    list.borrow_mut().push(line.into());
-}
-
-/// Prints to our own standard error, from a child as well.
-pub(crate) fn say(text: &str) {
-    let _ = std::io::stderr().write_all(text.as_bytes());
 }
