@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal};
 pub(crate) const BUSYBOX: &str = "/bin/busybox";
 
 /// Seconds after which a program of tests that hangs is killed by the kernel.
-const LIMIT: u32 = 180;
+const LIMIT: u32 = 60;
 
 /// The main function of a test program: runs the functions as tests.
 macro_rules! tests {
