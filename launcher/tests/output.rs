@@ -4,14 +4,18 @@
 #[macro_use]
 mod support;
 
+use std::fs::File;
+
 use coop_launcher::logs::Stream;
 use coop_launcher::store::Status;
-use support::stack::{Plan, SERVER, Stack, status};
+use rustix::process::{Signal, kill_process};
+use support::stack::{Plan, SERVER, Stack, status, wait_for};
 use support::until;
 
 tests!(
     what_is_written_right_before_the_exit_is_logged,
     a_megabyte_before_the_exit_is_logged,
+    what_a_large_pipe_holds_at_the_exit_is_logged,
     streams_are_kept_apart_and_lines_whole,
     a_container_without_output_costs_nothing,
     a_container_that_closed_its_output_costs_nothing,
@@ -46,6 +50,29 @@ fn a_megabyte_before_the_exit_is_logged() {
         stack.log(&job, Stream::Stdout) == expected,
         "lines are missing or mixed up"
     );
+}
+
+fn what_a_large_pipe_holds_at_the_exit_is_logged() {
+    let script = format!("{}; seq 1 140000; exit 3", wait_for("go"));
+    let job = Plan::new("job", &script);
+    let stack = Stack::new(&[&job]);
+    stack.start(&[&job]);
+    // A program may have its pipe made as large as this without privileges.
+    let init = stack.state(&job).live_init().unwrap();
+    let stdout = File::open(format!("/proc/{}/fd/1", init.as_raw_nonzero())).unwrap();
+    rustix::pipe::fcntl_setpipe_size(&stdout, 1024 * 1024).unwrap();
+    drop(stdout);
+    // The end and all of the output are there when the supervisor looks.
+    let supervisor = stack.supervisor().unwrap();
+    kill_process(supervisor, Signal::STOP).unwrap();
+    stack.touch("go");
+    support::wait_for_end(init);
+    kill_process(supervisor, Signal::CONT).unwrap();
+    stack.wait_for_supervisor();
+    let log = stack.log(&job, Stream::Stdout);
+    assert!(log.len() > 800_000, "{} bytes", log.len());
+    assert!(log.ends_with("\n139999\n140000\n"));
+    assert_eq!(status(&stack, &job), (Status::Stopped, Some(3)));
 }
 
 fn streams_are_kept_apart_and_lines_whole() {

@@ -212,19 +212,22 @@ fn the_first_signal_stops_a_stack_in_the_foreground_and_the_second_kills_it() {
 
 fn signals_at_once_start_nothing_that_was_waiting() {
     in_fork(|| {
-        let db = Plan::new("db", "exec sleep 1000").checked("true");
+        let db = Plan::new("db", "exec sleep 1000").checked("false");
+        let db = db.with(|plan| plan.unit.health.as_mut().unwrap().retries = u32::MAX);
         let web = Plan::new("web", "touch web-ran").after(&db, Condition::ServiceHealthy);
         let stack = Stack::new(&[&db, &web]);
         let outcome = watched(&stack, &[&db, &web], OnSignal::Stop, |line| {
-            if line == "db healthy" {
+            if line == "db started" {
                 signal_us(Signal::INT);
                 signal_us(Signal::TERM);
             }
         });
         assert!(outcome.interrupted);
         assert_eq!(status(&stack, &db), (Status::Stopped, Some(137)));
-        assert_eq!(status(&stack, &web).0, Status::Stopped);
+        let error = stack.state(&web).error.unwrap();
+        assert_eq!(error, "stopped before it was started");
         stack.assert_undone(&web);
+        assert!(!stack.path("web-ran").exists());
     });
 }
 

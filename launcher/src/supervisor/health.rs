@@ -242,6 +242,43 @@ mod tests {
         );
     }
 
+    /// When the checks come, in milliseconds from the start, if all fail at once; with the
+    /// health after each.
+    fn failing(mut checks: Checks, count: usize) -> Vec<(u128, Option<Health>)> {
+        let start = checks.started;
+        checks.begin(start);
+        let mut health = Some(Health::Starting);
+        let mut seen = Vec::new();
+        for _ in 0..count {
+            let now = checks.deadline();
+            health = checks.count(false, now, health);
+            seen.push((now.duration_since(start).as_millis(), health));
+        }
+        seen
+    }
+
+    #[test]
+    fn early_checks_come_ever_later_and_do_not_count() {
+        let seen = failing(checks(2, 0), 13);
+        let times: Vec<_> = seen.iter().map(|(time, _)| *time).collect();
+        assert_eq!(times[..5], [20, 60, 140, 300, 620]);
+        // Then every thirty seconds, as if there had been none.
+        assert_eq!(times[10..], [30_000, 60_000, 90_000]);
+        let unhealthy = seen
+            .iter()
+            .find(|(_, health)| *health == Some(Health::Unhealthy));
+        assert_eq!(unhealthy.unwrap().0, 60_000);
+    }
+
+    #[test]
+    fn an_interval_shorter_than_the_first_pause_is_kept_from_the_start() {
+        let mut checks = checks(2, 0);
+        checks.timing.interval = Duration::from_millis(1);
+        let seen = failing(checks, 3);
+        assert_eq!(seen[0], (1, Some(Health::Starting)));
+        assert_eq!(seen[1], (2, Some(Health::Unhealthy)));
+    }
+
     #[test]
     fn within_the_start_period_failures_do_not_count_and_checks_are_closer() {
         let mut checks = checks(1, 60);
