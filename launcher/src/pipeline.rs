@@ -166,7 +166,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// What the first failing stage says. What was made is in the journal, for
-    /// [`unwind`](crate::unwind).
+    /// [`unwind`](crate::journal::unwind).
     pub fn clone_child(mut self, journal: Option<&mut Journal>) -> Result<Cloned, Error> {
         let mut launch = Prepare {
             stage: "",
@@ -320,6 +320,18 @@ impl Cloned {
             channel,
             terminal,
         })
+    }
+}
+
+impl Cloned {
+    /// What the child said when it has died before its set-up was complete.
+    pub fn failure(&self) -> Option<Error> {
+        let died = coop_ns::pidfd::try_wait(self.child.pidfd()).ok()??;
+        let error = Error::ChildDied {
+            during: "its set-up",
+            status: died.to_string(),
+        };
+        Some(self.child.why(error))
     }
 }
 

@@ -7,12 +7,11 @@ mod support;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
-use coop_launcher::{Cloned, Created, Error, Failure, HostSide, Journal, Pipeline, journal};
-use coop_ns::{ExitStatus, Namespaces, pidfd};
+use coop_launcher::{Error, Failure, HostSide, Journal, Pipeline, journal};
+use coop_ns::{ExitStatus, pidfd};
 use rustix::io::Errno;
-use rustix::process::Pid;
-use support::stages::{MountError, Step, Trace, output_to, program, shell};
-use support::{BUSYBOX, fork, is_alive, kill, pipe, read_all, until};
+use support::stages::{MountError, Step, Trace, create, output_to, program, shell};
+use support::{BUSYBOX, is_alive, pipe, read_all, until};
 
 tests!(
     stages_go_on_by_turns_and_the_program_comes_last,
@@ -23,23 +22,13 @@ tests!(
     a_long_failure_is_cut_and_still_told,
     what_the_child_says_is_worth_more_than_what_follows_from_it,
     a_command_that_is_not_found_is_127_and_one_that_is_no_program_126,
-    a_child_that_is_killed_while_it_is_set_up_is_told_as_such,
-    a_child_that_is_killed_while_it_waits_is_not_told_as_started,
     only_the_standard_streams_reach_the_program,
     the_program_leads_a_session_of_its_own,
     the_program_starts_with_no_signal_blocked_or_ignored,
     descriptors_arrive_with_the_stage_that_they_were_passed_for,
-    a_dropped_child_is_killed_and_reaped_before_and_after_it_is_ready,
     records_are_in_the_journal_before_the_step,
-    a_killed_launch_takes_its_waiting_children_along,
     a_stage_may_add_what_only_the_container_knows,
 );
-
-fn create(pipeline: Pipeline) -> Result<Created, Error> {
-    let mut cloned = pipeline.clone_child(None)?;
-    cloned.attach()?;
-    cloned.finish()
-}
 
 fn run(pipeline: Pipeline) -> Result<ExitStatus, Error> {
     let pidfd = create(pipeline)?.start()?;
@@ -232,32 +221,6 @@ fn a_command_that_is_not_found_is_127_and_one_that_is_no_program_126() {
     assert!(start("no-such-command").to_string().contains("not found"));
 }
 
-fn a_child_that_is_killed_while_it_is_set_up_is_told_as_such() {
-    let enter = Step::new("rootfs").enter(|_| {
-        loop {
-            rustix::event::pause();
-        }
-    });
-    let mut cloned = shell(":").stage(enter).clone_child(None).unwrap();
-    cloned.attach().unwrap();
-    rustix::process::kill_process(cloned.pid(), rustix::process::Signal::KILL).unwrap();
-    let error = cloned.finish().err().unwrap();
-    assert!(matches!(error, Error::ChildDied { .. }), "{error:?}");
-    let text = error.to_string();
-    assert!(
-        text.contains("set-up") && text.contains("SIGKILL"),
-        "{text}"
-    );
-}
-
-fn a_child_that_is_killed_while_it_waits_is_not_told_as_started() {
-    let created = create(shell(":")).unwrap();
-    rustix::process::kill_process(created.pid(), rustix::process::Signal::KILL).unwrap();
-    until(|| (!is_alive(created.pid())).then_some(()));
-    let error = created.start().unwrap_err();
-    assert!(matches!(error, Error::ChildDied { .. }), "{error:?}");
-}
-
 fn only_the_standard_streams_reach_the_program() {
     // One that a careless caller let through: not close-on-exec.
     let leak = rustix::io::dup(std::io::stderr()).unwrap();
@@ -345,29 +308,6 @@ fn descriptors_arrive_with_the_stage_that_they_were_passed_for() {
     assert_eq!(read_all(reader), "each batched ");
 }
 
-fn a_dropped_child_is_killed_and_reaped_before_and_after_it_is_ready() {
-    let sandbox = || {
-        Step::new("sandbox").prepare(|launch| {
-            launch.new_namespaces(Namespaces::PID);
-            Ok(())
-        })
-    };
-    let cloned = shell(":")
-        .stage(sandbox())
-        .stage(Step::new("waits").on_host(HostSide::Each))
-        .clone_child(None)
-        .unwrap();
-    let first = cloned.pid();
-    drop(cloned);
-    let created = create(shell(":").stage(sandbox())).unwrap();
-    let second = created.pid();
-    drop(created);
-    for pid in [first, second] {
-        // Not even a zombie.
-        assert_eq!(coop_launcher::store::ProcStat::of(pid).unwrap(), None);
-    }
-}
-
 fn records_are_in_the_journal_before_the_step() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal");
@@ -395,49 +335,6 @@ fn records_are_in_the_journal_before_the_step() {
     })
     .unwrap();
     assert_eq!(undone, [r#"network ["veth1"]"#, r#"cgroup "coop/web""#]);
-}
-
-fn a_killed_launch_takes_its_waiting_children_along() {
-    let (reader, writer) = pipe();
-    let (dies, _stay) = pipe();
-    let launch = fork(|| {
-        // Each inherits the ends of those before it. Becoming another user takes the signal
-        // of the parent's death away: then only the end of the channel is left to tell.
-        let pipeline = || {
-            shell(":")
-                .stage(Step::new("sandbox").prepare(|launch| {
-                    launch.new_namespaces(Namespaces::PID);
-                    Ok(())
-                }))
-                .stage(Step::new("user").enter(|_| Ok(coop_ns::privileges::set_user(1, 1, &[])?)))
-        };
-        let waiting = |pipeline: Pipeline| {
-            let mut cloned = pipeline.clone_child(None).unwrap();
-            cloned.attach().unwrap();
-            cloned
-        };
-        let created = [create(pipeline()).unwrap(), create(pipeline()).unwrap()];
-        let cloned = [
-            waiting(pipeline().stage(Step::new("batch").on_host(HostSide::Batched))),
-            waiting(pipeline().stage(Step::new("batch").on_host(HostSide::Batched))),
-        ];
-        let pids = { created.iter().map(Created::pid) }.chain(cloned.iter().map(Cloned::pid));
-        let line: Vec<_> = pids.map(|pid| pid.as_raw_nonzero().to_string()).collect();
-        rustix::io::write(&writer, line.join(" ").as_bytes()).unwrap();
-        let _ = rustix::io::read(&dies, &mut [0; 1]);
-    });
-    let mut buffer = [0; 100];
-    let length = rustix::io::read(&reader, &mut buffer).unwrap();
-    let pids: Vec<_> = { std::str::from_utf8(&buffer[..length]).unwrap().split(' ') }
-        .map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap())
-        .collect();
-    assert_eq!(pids.len(), 4);
-    assert!(pids.iter().all(|&pid| is_alive(pid)));
-    kill(&launch.pidfd);
-    pidfd::wait(launch.pidfd.as_fd()).unwrap();
-    for pid in pids {
-        support::wait_for_end(pid);
-    }
 }
 
 fn a_stage_may_add_what_only_the_container_knows() {

@@ -115,8 +115,18 @@ impl Supervisor<'_> {
         if let Some(&index) = batch.first()
             && let Err(error) = self.wiring.commit_batch()
         {
-            let message = chain(&*error);
-            return Err(Fault { index, message });
+            // A child that died of its own accord takes its namespaces along, and the work for
+            // it fails: its own words tell more.
+            let own = cloned
+                .iter()
+                .find_map(|(index, child)| Some((*index, child.failure()?)));
+            return Err(match own {
+                Some((index, failure)) => Fault::of(index)(failure),
+                None => Fault {
+                    index,
+                    message: chain(&*error),
+                },
+            });
         }
         // All of them go on before the first is waited for.
         for (index, child) in &mut cloned {

@@ -76,6 +76,12 @@ pub trait Wiring {
     /// whether the kernel killed something in it for want of memory.
     fn ended(&self, id: &ContainerId) -> bool;
 
+    /// Nothing of the ended container is left in the kernel. Says whether it stays, to be
+    /// started again; one that goes with its end (`--rm`) is removed here.
+    fn stays(&self, _id: &ContainerId) -> bool {
+        true
+    }
+
     /// Carries out one record of a container's journal.
     ///
     /// # Errors
@@ -321,8 +327,10 @@ impl<'a> Supervisor<'a> {
         let report = Report::Exited(Box::new(unit.state.clone()));
         let index = index as usize;
         self.undo(index);
-        self.save(index);
-        self.sync_later(Unsynced::End(index));
+        if self.wiring.stays(&self.units[index].spec.id) {
+            self.save(index);
+            self.sync_later(Unsynced::End(index));
+        }
         self.tell(&report);
     }
 

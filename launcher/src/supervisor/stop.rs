@@ -13,6 +13,12 @@ const NOT_STARTED: &str = "stopped before it was started";
 impl Supervisor<'_> {
     /// Takes note that these containers are to end.
     pub(super) fn ask_to_stop(&mut self, ids: &[ContainerId], timeout: Option<Duration>) {
+        for index in 0..self.units.len() {
+            let unit = &self.units[index];
+            if ids.contains(&unit.spec.id) && matches!(unit.phase, Phase::Waiting(_)) {
+                self.abandon(index, NOT_STARTED);
+            }
+        }
         for unit in self
             .units
             .iter_mut()
@@ -58,10 +64,6 @@ impl Supervisor<'_> {
             let Some(Stopping::Asked { grace }) = self.units[index].stopping else {
                 continue;
             };
-            if matches!(self.units[index].phase, Phase::Waiting(_)) {
-                self.abandon(index, NOT_STARTED);
-                continue;
-            }
             let stopping = self
                 .units
                 .iter()

@@ -4,7 +4,9 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use coop_launcher::stdio::Pipes;
-use coop_launcher::{BoxError, ChildSide, HostSide, Pipeline, Prepare, Process, Stage, Waiting};
+use coop_launcher::{
+    BoxError, ChildSide, Created, Error, HostSide, Pipeline, Prepare, Process, Stage, Waiting,
+};
 use rustix::io::Errno;
 
 use super::BUSYBOX;
@@ -139,4 +141,11 @@ pub(crate) fn program(argv: &[&str]) -> Pipeline {
 pub(crate) fn output_to(output: OwnedFd) -> Pipes {
     let copy = output.try_clone().unwrap();
     Pipes::given(None, output, copy)
+}
+
+/// Runs a pipeline up to where the program would be started.
+pub(crate) fn create(pipeline: Pipeline) -> Result<Created, Error> {
+    let mut cloned = pipeline.clone_child(None)?;
+    cloned.attach()?;
+    cloned.finish()
 }
