@@ -33,6 +33,18 @@ pub(crate) enum Marks {
     User,
 }
 
+/// What becomes of what the container writes into its root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Changes {
+    /// It stays when the container has ended.
+    #[default]
+    Kept,
+    /// It goes with the container. Without this the kernel writes the *whole* filesystem that
+    /// the upper directory is on to the disk whenever a container ends (`volatile` in
+    /// `Documentation/filesystems/overlayfs.rst`).
+    Discarded,
+}
+
 /// The directories of one overlay, open.
 #[derive(Debug)]
 pub(crate) struct Layers {
@@ -41,6 +53,7 @@ pub(crate) struct Layers {
     /// The upper and the work directory.
     pub(crate) writable: Option<(OwnedFd, OwnedFd)>,
     pub(crate) marks: Marks,
+    pub(crate) changes: Changes,
     pub(crate) attributes: MountAttrFlags,
 }
 
@@ -150,6 +163,13 @@ impl Layers {
         }
         if self.marks == Marks::User {
             fsconfig_set_flag(context, "userxattr")?;
+        }
+        if self.changes == Changes::Discarded {
+            match fsconfig_set_flag(context, "volatile") {
+                // Linux before 5.10.
+                Ok(()) | Err(Errno::INVAL) => {}
+                Err(errno) => return Err(errno),
+            }
         }
         fsconfig_create(context)?;
         fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, self.attributes)

@@ -73,6 +73,7 @@ pub use console::mount_console;
 pub use dev::{Device, DeviceKind, DeviceNode};
 pub use enter::{RootSettings, enter, pivot};
 pub use error::{Error, Operation};
+pub use layers::Changes;
 pub use mask::{DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS};
 pub use mount::{DEFAULT_SHM_SIZE, Mount, OpenMount, defer_mounts, id_map, open_mounts};
 pub use options::{MountAttributes, MountOptions, Propagation, Relabel};
@@ -83,7 +84,7 @@ pub use overlay::{
 pub use path::normalize_target;
 pub use remove::remove_tree;
 pub use resolve::open_in_root;
-pub use root::RootSource;
+pub use root::{Root, RootSource};
 pub use sysctl::{Sysctl, is_namespaced_sysctl, set_sysctl};
 pub use user::{User, lookup_group, lookup_user, lookup_user_in};
 pub use volume::Volumes;

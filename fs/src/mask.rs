@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, OFlags, fstat};
+use rustix::fs::{AtFlags, CWD, FileType, OFlags, fstat, statat};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, mount, mount_bind, mount_bind_recursive, open_tree};
 use rustix::process::fchdir;
@@ -53,12 +53,19 @@ pub(crate) fn hide(
     for below in Below::all(kernel) {
         let mut entered = false;
         for (path, name) in below.select(paths) {
+            // Looked at first: a bind mount that fails costs the wait for an RCU grace period,
+            // in which the kernel drops the clone that it made.
+            let failed = at(Operation::Mask, path);
+            let found = match statat(below.top, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Err(Errno::NOENT) => continue,
+                found => FileType::from_raw_mode(found.map_err(&failed)?.st_mode),
+            };
             entered = below.enter(entered)?;
-            // The source is the host's own /dev/null, which no image can have replaced.
-            match mount_bind("/dev/null", name) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(Errno::NOTDIR) => empty.mount_on(name, path)?,
-                Err(errno) => return Err(at(Operation::Mask, path)(errno)),
+            if found == FileType::Directory {
+                empty.mount_on(name, path)?;
+            } else {
+                // The source is the host's own /dev/null, which no image can have replaced.
+                mount_bind("/dev/null", name).map_err(failed)?;
             }
         }
     }

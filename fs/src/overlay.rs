@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::detached::{clone_tree, id_map_tree, open_dir};
 use crate::error::{Operation, at, errno_of};
-use crate::layers::{Layers, Marks, Refused};
+use crate::layers::{Changes, Layers, Marks, Refused};
 use crate::private_mounts::with_private_mounts;
+use crate::remove::remove_tree;
+use crate::root::Root;
 
 /// Read-only layers with one writable directory on top.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,16 +76,38 @@ pub fn prepare_upper(overlay: &Overlay, owner_uid: u32, owner_gid: u32) -> Resul
 /// [`Error::IdMapUnsupported`] when kernel or filesystem cannot id-map the lowers;
 /// [`Error::Overlay`] with the kernel's own words when it refuses the overlay.
 pub fn build_overlay(overlay: &Overlay, userns: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Error> {
-    let Some(userns) = userns else {
-        let layers = overlay.layers(open_dirs(&overlay.lowers)?, MountAttrFlags::empty())?;
-        return layers.mount().map_err(|refused| overlay.error(refused));
-    };
-    let layers = overlay.layers(id_mapped_lowers(overlay, userns)?, IN_USER_NAMESPACE)?;
-    match layers.mount() {
-        // What kernels before 6.15 say to layers that are attached nowhere.
-        Err(refused) if refused.errno == Errno::INVAL => attach_and_mount(overlay, layers.lowers),
-        done => done.map_err(|refused| overlay.error(refused)),
+    Ok(build_root(overlay, userns, Changes::Kept)?.mount)
+}
+
+/// [`build_overlay`], with its layers still open.
+pub(crate) fn build_root(
+    overlay: &Overlay,
+    userns: Option<BorrowedFd<'_>>,
+    changes: Changes,
+) -> Result<Root, Error> {
+    if changes == Changes::Discarded {
+        // The kernel's own mark of an earlier volatile mount: it refuses the next one.
+        remove_tree(&overlay.work.join("work"))?;
     }
+    let (lowers, attributes) = match userns {
+        Some(userns) => (id_mapped_lowers(overlay, userns)?, IN_USER_NAMESPACE),
+        None => (open_dirs(&overlay.lowers)?, MountAttrFlags::empty()),
+    };
+    let layers = Layers {
+        changes,
+        ..overlay.layers(lowers, attributes)?
+    };
+    let mount = match layers.mount() {
+        // What kernels before 6.15 say to layers that are attached nowhere.
+        Err(refused) if refused.errno == Errno::INVAL && userns.is_some() => {
+            return attach_and_mount(overlay, layers.lowers).map(Root::from);
+        }
+        done => done.map_err(|refused| overlay.error(refused))?,
+    };
+    Ok(Root {
+        mount,
+        layers: layers.lowers,
+    })
 }
 
 /// Builds the same overlay for Linux 5.19 to 6.14, where id-mapped layers must be attached
@@ -184,6 +208,7 @@ impl Overlay {
             lowers,
             writable,
             marks: Marks::Trusted,
+            changes: Changes::Kept,
             attributes,
         })
     }

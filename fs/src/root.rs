@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::detached::{clone_tree, id_map_error};
 use crate::error::{Operation, at};
 use crate::options::{MountAttributes, Propagation};
+use crate::overlay::build_root;
 use crate::sys::{Change, mount_setattr};
-use crate::{Error, Overlay, build_overlay};
+use crate::{Changes, Error, Overlay};
 
 /// What becomes the container's `/`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,16 +30,36 @@ pub enum RootSource {
     },
 }
 
+/// A root that is built and attached nowhere.
+#[derive(Debug)]
+pub struct Root {
+    /// For the child: [`enter`](crate::enter).
+    pub mount: OwnedFd,
+    /// The layers of an overlay, of no use any more. To close an id-mapped one costs the wait
+    /// for an RCU grace period, so do it while the child works.
+    pub layers: Vec<OwnedFd>,
+}
+
+impl From<OwnedFd> for Root {
+    fn from(mount: OwnedFd) -> Self {
+        Self {
+            mount,
+            layers: Vec::new(),
+        }
+    }
+}
+
 impl RootSource {
-    /// Builds the root as a detached mount: [`build_overlay`], or a clone of the
-    /// directory's mount. With `userns` it is id-mapped.
+    /// Builds the root as a detached mount: [`build_overlay`](crate::build_overlay), or a
+    /// clone of the directory's mount. With `userns` it is id-mapped. What becomes of
+    /// `changes` matters to an overlay only.
     ///
     /// # Errors
-    /// Those of [`build_overlay`].
-    pub fn build(&self, userns: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Error> {
+    /// Those of [`build_overlay`](crate::build_overlay).
+    pub fn build(&self, userns: Option<BorrowedFd<'_>>, changes: Changes) -> Result<Root, Error> {
         match self {
-            Self::Overlay(overlay) => build_overlay(overlay, userns),
-            Self::Bind { dir, readonly } => bind_root(dir, *readonly, userns),
+            Self::Overlay(overlay) => build_root(overlay, userns, changes),
+            Self::Bind { dir, readonly } => bind_root(dir, *readonly, userns).map(Root::from),
         }
     }
 }

@@ -1,5 +1,10 @@
 //! The device list of v1: a list of exceptions, changed one command at a time.
 
+use std::os::fd::OwnedFd;
+
+use rustix::fs::OFlags;
+use rustix::io::{self, Errno};
+
 use crate::device::{DeviceKind, DeviceRule};
 use crate::dir::Dir;
 use crate::error::Error;
@@ -8,15 +13,28 @@ use crate::limits::Limit;
 /// Makes `rules` the list of what is allowed.
 pub(super) fn set(dir: &Dir, rules: &[DeviceRule]) -> Result<(), Error> {
     let current = dir.read("devices.list")?;
-    for (file, value) in commands(&current, rules) {
-        dir.put(file, &value).map_err(|source| Error::Apply {
-            limit: Limit::Devices,
-            path: dir.path().join(file),
-            value,
-            source,
-        })?;
+    // Nearly all of them go to the same file: it is opened once.
+    for run in commands(&current, rules).chunk_by(|a, b| a.0 == b.0) {
+        let mut opened = None;
+        for (file, value) in run {
+            put(dir, file, &mut opened, value).map_err(|source| Error::Apply {
+                limit: Limit::Devices,
+                path: dir.path().join(file),
+                value: value.clone(),
+                source,
+            })?;
+        }
     }
     Ok(())
+}
+
+/// Writes one command to a file that stays open for the next one.
+fn put(dir: &Dir, name: &str, opened: &mut Option<OwnedFd>, value: &str) -> Result<(), Errno> {
+    let file = match opened {
+        Some(file) => file,
+        None => opened.insert(dir.file(name, OFlags::WRONLY)?),
+    };
+    io::write(file, value.as_bytes()).map(drop)
 }
 
 /// What to write to get from `current` (the text of `devices.list`) to `rules`.

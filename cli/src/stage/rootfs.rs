@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use coop_fs::{OpenMount, RootSettings, RootSource};
+use coop_fs::{Changes, OpenMount, Root, RootSettings, RootSource};
 use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
 use coop_ns::{Handle, Namespace};
 
@@ -15,6 +15,9 @@ pub(crate) struct Rootfs {
     plan_mounts: Vec<coop_fs::Mount>,
     mounts: Vec<OpenMount>,
     own_user_namespace: bool,
+    changes: Changes,
+    /// Closed when the child has gone on, which takes longer than one thinks.
+    layers: Vec<OwnedFd>,
 }
 
 impl Rootfs {
@@ -29,15 +32,21 @@ impl Rootfs {
             plan_mounts: plan.mounts.clone(),
             mounts: Vec::new(),
             own_user_namespace: plan.id_maps.is_some(),
+            changes: if plan.remove_at_exit {
+                Changes::Discarded
+            } else {
+                Changes::Kept
+            },
+            layers: Vec::new(),
         }
     }
 
     /// The root as a detached mount, id-mapped for the child where it can be.
-    fn build(&self, userns: Option<&Handle>) -> Result<OwnedFd, coop_fs::Error> {
-        match self.source.build(userns.map(AsFd::as_fd)) {
+    fn build(&self, userns: Option<&Handle>) -> Result<Root, coop_fs::Error> {
+        match self.source.build(userns.map(AsFd::as_fd), self.changes) {
             Err(error @ coop_fs::Error::IdMapUnsupported { .. }) => {
                 log::warn!("{error}: files of the image will belong to nobody");
-                self.source.build(None)
+                self.source.build(None, self.changes)
             }
             built => built,
         }
@@ -68,7 +77,9 @@ impl Stage for Rootfs {
             None
         };
         log::info!("building root filesystem");
-        child.pass(self.build(userns.as_ref())?);
+        let Root { mount, layers } = self.build(userns.as_ref())?;
+        child.pass(mount);
+        self.layers = layers;
         for mount in &self.mounts {
             if let Some(userns) = &userns
                 && let Err(error) = coop_fs::id_map(mount, userns.as_fd())

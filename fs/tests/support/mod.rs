@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use coop_fs::{Error, Mount, OpenMount, Overlay, RootSettings, RootSource};
+use coop_fs::{Changes, Error, Mount, OpenMount, Overlay, RootSettings, RootSource};
 use coop_ns::privileges::set_user;
 use coop_ns::{
     Child, CloneArgs, ExitStatus, Forked, Handle, IdMaps, Namespace, Namespaces, clone3,
@@ -233,7 +233,7 @@ impl Container {
         mounts: &[OpenMount],
     ) -> Result<OwnedFd, Error> {
         if !own_user {
-            return self.root.build(None);
+            return Ok(self.root.build(None, Changes::Kept)?.mount);
         }
         idmap::write(child.pid, &IdMaps::single_range(HOST_BASE, 65_536)).unwrap();
         let userns = Handle::open(child.pid, Namespace::User).unwrap();
@@ -244,7 +244,7 @@ impl Container {
             RootSource::Overlay(overlay) if self.attached => {
                 coop_fs::build_overlay_attached(overlay, userns.as_fd())
             }
-            root => root.build(Some(userns.as_fd())),
+            root => Ok(root.build(Some(userns.as_fd()), Changes::Kept)?.mount),
         }
     }
 
