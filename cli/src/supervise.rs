@@ -120,7 +120,10 @@ fn mend(host: &Host, state: &State) -> Result<bool> {
     }
     let wires = Wires::new(host);
     supervisor::undo_run(&host.store, &wires, &state.id)?;
-    if begun {
+    let goes_with_its_end = || {
+        host.store.load_config(&state.id).is_ok_and(|plan: ContainerPlan| plan.remove_at_exit)
+    };
+    if begun && !goes_with_its_end() {
         let mut state = state.clone();
         state.set_stopped(None);
         state.error = Some("ended while no supervisor was there to see how".into());

@@ -6,20 +6,14 @@ use std::time::Duration;
 use anyhow::Result;
 use coop_cgroup::Stats;
 use coop_launcher::logs::Stream;
-use coop_launcher::store::ContainerId;
 
-use crate::host::Host;
 use crate::ui::{binary_size, decimal_size, print_bytes, span};
 
 /// Tells what each container has used, on standard error.
-pub(crate) fn print(host: &Host, usage: &[(ContainerId, Stats)]) -> Result<()> {
+pub(crate) fn print(usage: &[(String, Stats)]) -> Result<()> {
     let mut text = String::new();
-    for (id, stats) in usage {
-        let name = match host.store.load_state(id) {
-            Ok(state) => state.name.to_string(),
-            Err(_) => id.short().to_owned(),
-        };
-        text.push_str(&report(&name, stats));
+    for (name, stats) in usage {
+        text.push_str(&report(name, stats));
     }
     print_bytes(Stream::Stderr, text.as_bytes())
 }

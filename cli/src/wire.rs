@@ -1,7 +1,7 @@
 //! The wiring: what happens to a container, in order.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
 use anyhow::Context;
@@ -9,6 +9,7 @@ use coop_launcher::stdio::{Pipes, Terminal};
 use coop_launcher::store::ContainerId;
 use coop_launcher::supervisor::{UnitSpec, Wiring};
 use coop_launcher::{BoxError, Pipeline, Process};
+use coop_net::PendingRules;
 use rustix::process::Pid;
 
 use crate::host::Host;
@@ -107,11 +108,12 @@ fn stdio(
 pub(crate) struct Wires<'a> {
     host: &'a Host,
     links: Links,
-    networks: RefCell<BTreeSet<String>>,
+    /// The rules of the batch's networks, on their way into the kernel.
+    rules: RefCell<BTreeMap<String, PendingRules>>,
     /// The first container's standard input, until it takes it.
     stdin: RefCell<Option<OwnedFd>>,
-    /// What each ended container had used, for `--usage`.
-    usage: RefCell<Vec<(ContainerId, coop_cgroup::Stats)>>,
+    /// What each ended container had used, when somebody wants to know (`--usage`).
+    usage: Option<RefCell<Vec<(String, coop_cgroup::Stats)>>>,
     /// Published ports, held as long as their container lives.
     ports: RefCell<Vec<(ContainerId, Vec<OwnedFd>)>>,
 }
@@ -121,9 +123,9 @@ impl<'a> Wires<'a> {
         Self {
             host,
             links: Links::default(),
-            networks: RefCell::default(),
+            rules: RefCell::default(),
             stdin: RefCell::default(),
-            usage: RefCell::default(),
+            usage: None,
             ports: RefCell::default(),
         }
     }
@@ -134,13 +136,35 @@ impl<'a> Wires<'a> {
         self
     }
 
+    /// Takes note of what each container had used at its end.
+    pub(crate) fn with_usage(self) -> Self {
+        Self {
+            usage: Some(RefCell::default()),
+            ..self
+        }
+    }
+
     /// What the containers that have ended had used.
-    pub(crate) fn usage(&self) -> Vec<(ContainerId, coop_cgroup::Stats)> {
-        self.usage.take()
+    pub(crate) fn usage(&self) -> Vec<(String, coop_cgroup::Stats)> {
+        self.usage.as_ref().map(RefCell::take).unwrap_or_default()
     }
 
     fn plan(&self, id: &ContainerId) -> Result<ContainerPlan, BoxError> {
         Ok(self.host.store.load_config(id)?)
+    }
+
+    /// How often the kernel killed something in the container for want of memory.
+    fn oom_kills(&self, id: &ContainerId) -> anyhow::Result<u64> {
+        let plan: ContainerPlan = self.host.store.load_config(id)?;
+        let cgroup = self.host.cgroups()?.open(&plan.cgroup)?;
+        let Some(usage) = &self.usage else {
+            // One file instead of a dozen.
+            return Ok(cgroup.oom_kill_count()?);
+        };
+        let stats = cgroup.stats()?;
+        let killed = stats.memory.as_ref().map_or(0, |memory| memory.oom_kill);
+        usage.borrow_mut().push((plan.unit.name, stats));
+        Ok(killed)
     }
 }
 
@@ -159,8 +183,12 @@ impl Wiring for Wires<'_> {
         {
             let reserved = coop_net::reserve(&lease.ports)?;
             self.ports.borrow_mut().push((id.clone(), reserved));
-            if self.networks.borrow_mut().insert(network.clone()) {
+            let mut rules = self.rules.borrow_mut();
+            if !rules.contains_key(network) {
                 self.host.networks.ensure_bridge(network)?;
+                // `nft` mostly waits for the kernel, longer than all the rest of a launch
+                // takes: it is started before the first clone.
+                rules.insert(network.clone(), self.host.networks.apply_rules(network)?);
             }
         }
         let stdin = self.stdin.take();
@@ -187,14 +215,11 @@ impl Wiring for Wires<'_> {
 
     /// One `nft` for each network and one `ip` for all links, side by side.
     fn commit_batch(&self) -> Result<(), BoxError> {
-        let mut rules = Vec::new();
-        for network in self.networks.take() {
-            rules.push(self.host.networks.apply_rules(&network)?);
-        }
+        let rules = self.rules.take();
         if let Some(links) = self.links.take() {
             links.commit()?;
         }
-        for pending in rules {
+        for pending in rules.into_values() {
             pending.wait()?;
         }
         Ok(())
@@ -202,26 +227,26 @@ impl Wiring for Wires<'_> {
 
     fn ended(&self, id: &ContainerId) -> bool {
         self.ports.borrow_mut().retain(|(holder, _)| holder != id);
-        let Ok(plan) = self.plan(id) else {
-            return false;
+        self.oom_kills(id).is_ok_and(|kills| kills > 0)
+    }
+
+    /// Waits for what was begun, and forgets it.
+    fn abandon_batch(&self) {
+        self.rules.take();
+        self.links.take();
+    }
+
+    fn stays(&self, id: &ContainerId) -> bool {
+        let plan = match self.plan(id) {
+            Ok(plan) if plan.remove_at_exit => plan,
+            _ => return true,
         };
-        let Ok(cgroup) = self
-            .host
-            .cgroups()
-            .and_then(|all| Ok(all.open(&plan.cgroup)?))
-        else {
-            return false;
-        };
-        match cgroup.stats() {
-            Ok(stats) => {
-                let killed = stats
-                    .memory
-                    .as_ref()
-                    .is_some_and(|memory| memory.oom_kill > 0);
-                self.usage.borrow_mut().push((id.clone(), stats));
-                killed
+        match crate::realize::remove_container(self.host, &plan) {
+            Ok(()) => false,
+            Err(error) => {
+                log::warn!("{}: remove: {error:#}", plan.unit.name);
+                true
             }
-            Err(_) => false,
         }
     }
 

@@ -1,10 +1,11 @@
 //! Commands that a test runs on its host.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -148,7 +149,7 @@ impl<'h> Cmd<'h> {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
-        let mut child = command.spawn().context("cannot start")?;
+        let mut child = spawn(&mut command)?;
         let mut stdin = child.stdin.take().map(OwnedFd::from);
         if let Input::Bytes(bytes) = self.input {
             feed(stdin.take().context("no standard input")?, bytes);
@@ -251,6 +252,20 @@ fn feed(pipe: OwnedFd, bytes: Vec<u8>) {
 }
 
 /// The command as one would type it: the program's name without its directory.
+/// Starts a program that may be a copy made just now: as long as the child that another
+/// test's thread forks meanwhile holds the copy open for writing, it cannot be executed.
+fn spawn(command: &mut Command) -> Result<Child> {
+    for _ in 0..100 {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            result => return result.context("cannot start"),
+        }
+    }
+    command.spawn().context("cannot start")
+}
+
 fn command_line(program: &Path, args: &[OsString]) -> String {
     let name = program.file_name().unwrap_or(program.as_os_str());
     let words = std::iter::once(name).chain(args.iter().map(OsString::as_os_str));

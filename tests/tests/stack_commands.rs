@@ -201,10 +201,11 @@ services:
         2,
         "{output}"
     );
+    // Extensions stay, as with compose.
     output
         .does_not_say("${")
         .does_not_say("<<")
-        .does_not_say("x-common");
+        .says("x-common");
 }
 
 #[test]
@@ -232,7 +233,7 @@ fn variables_come_from_the_env_file_beside_the_stack_too() {
     let host = Host::new();
     host.file(".env", "WORD=from .env\n");
     let stack = host.stack(
-        "name: dotenv\nservices: {a: {image: coop/host, hostname: h, command: 'echo ${WORD}'}}\n",
+        "name: dotenv\nservices: {a: {image: coop/host, hostname: h, command: ['${WORD}']}}\n",
     );
     stack.coop("config").run().success().says("from .env");
     stack

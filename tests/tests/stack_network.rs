@@ -144,7 +144,7 @@ fn a_published_port_answers_to_another_machine() {
     stack.up();
     wait_for_page("127.0.0.1:8080");
     neighbour
-        .run("wget -q -T 5 -O - http://203.0.113.1:8080/page")
+        .run("timeout 5 wget -q -O - http://203.0.113.1:8080/page")
         .success()
         .says("hello");
 }
@@ -157,7 +157,7 @@ fn a_port_published_on_the_loopback_answers_there_only() {
     stack.up();
     wait_for_page("127.0.0.1:8080");
     assert!(fetch("203.0.113.1:8080").is_err());
-    let outside = neighbour.run("busybox wget -q -T 2 -O - http://203.0.113.1:8080/page");
+    let outside = neighbour.run("timeout 2 busybox wget -q -O - http://203.0.113.1:8080/page");
     outside.does_not_say("hello");
 }
 
@@ -178,7 +178,7 @@ fn a_published_port_answers_to_the_stacks_own_containers() {
     wait_for_page("127.0.0.1:8080");
     let url = format!("http://{}:8080/page", gateway(&host));
     for service in ["client", "web"] {
-        let page = stack.exec(service, &format!("wget -q -T 5 -O - {url}"));
+        let page = stack.exec(service, &format!("timeout 5 wget -q -O - {url}"));
         assert_eq!(page, "hello", "from {service}");
     }
 }
@@ -236,10 +236,10 @@ fn containers_reach_the_outside_under_the_hosts_address() {
     wait_until("the outside answers", || {
         let get = [
             "client",
+            "timeout",
+            "5",
             "wget",
             "-q",
-            "-T",
-            "5",
             "-O",
             "-",
             "http://203.0.113.2:8000/page",

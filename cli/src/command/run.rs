@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result};
-use coop_launcher::store::{ContainerId, Name};
+use coop_launcher::store::Name;
 use coop_launcher::supervisor::{Foreground, OnSignal, Supervisor};
 use coop_launcher::terminal::RawMode;
 
@@ -55,7 +55,7 @@ fn try_run(host: &Host, args: &RunArgs) -> Result<i32> {
             )
         }
     };
-    ports::check(&plan)?;
+    ports::check(host, &stack, &plan)?;
     let made = realize::realize(host, plan, &[])?;
     let Some(plan) = made.first() else {
         anyhow::bail!("nothing to run")
@@ -107,6 +107,9 @@ fn foreground(
     let mut output = ContainerOutput::new();
     let mut foreground = Foreground::new(&mut output, OnSignal::Forward)?;
     let mut wires = Wires::new(host);
+    if args.usage {
+        wires = wires.with_usage();
+    }
     if args.interactive {
         if args.tty {
             let user = rustix::io::fcntl_dupfd_cloexec(&stdin, 3).context("copy standard input")?;
@@ -122,24 +125,24 @@ fn foreground(
     supervisor.start_containers(std::slice::from_ref(id))?;
     supervisor.run()?;
     drop(raw);
-    let code = finish(host, id, &output)?;
+    let code = finish(&output);
     if args.usage {
-        crate::usage::print(host, &wires.usage())?;
+        crate::usage::print(&wires.usage())?;
     }
-    if args.rm || output.failures.exit_code.is_some() {
+    if output.failures.exit_code.is_some() {
         supervise::remove(host, id)?;
     }
     Ok(code)
 }
 
-fn finish(host: &Host, id: &ContainerId, output: &ContainerOutput) -> Result<i32> {
+fn finish(output: &ContainerOutput) -> i32 {
     if let Some(code) = output.failures.exit_code {
         if let Err(error) = output.failures.result() {
             crate::ui::error(&error);
         }
-        return Ok(code);
+        return code;
     }
-    Ok(host.store.load_state(id)?.exit_code.unwrap_or(FAILED))
+    output.exit_code.unwrap_or(FAILED)
 }
 
 /// A pipe for the container's standard input: its end and ours.

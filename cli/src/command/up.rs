@@ -41,7 +41,7 @@ pub(crate) fn up(host: &Host, stack: &StackArgs, args: &UpArgs) -> Result<i32> {
         kept,
         to_start,
     } = todo(host, &loaded, &order, &existing)?;
-    loaded.explain(ports::check(&plan))?;
+    loaded.explain(ports::check(host, &loaded.stack, &plan))?;
     let made = realize::realize(host, plan, &kept)?;
     let new: Vec<_> = made.iter().map(|plan| plan.unit.id.clone()).collect();
     let started = Brought {
@@ -257,7 +257,10 @@ impl Failures {
 /// Supervises the stack itself, shows its logs, and takes it down at ctrl-C.
 fn foreground(brought: &Brought<'_>, lock: Lock, ids: &[ContainerId], usage: bool) -> Result<i32> {
     let Brought { host, name, .. } = brought;
-    let wires = Wires::new(host);
+    let mut wires = Wires::new(host);
+    if usage {
+        wires = wires.with_usage();
+    }
     let mut output = StackOutput::new();
     let foreground = Foreground::new(&mut output, OnSignal::Stop)?;
     let mut supervisor =
@@ -265,7 +268,7 @@ fn foreground(brought: &Brought<'_>, lock: Lock, ids: &[ContainerId], usage: boo
     supervisor.start_containers(ids)?;
     let outcome = supervisor.run()?;
     if usage {
-        crate::usage::print(host, &wires.usage())?;
+        crate::usage::print(&wires.usage())?;
     }
     let StackOutput { failures, .. } = output;
     if failures.in_set_up || outcome.interrupted {

@@ -59,7 +59,27 @@ pub(crate) fn plan_stack(
         draft.plan.unit.depends_on = dependencies(service, &ids);
         drafts.push(draft);
     }
+    for draft in &drafts {
+        check_conditions(draft, &drafts)?;
+    }
     Ok(StackPlan { name, drafts })
+}
+
+/// Only a container with a health check, its own or its image's, can ever be healthy.
+fn check_conditions(draft: &Draft, drafts: &[Draft]) -> Result<()> {
+    for dependency in &draft.plan.unit.depends_on {
+        let needed = dependency.condition == Condition::ServiceHealthy;
+        let checked = |other: &Draft| other.plan.unit.id == dependency.id && other.plan.unit.health.is_some();
+        if needed && !drafts.iter().any(checked) {
+            let service = draft.plan.service.as_deref().unwrap_or_default();
+            let name = &dependency.name;
+            let message = format!("{service}: waits for {name} to be healthy, but {name} has no health check");
+            let path = stack::NodePath::service(service).key("depends_on").key(name);
+            let help = format!("give {name} a healthcheck, or wait for service_started");
+            return Err(crate::load::Located(stack::Diagnostic::at(path, message).help(help)).into());
+        }
+    }
+    Ok(())
 }
 
 /// Plans one container that is a stack of its own.

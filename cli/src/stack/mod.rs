@@ -29,14 +29,10 @@ pub(crate) mod value;
 mod yaml;
 
 pub(crate) use config::{to_json, to_yaml};
-pub(crate) use diagnostic::{Diagnostic, Place, Report};
-pub(crate) use dotenv::EnvFileError;
+pub(crate) use diagnostic::Diagnostic;
 pub(crate) use interpolate::Variables;
-pub(crate) use limits::{CpuQuota, Limits};
-pub(crate) use load::{LoadError, Loaded, Request, find_file, load, parse};
+pub(crate) use load::{LoadError, Request, find_file, load};
 pub(crate) use model::*;
-pub(crate) use name::{check_service_name, check_stack_name};
-pub(crate) use node::Node;
-pub(crate) use path::{NodePath, Segment};
-pub(crate) use source::{Location, Source};
+pub(crate) use path::NodePath;
+pub(crate) use source::Source;
 pub(crate) use yaml::document as yaml_document;

@@ -10,6 +10,8 @@ use crate::command::up::Failures;
 pub(crate) struct ContainerOutput {
     /// Why it could not be started.
     pub(crate) failures: Failures,
+    /// How it ended; `None` while it runs, and when nobody saw it.
+    pub(crate) exit_code: Option<i32>,
     stdout: Sink,
     stderr: Sink,
 }
@@ -19,6 +21,7 @@ impl ContainerOutput {
     pub(crate) fn new() -> Self {
         Self {
             failures: Failures::default(),
+            exit_code: None,
             stdout: Sink::new(Stream::Stdout),
             stderr: Sink::new(Stream::Stderr),
         }
@@ -28,6 +31,9 @@ impl ContainerOutput {
 impl Show for ContainerOutput {
     fn report(&mut self, report: &Report) {
         self.failures.note(report);
+        if let Report::Exited(state) = report {
+            self.exit_code = state.exit_code;
+        }
     }
 
     fn output(&mut self, _: &UnitSpec, stream: Stream, bytes: &[u8]) {

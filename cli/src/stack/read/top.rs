@@ -36,7 +36,7 @@ pub(in super::super) fn stack(root: At<'_>, name: &str, out: &mut Problems) -> O
     let has_services = fields.map.contains_key("services");
     let extensions = fields.finish(keys::TOP, out);
     let services = services.map(|Services(map)| map).unwrap_or_default();
-    if !has_services {
+    if !has_services && out.errors.is_empty() {
         let problem = Diagnostic::new("the stack file has no services");
         out.errors
             .push(problem.help("write services: and at least one service with an image"));

@@ -26,9 +26,9 @@ pub(crate) use rootfs::RootfsMode;
 pub(crate) use signal::Signal;
 pub(crate) use tmpfs::{TmpfsMount, TmpfsOptions, octal};
 pub(crate) use ulimit::Ulimit;
-pub(crate) use user::{Principal, UserSpec};
+pub(crate) use user::UserSpec;
 pub(crate) use volume::{
-    BindOptions, Mount, MountKind, Propagation, Selinux, VolumeOptions, check_target,
+    BindOptions, Mount, MountKind, Selinux, VolumeOptions, check_target,
     check_volume_name,
 };
 
