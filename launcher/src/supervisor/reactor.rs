@@ -62,6 +62,9 @@ impl Token {
     }
 }
 
+/// Before Linux 5.11, milliseconds have to fit into 31 bits: no month does.
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What is watched, and nothing else: descriptors stay with their owners.
 #[derive(Debug)]
 pub(crate) struct Reactor {
@@ -99,12 +102,14 @@ impl Reactor {
         let _ = epoll::delete(&self.epoll, fd);
     }
 
-    /// Waits until something is ready or `timeout` is over.
+    /// Waits until something is ready or `timeout` is over, or a day.
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> Result<Vec<Token>, Errno> {
-        let timeout = timeout.map(|timeout| Timespec {
-            tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
-            tv_nsec: timeout.subsec_nanos().into(),
-        });
+        let timeout = timeout
+            .map(|timeout| timeout.min(A_DAY))
+            .map(|timeout| Timespec {
+                tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
+                tv_nsec: timeout.subsec_nanos().into(),
+            });
         let mut events = Vec::with_capacity(32);
         match epoll::wait(
             &self.epoll,
