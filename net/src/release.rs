@@ -112,11 +112,13 @@ impl Networks {
         let nft = apply::remove(self.directory(), network, lock)?;
         let links: Vec<&str> = links.iter().copied().collect();
         batch::remove_links(&links)?;
+        // Side by side: both wait for RCU grace periods, the bridge for two long ones.
+        let removed = bridge.map_or(Ok(()), bridge::remove);
         if let Some(nft) = nft {
             nft.wait()?
                 .map_err(|message| apply::refused(network, &message))?;
         }
-        bridge.map_or(Ok(()), bridge::remove)
+        removed
     }
 
     /// Compares the state directory with the kernel. `is_live` says whether a container
