@@ -10,7 +10,9 @@ use crate::stack::{Diagnostic, NodePath, Stack};
 
 /// Tries every published port of the plan. The supervisor takes them for good.
 pub(crate) fn check(host: &Host, stack: &Stack, plan: &StackPlan) -> Result<()> {
-    plan.drafts.iter().try_for_each(|draft| check_container(host, stack, draft))
+    plan.drafts
+        .iter()
+        .try_for_each(|draft| check_container(host, stack, draft))
 }
 
 fn check_container(host: &Host, stack: &Stack, draft: &Draft) -> Result<()> {
@@ -25,8 +27,18 @@ fn check_container(host: &Host, stack: &Stack, draft: &Draft) -> Result<()> {
     Ok(())
 }
 
-fn explain(host: &Host, stack: &Stack, draft: &Draft, port: PortMapping, error: Error) -> anyhow::Error {
-    let name = draft.plan.service.as_deref().unwrap_or(&draft.plan.unit.name);
+fn explain(
+    host: &Host,
+    stack: &Stack,
+    draft: &Draft,
+    port: PortMapping,
+    error: Error,
+) -> anyhow::Error {
+    let name = draft
+        .plan
+        .service
+        .as_deref()
+        .unwrap_or(&draft.plan.unit.name);
     let Error::PortInUse { holder, .. } = &error else {
         return anyhow::Error::from(error).context(name.to_owned());
     };
@@ -43,9 +55,16 @@ fn explain(host: &Host, stack: &Stack, draft: &Draft, port: PortMapping, error: 
         let held = held.map(|held| format!("\n  {held}")).unwrap_or_default();
         return anyhow::anyhow!("{message}{held}\n  help: {help}");
     }
-    let lines = stack.services.get(name).map(|service| service.ports.as_slice()).unwrap_or_default();
+    let lines = stack
+        .services
+        .get(name)
+        .map(|service| service.ports.as_slice())
+        .unwrap_or_default();
     let ports = NodePath::service(name).key("ports");
-    let path = match lines.iter().position(|line| line.mappings().contains(&port)) {
+    let path = match lines
+        .iter()
+        .position(|line| line.mappings().contains(&port))
+    {
         Some(line) => ports.index(line),
         None => ports,
     };
@@ -60,12 +79,17 @@ fn explain(host: &Host, stack: &Stack, draft: &Draft, port: PortMapping, error: 
 /// The container of ours that publishes the port.
 fn publisher(host: &Host, port: PortMapping) -> Option<String> {
     let publishes = |plan: &ContainerPlan| match &plan.network {
-        Connection::Bridge { lease: Some(lease), .. } => lease.ports.iter().any(|taken| taken.conflicts(&port)),
+        Connection::Bridge {
+            lease: Some(lease), ..
+        } => lease.ports.iter().any(|taken| taken.conflicts(&port)),
         _ => false,
     };
     let states = host.store.list().ok()?;
-    states.into_iter().filter(coop_launcher::store::State::init_alive).find_map(|state| {
-        let plan = host.store.load_config(&state.id).ok()?;
-        publishes(&plan).then(|| state.name.to_string())
-    })
+    states
+        .into_iter()
+        .filter(coop_launcher::store::State::init_alive)
+        .find_map(|state| {
+            let plan = host.store.load_config(&state.id).ok()?;
+            publishes(&plan).then(|| state.name.to_string())
+        })
 }

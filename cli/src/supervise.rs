@@ -121,7 +121,9 @@ fn mend(host: &Host, state: &State) -> Result<bool> {
     let wires = Wires::new(host);
     supervisor::undo_run(&host.store, &wires, &state.id)?;
     let goes_with_its_end = || {
-        host.store.load_config(&state.id).is_ok_and(|plan: ContainerPlan| plan.remove_at_exit)
+        host.store
+            .load_config(&state.id)
+            .is_ok_and(|plan: ContainerPlan| plan.remove_at_exit)
     };
     if begun && !goes_with_its_end() {
         let mut state = state.clone();
@@ -156,32 +158,50 @@ fn adopt(host: &Host, stack: &StackName, lock: Lock, live: &[ContainerId]) -> Re
 
 /// Has containers created and started by the stack's supervisor, which is made when there is
 /// none, and tells `report` what happens.
-pub(crate) fn start_detached(
-    host: &Host,
+pub(crate) fn start_detached<'a>(
+    host: &'a Host,
     stack: &StackName,
-    keeper: Keeper<'_>,
+    mut keeper: Keeper<'a>,
     ids: &[ContainerId],
     report: &mut dyn FnMut(&Report),
 ) -> Result<()> {
     let request = Request::Start { ids: ids.to_vec() };
-    let client = match keeper {
-        Keeper::Supervisor => {
-            let client = connect(host, stack)?;
-            client.request(&request)?;
-            client
+    loop {
+        match keeper {
+            Keeper::Nobody(vacancy) => {
+                let client = fork_supervisor(host, stack, vacancy, &request)?;
+                return match follow(&client, stack, report)? {
+                    Answer::Done => Ok(()),
+                    Answer::None => Err(ended_unexpectedly(stack)),
+                };
+            }
+            Keeper::Supervisor => {
+                if let Some(client) = ask(host, stack, &request)?
+                    && follow(&client, stack, report)? == Answer::Done
+                {
+                    return Ok(());
+                }
+            }
         }
-        Keeper::Nobody(vacancy) => {
-            let lock = vacancy.take()?;
-            supervisor::detach(|peer| {
-                let wires = Wires::new(host);
-                lock.record_owner()?;
-                let mut supervisor = Supervisor::new(&host.store, &wires, stack, lock)?;
-                supervisor.first_client(peer, request)?;
-                supervisor.run()
-            })?
-        }
-    };
-    follow(&client, stack, report)
+        // It was ending when it was asked, with the last of its containers.
+        keeper = self::keeper(host, stack)?;
+    }
+}
+
+fn fork_supervisor(
+    host: &Host,
+    stack: &StackName,
+    vacancy: Vacancy<'_>,
+    request: &Request,
+) -> Result<Client> {
+    let lock = vacancy.take()?;
+    Ok(supervisor::detach(|peer| {
+        let wires = Wires::new(host);
+        lock.record_owner()?;
+        let mut supervisor = Supervisor::new(&host.store, &wires, stack, lock)?;
+        supervisor.first_client(peer, request.clone())?;
+        supervisor.run()
+    })?)
 }
 
 /// Has containers stopped, those that depend on others first.
@@ -195,37 +215,56 @@ pub(crate) fn stop(
     if ids.is_empty() {
         return Ok(());
     }
-    match keeper(host, stack)? {
-        // Nothing runs.
-        Keeper::Nobody(_) => Ok(()),
-        Keeper::Supervisor => {
-            let Some(client) = Client::connect(&host.store.dirs().stack_run(stack))? else {
-                // It ended just now, with the last of its containers.
-                return Ok(());
-            };
-            client.request(&Request::Stop {
-                ids: ids.to_vec(),
-                timeout,
-            })?;
-            follow(&client, stack, report)
+    let request = Request::Stop {
+        ids: ids.to_vec(),
+        timeout,
+    };
+    // Nobody looks after it: nothing runs.
+    while let Keeper::Supervisor = keeper(host, stack)? {
+        if let Some(client) = ask(host, stack, &request)?
+            && follow(&client, stack, report)? == Answer::Done
+        {
+            break;
         }
     }
+    Ok(())
 }
 
-fn connect(host: &Host, stack: &StackName) -> Result<Client> {
-    Client::connect(&host.store.dirs().stack_run(stack))?
-        .with_context(|| format!("stack {stack}: its supervisor has just ended\n  help: try again"))
+/// Sends a request to the stack's supervisor; none when it has just ended.
+fn ask(host: &Host, stack: &StackName, request: &Request) -> Result<Option<Client>> {
+    let Some(client) = Client::connect(&host.store.dirs().stack_run(stack))? else {
+        // It holds its lock a moment longer than its socket.
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        return Ok(None);
+    };
+    Ok(client.request(request)?.then_some(client))
 }
 
-fn follow(client: &Client, stack: &StackName, report: &mut dyn FnMut(&Report)) -> Result<()> {
+fn ended_unexpectedly(stack: &StackName) -> anyhow::Error {
+    anyhow::anyhow!(
+        "stack {stack}: its supervisor ended unexpectedly\n  help: `coop ps -a` shows what is left"
+    )
+}
+
+/// What became of a request.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    /// It is done.
+    Done,
+    /// The supervisor ended without a word.
+    None,
+}
+
+fn follow(client: &Client, stack: &StackName, report: &mut dyn FnMut(&Report)) -> Result<Answer> {
+    let mut heard = false;
     loop {
         match client.next()? {
-            Some(Report::Done) => return Ok(()),
+            Some(Report::Done) => return Ok(Answer::Done),
             Some(other) => report(&other),
-            None => anyhow::bail!(
-                "stack {stack}: its supervisor ended unexpectedly\n  help: `coop ps -a` shows what is left"
-            ),
+            None if heard => return Err(ended_unexpectedly(stack)),
+            None => return Ok(Answer::None),
         }
+        heard = true;
     }
 }
 

@@ -326,12 +326,14 @@ impl Cloned {
 impl Cloned {
     /// What the child said when it has died before its set-up was complete.
     pub fn failure(&self) -> Option<Error> {
-        let died = coop_ns::pidfd::try_wait(self.child.pidfd()).ok()??;
-        let error = Error::ChildDied {
-            during: "its set-up",
-            status: died.to_string(),
-        };
-        Some(self.child.why(error))
+        let status = coop_ns::pidfd::try_wait(self.child.pidfd()).ok()??;
+        Some(match self.child.channel.news() {
+            Ok(News::Failed(failure)) => failure.into(),
+            _ => Error::ChildDied {
+                during: "its set-up",
+                status: status.to_string(),
+            },
+        })
     }
 }
 

@@ -137,10 +137,11 @@ fn exec_joins_every_namespace_and_the_cgroups_of_the_container() {
         .coop(["exec", "box", "/bin/sh", "-c", "echo in; exec sleep 2000"])
         .spawn();
     exec.wait_for("in");
-    let joined = host
-        .processes()
-        .into_iter()
-        .find(|process| process.split_once(' ').is_some_and(|(_, line)| line == "sleep 2000"));
+    let joined = host.processes().into_iter().find(|process| {
+        process
+            .split_once(' ')
+            .is_some_and(|(_, line)| line == "sleep 2000")
+    });
     let joined = joined
         .and_then(|line| line.split(' ').next()?.parse().ok())
         .expect("it runs");

@@ -197,8 +197,9 @@ services:
         .says("from outside")
         .says("hostname: bee");
     assert_eq!(
+        // Once in the extension.
         output.stdout.matches("image: coop/host").count(),
-        2,
+        3,
         "{output}"
     );
     // Extensions stay, as with compose.

@@ -19,7 +19,7 @@ pub(crate) use run::RunArgs;
 pub(crate) use stack::{ConfigArgs, DownArgs, PlanArgs, UpArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Stacks of containers from a compose file, with no daemon.
 #[derive(Debug, Parser)]
@@ -243,10 +243,5 @@ impl Cli {
             file: own.file.or_else(|| self.stack.file.clone()),
             project: own.project.or_else(|| self.stack.project.clone()),
         }
-    }
-
-    /// `--root`.
-    pub(crate) fn root(&self) -> Option<&Path> {
-        self.global.root.as_deref()
     }
 }

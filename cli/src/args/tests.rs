@@ -3,6 +3,7 @@
 use super::*;
 use clap::CommandFactory;
 use insta::{assert_debug_snapshot, assert_snapshot};
+use std::path::Path;
 
 fn parse(line: &str) -> Cli {
     let words = shlex::split(line).expect("a line of words");
@@ -126,7 +127,7 @@ fn global_options_stand_anywhere() {
         "coop run --root /r --verbose alpine",
     ] {
         let cli = parse(line);
-        assert_eq!(cli.root(), Some(Path::new("/r")), "{line}");
+        assert_eq!(cli.global.root.as_deref(), Some(Path::new("/r")), "{line}");
         assert!(cli.global.verbose, "{line}");
     }
     assert_eq!(

@@ -69,14 +69,21 @@ pub(crate) fn plan_stack(
 fn check_conditions(draft: &Draft, drafts: &[Draft]) -> Result<()> {
     for dependency in &draft.plan.unit.depends_on {
         let needed = dependency.condition == Condition::ServiceHealthy;
-        let checked = |other: &Draft| other.plan.unit.id == dependency.id && other.plan.unit.health.is_some();
+        let checked =
+            |other: &Draft| other.plan.unit.id == dependency.id && other.plan.unit.health.is_some();
         if needed && !drafts.iter().any(checked) {
             let service = draft.plan.service.as_deref().unwrap_or_default();
             let name = &dependency.name;
-            let message = format!("{service}: waits for {name} to be healthy, but {name} has no health check");
-            let path = stack::NodePath::service(service).key("depends_on").key(name);
+            let message = format!(
+                "{service}: waits for {name} to be healthy, but {name} has no health check"
+            );
+            let path = stack::NodePath::service(service)
+                .key("depends_on")
+                .key(name);
             let help = format!("give {name} a healthcheck, or wait for service_started");
-            return Err(crate::load::Located(stack::Diagnostic::at(path, message).help(help)).into());
+            return Err(
+                crate::load::Located(stack::Diagnostic::at(path, message).help(help)).into(),
+            );
         }
     }
     Ok(())

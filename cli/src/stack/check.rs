@@ -26,7 +26,10 @@ pub(super) fn check(stack: &Stack, out: &mut Problems) {
         let path = NodePath::service(circle[0])
             .key("depends_on")
             .key(circle[1]);
-        let message = format!("the services depend on each other in a cycle: {}", circle.join(" -> "));
+        let message = format!(
+            "the services depend on each other in a cycle: {}",
+            circle.join(" -> ")
+        );
         out.errors
             .push(Diagnostic::at(path, message).help("remove one depends_on of the cycle"));
     }

@@ -169,11 +169,6 @@ impl Report {
         }
         Self { problems }
     }
-
-    /// The problems, one text each.
-    pub(crate) fn problems(&self) -> &[String] {
-        &self.problems
-    }
 }
 
 impl fmt::Display for Report {

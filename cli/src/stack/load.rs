@@ -50,8 +50,6 @@ pub(crate) struct Loaded {
     /// The process environment and the `.env` file: what a variable without a value
     /// takes its value from ([`Service::variables`]).
     pub(crate) variables: Variables,
-    /// The directory of the file, absolute.
-    pub(crate) directory: PathBuf,
 }
 
 /// Why a stack file cannot be loaded.
@@ -146,7 +144,7 @@ pub(crate) fn load(request: Request<'_>) -> Result<Loaded, LoadError> {
     }
     parse(
         Source::new(file, text),
-        directory,
+        &directory,
         variables,
         request.project,
     )
@@ -186,7 +184,7 @@ fn dot_env(directory: &Path, environment: &Variables) -> Result<Variables, LoadE
 /// As [`load`].
 pub(crate) fn parse(
     source: Source,
-    directory: PathBuf,
+    directory: &Path,
     mut variables: Variables,
     project: Option<&str>,
 ) -> Result<Loaded, LoadError> {
@@ -194,7 +192,7 @@ pub(crate) fn parse(
     let mut root = yaml::parse(source.text()).map_err(|problems| fail(&problems))?;
     let mut out = Problems::default();
 
-    let name = stack_name(project, &root, &directory, &variables, &mut out)?;
+    let name = stack_name(project, &root, directory, &variables, &mut out)?;
     for key in ["COOP_PROJECT_NAME", "COMPOSE_PROJECT_NAME"] {
         variables.insert(key.to_owned(), name.clone());
     }
@@ -229,14 +227,13 @@ pub(crate) fn parse(
     }
     let home = variables.get("HOME").cloned();
     for service in stack.services.values_mut() {
-        service.make_paths_absolute(&directory, home.as_deref());
+        service.make_paths_absolute(directory, home.as_deref());
     }
     Ok(Loaded {
         stack,
         source,
         warnings: out.warnings,
         variables,
-        directory,
     })
 }
 

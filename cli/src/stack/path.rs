@@ -26,11 +26,6 @@ impl NodePath {
         Self::root().key("services").key(name)
     }
 
-    /// `volumes.NAME`.
-    pub(crate) fn volume(name: &str) -> Self {
-        Self::root().key("volumes").key(name)
-    }
-
     /// This path, then the value of `key`.
     pub(crate) fn key(&self, key: &str) -> Self {
         self.then(Segment::Key(key.to_owned()))

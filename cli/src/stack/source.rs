@@ -2,7 +2,7 @@
 
 use super::diagnostic::{Place, visible};
 use super::locate::Locator;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The stack file as it was read.
 #[derive(Debug, Clone)]
@@ -33,11 +33,6 @@ impl Source {
             file: file.into(),
             text: text.into(),
         }
-    }
-
-    /// The file as the user named it.
-    pub(crate) fn file(&self) -> &Path {
-        &self.file
     }
 
     /// The text.

@@ -264,15 +264,17 @@ impl Client {
         ))
     }
 
-    /// Sends the request.
+    /// Sends the request; `false` when the supervisor is gone.
     ///
     /// # Errors
     /// [`ControlError`].
-    pub fn request(&self, request: &Request) -> Result<(), ControlError> {
+    pub fn request(&self, request: &Request) -> Result<bool, ControlError> {
         let packet = serde_json::to_vec(request).unwrap_or_default();
-        send(&self.fd, &packet, SendFlags::NOSIGNAL)
-            .map(drop)
-            .map_err(|source| self.fail("write to", source))
+        match send(&self.fd, &packet, SendFlags::NOSIGNAL) {
+            Ok(_) => Ok(true),
+            Err(Errno::PIPE | Errno::CONNRESET) => Ok(false),
+            Err(source) => Err(self.fail("write to", source)),
+        }
     }
 
     /// Waits for the next report; `None` when the supervisor is gone.

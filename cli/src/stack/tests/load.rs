@@ -12,7 +12,7 @@ fn the_name_comes_from_the_nearest_place() {
             .collect();
         parse(
             Source::new("s", text),
-            PathBuf::from("/srv/My Shop"),
+            Path::new("/srv/My Shop"),
             variables,
             project,
         )
@@ -79,8 +79,7 @@ fn a_file_on_disk_with_its_dot_env() {
         loaded.stack.services["a"].image.as_deref(),
         Some("envprocess")
     );
-    assert_eq!(loaded.directory, dir.path());
-    assert_eq!(loaded.source.file(), "stack.yaml");
+    assert_eq!(loaded.source.name(), "stack.yaml");
 
     std::fs::write(dir.path().join(".env"), "A='x\n").unwrap();
     let error = load(request).unwrap_err().to_string();

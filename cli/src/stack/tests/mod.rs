@@ -5,15 +5,17 @@ mod fuzz;
 mod load;
 mod meaning;
 
+use super::limits::{CpuQuota, Limits};
+use super::load::{Loaded, parse};
 use super::*;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 fn load_text(text: &str) -> Result<Loaded, LoadError> {
     let variables =
         [("TAG", "1.2"), ("HOME", "/home/me"), ("EMPTY", "")].map(|(k, v)| (k.into(), v.into()));
     parse(
         Source::new("stack.yaml", text),
-        PathBuf::from("/srv/shop"),
+        Path::new("/srv/shop"),
         variables.into(),
         None,
     )

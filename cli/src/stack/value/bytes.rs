@@ -21,23 +21,6 @@ impl ByteSize {
     pub(crate) fn bytes(self) -> u64 {
         self.0
     }
-
-    /// For people: the largest unit with at most one decimal, such as `64MiB`.
-    pub(crate) fn human(self) -> String {
-        const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-        let mut value = self.0 as f64;
-        let mut unit = 0;
-        while value >= 1024.0 && unit + 1 < UNITS.len() {
-            value /= 1024.0;
-            unit += 1;
-        }
-        let text = format!("{value:.1}");
-        format!(
-            "{}{}",
-            text.strip_suffix(".0").unwrap_or(&text),
-            UNITS[unit]
-        )
-    }
 }
 
 impl FromStr for ByteSize {

@@ -36,11 +36,6 @@ impl Cpus {
         Self::checked(nano)
     }
 
-    /// Billionths of a processor.
-    pub(crate) fn nano(self) -> u64 {
-        self.nano
-    }
-
     /// The quota in microseconds for each [`Cpus::period_us`].
     pub(crate) fn quota_us(self) -> u64 {
         self.nano / (1_000_000_000 / PERIOD_US)

@@ -28,8 +28,7 @@ pub(crate) use tmpfs::{TmpfsMount, TmpfsOptions, octal};
 pub(crate) use ulimit::Ulimit;
 pub(crate) use user::UserSpec;
 pub(crate) use volume::{
-    BindOptions, Mount, MountKind, Selinux, VolumeOptions, check_target,
-    check_volume_name,
+    BindOptions, Mount, MountKind, Selinux, VolumeOptions, check_target, check_volume_name,
 };
 
 /// Why a value does not parse, and how such a value is written.

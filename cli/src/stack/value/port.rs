@@ -23,15 +23,6 @@ impl Port {
     pub(crate) fn mappings(&self) -> &[PortMapping] {
         &self.mappings
     }
-
-    /// The first port of the host that both publish on one address.
-    pub(crate) fn clash(&self, other: &Self) -> Option<u16> {
-        let taken = |mine: &&PortMapping| other.mappings.iter().any(|m| m.conflicts(mine));
-        self.mappings
-            .iter()
-            .find(taken)
-            .map(|mapping| mapping.host_port)
-    }
 }
 
 impl FromStr for Port {
@@ -95,20 +86,6 @@ impl Serialize for Port {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn clash(a: &str, b: &str) -> Option<u16> {
-        a.parse::<Port>().unwrap().clash(&b.parse().unwrap())
-    }
-
-    #[test]
-    fn a_clash_needs_port_address_and_protocol_in_common() {
-        assert_eq!(clash("8080:80", "8080:81"), Some(8080));
-        assert_eq!(clash("8000-8010:1-11", "8010-8020:1-11"), Some(8010));
-        assert_eq!(clash("8080:80", "127.0.0.1:8080:81"), Some(8080));
-        assert_eq!(clash("127.0.0.2:8080:80", "127.0.0.1:8080:81"), None);
-        assert_eq!(clash("8080:80", "8080:80/udp"), None);
-        assert_eq!(clash("80", "80"), None);
-    }
 
     #[test]
     fn an_error_says_how_a_port_is_written() {

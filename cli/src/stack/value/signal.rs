@@ -24,11 +24,6 @@ const RTMIN: i32 = 34;
 const RTMAX: i32 = 64;
 
 impl Signal {
-    /// `SIGTERM`, the signal that asks to end.
-    pub(crate) const TERM: Self = Self(15);
-    /// `SIGKILL`, the signal that ends.
-    pub(crate) const KILL: Self = Self(9);
-
     /// The kernel's number.
     pub(crate) fn number(self) -> i32 {
         self.0
