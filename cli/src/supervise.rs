@@ -143,12 +143,12 @@ pub(crate) fn remove(host: &Host, id: &ContainerId) -> Result<()> {
 }
 
 fn adopt(host: &Host, stack: &StackName, lock: Lock, live: &[ContainerId]) -> Result<()> {
-    let client = supervisor::detach(|_peer| {
+    let client = supervisor::detach(|peer| {
         let wires = Wires::new(host);
         lock.record_owner()?;
         let mut supervisor = Supervisor::new(&host.store, &wires, stack, lock)?;
-        supervisor.adopt(live)?;
-        drop(_peer);
+        supervisor.adopt(live);
+        drop(peer);
         supervisor.run()
     })?;
     // End of file: it has adopted them.

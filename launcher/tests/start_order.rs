@@ -20,6 +20,7 @@ tests!(
     exit_status_and_signals_are_recorded,
     a_container_can_be_started_again,
     a_container_that_does_not_exist_harms_no_other,
+    a_supervisor_gathers_no_descriptors,
 );
 
 fn a_command_that_starts_a_stack_is_answered_while_the_stack_runs() {
@@ -261,4 +262,32 @@ fn a_container_that_does_not_exist_harms_no_other() {
     assert_eq!(status(&stack, &db).0, Status::Running);
     stack.stop(&[&db], None);
     stack.wait_for_supervisor();
+}
+
+fn a_supervisor_gathers_no_descriptors() {
+    let db = Plan::new("db", SERVER);
+    let web = Plan::new("web", "exec sleep 1000").checked("true");
+    let stack = Stack::new(&[&db, &web]);
+    stack.start(&[&db]);
+    let supervisor = stack.supervisor().unwrap().as_raw_nonzero();
+    let open = || {
+        std::fs::read_dir(format!("/proc/{supervisor}/fd"))
+            .unwrap()
+            .count()
+    };
+    let once_more = || {
+        stack.ask(&Request::Start {
+            ids: vec![web.id()],
+        });
+        support::until(|| stack.state(&web).health);
+        stack.stop(&[&web], Some(std::time::Duration::ZERO));
+        // It has forgotten who asked as well.
+        stack.assert_idle();
+    };
+    once_more();
+    let before = open();
+    for _ in 0..5 {
+        once_more();
+    }
+    assert_eq!(open(), before);
 }

@@ -25,6 +25,7 @@ tests!(
     the_end_of_an_adopted_container_is_known_after_it_was_reaped,
     an_adopted_container_is_checked_and_stopped_as_before,
     an_adopted_stack_is_stopped_in_order,
+    what_is_damaged_does_not_keep_the_rest_from_being_adopted,
 );
 
 fn a_detached_supervisor_lets_go_of_its_command() {
@@ -160,13 +161,13 @@ fn adopted(plan: &Plan) -> (Stack, Pid) {
     (stack, init)
 }
 
-fn job() -> Plan {
-    Plan::new("job", &format!("{}; exit 33", wait_for("go")))
+fn job(name: &str) -> Plan {
+    Plan::new(name, &format!("{}; exit 33", wait_for("go")))
 }
 
 fn the_end_of_an_adopted_container_is_known_before_anyone_reaps_it() {
     as_parent_of_orphans(|| {
-        let job = job();
+        let job = job("job");
         let (stack, init) = adopted(&job);
         stack.touch("go");
         stack.wait_for_supervisor();
@@ -184,7 +185,7 @@ fn the_end_of_an_adopted_container_is_known_before_anyone_reaps_it() {
 
 fn the_end_of_an_adopted_container_is_known_after_it_was_reaped() {
     as_parent_of_orphans(|| {
-        let job = job();
+        let job = job("job");
         let (stack, init) = adopted(&job);
         // It does not look before the status has gone from /proc.
         let supervisor = stack.supervisor().unwrap();
@@ -219,6 +220,24 @@ fn an_adopted_container_is_checked_and_stopped_as_before() {
     assert_eq!(status(&stack, &server), (Status::Stopped, Some(0)));
     stack.wait_for_supervisor();
     stack.assert_undone(&server);
+}
+
+fn what_is_damaged_does_not_keep_the_rest_from_being_adopted() {
+    let (lost, mute, fine) = (job("lost"), job("mute"), job("fine"));
+    let plans = [&lost, &mute, &fine];
+    let stack = Stack::new(&plans);
+    stack.start(&plans);
+    stack.kill_supervisor();
+    let config = stack.store.dirs().container(&lost.id()).join("config.json");
+    std::fs::write(config, "{").unwrap();
+    let pipe = stack.store.dirs().container_run(&mute.id()).join("stdout");
+    std::fs::remove_file(pipe).unwrap();
+    stack.adopt(&plans);
+    stack.touch("go");
+    stack.wait_for_supervisor();
+    assert_eq!(status(&stack, &mute), (Status::Stopped, Some(33)));
+    assert_eq!(status(&stack, &fine), (Status::Stopped, Some(33)));
+    assert_eq!(status(&stack, &lost).0, Status::Running);
 }
 
 fn an_adopted_stack_is_stopped_in_order() {

@@ -67,9 +67,18 @@ pub(super) fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Er
 ///
 /// By exchange and not by plain rename: a file that is renamed over another one is flushed to
 /// the disk by ext4 and Btrfs at once (`auto_da_alloc` in `ext4(5)`), which takes as long as
-/// all the rest three times over. After a power cut the file may be empty.
+/// all the rest three times over. After a power cut the file may be empty, until [`sync`].
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    replace_with(path, bytes, |_| Ok(()), exchange)
+    // The thread's id, so that two writers never share a temporary file. What a killed
+    // writer leaves goes with the directory.
+    let temporary = format!("{}.{}", path.display(), rustix::thread::gettid());
+    write_new(CWD, &temporary, bytes, path)?;
+    let replaced = exchange(&temporary, path).map_err(StoreError::io("replace", path));
+    if replaced.is_err() {
+        // Nothing better can be done when this fails as well.
+        let _ = unlinkat(CWD, &temporary, AtFlags::empty());
+    }
+    replaced
 }
 
 /// Like `rename`, but `from` is removed only when `to` has its content.
@@ -80,34 +89,6 @@ fn exchange(from: &str, to: &Path) -> Result<(), Errno> {
         Err(Errno::NOENT | Errno::INVAL | Errno::NOSYS) => renameat(CWD, from, CWD, to),
         Err(errno) => Err(errno),
     }
-}
-
-/// As [`replace`], and on the disk when it returns: the content before the name.
-pub(super) fn replace_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let sync_file = |file: BorrowedFd<'_>| fsync(file).map_err(StoreError::io("sync", path));
-    replace_with(path, bytes, sync_file, |from, to| {
-        renameat(CWD, from, CWD, to)
-    })?;
-    sync(path.parent().unwrap_or(path))
-}
-
-fn replace_with(
-    path: &Path,
-    bytes: &[u8],
-    before_rename: impl FnOnce(BorrowedFd<'_>) -> Result<(), StoreError>,
-    rename: impl FnOnce(&str, &Path) -> Result<(), Errno>,
-) -> Result<(), StoreError> {
-    // The thread's id, so that two writers never share a temporary file. What a killed
-    // writer leaves goes with the directory.
-    let temporary = format!("{}.{}", path.display(), rustix::thread::gettid());
-    let file = write_new(CWD, &temporary, bytes, path)?;
-    let renamed = before_rename(file.as_fd())
-        .and_then(|()| rename(&temporary, path).map_err(StoreError::io("replace", path)));
-    if renamed.is_err() {
-        // Nothing better can be done when this fails as well.
-        let _ = unlinkat(CWD, &temporary, AtFlags::empty());
-    }
-    renamed
 }
 
 /// Waits until a file or the names in a directory are on the disk.

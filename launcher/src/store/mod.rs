@@ -14,7 +14,7 @@
 //! Who creates or removes a container holds a lock on `data/containers` meanwhile; readers
 //! take no lock. Files are replaced by rename. Nothing on the way to a started process
 //! waits for the disk: what describes a *live* container is worthless after a power cut
-//! anyway, and [`Store::sync_config`] and [`Store::save_state_durable`] come later.
+//! anyway, and [`Store::sync`] comes later.
 //!
 //! ```
 //! # use coop_launcher::store::{ContainerId, Dirs, Name, StackName, State, Store};
@@ -103,24 +103,12 @@ impl Store {
         )
     }
 
-    /// Saves the state so that it survives a power cut: for the end of a container.
+    /// Waits until what is saved of the container, and its place in the store, are on the
+    /// disk: after its start and after its end, when nobody waits for it.
     ///
     /// # Errors
     /// As [`Store::save_state`].
-    pub fn save_state_durable(&self, state: &State) -> Result<(), StoreError> {
-        let path = self.state_path(&state.id);
-        gone_if_missing(
-            file::replace_durably(&path, &file::encode(state, &path)?),
-            &state.id,
-        )
-    }
-
-    /// Waits until the container's configuration and its place in the store are on the
-    /// disk. To be called after the start, off the launch path.
-    ///
-    /// # Errors
-    /// As [`Store::save_state`].
-    pub fn sync_config(&self, id: &ContainerId) -> Result<(), StoreError> {
+    pub fn sync(&self, id: &ContainerId) -> Result<(), StoreError> {
         let paths = [
             self.config_path(id),
             self.state_path(id),

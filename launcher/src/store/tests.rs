@@ -32,7 +32,7 @@ fn a_container_can_be_created_found_changed_and_removed_without_a_trace() {
     store
         .create(&state, &serde_json::json!({"hostname": "web"}))
         .unwrap();
-    store.sync_config(&state.id).unwrap();
+    store.sync(&state.id).unwrap();
 
     let config: serde_json::Value = store.load_config(&state.id).unwrap();
     assert_eq!(config["hostname"], "web");
@@ -57,7 +57,7 @@ fn a_container_can_be_created_found_changed_and_removed_without_a_trace() {
 
     state.set_stopped(Some(3));
     store.save_state(&state).unwrap();
-    store.save_state_durable(&state).unwrap();
+    store.sync(&state.id).unwrap();
     assert_eq!(store.load_state(&state.id).unwrap().exit_code, Some(3));
     assert_eq!(
         files_below(&store.dirs().container(&state.id)),

@@ -1,21 +1,13 @@
 //! What shall survive a power cut gets to the disk when there is nothing else to do.
 //!
-//! A launch does not wait for the disk, nor does the answer to whoever asked for an end: only
-//! an event loop that would wait anyway writes, one container at a time. A supervisor in the
+//! A launch does not wait for the disk, nor does the answer to whoever asked for an end, nor
+//! the next supervisor: only an event loop that would wait anyway writes, one container at a
+//! time, and one that has ended, after it has given up its stack. A supervisor in the
 //! foreground does not at all: its user waits for its end.
 
 use super::Supervisor;
 use crate::error::chain;
-use crate::store::StoreError;
-
-/// What is in the kernel's memory only, of the container with this index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unsynced {
-    /// Its saved plan and its place in the store.
-    Configuration(usize),
-    /// How it ended.
-    End(usize),
-}
+use crate::store::{ContainerId, Store, StoreError};
 
 impl Supervisor<'_> {
     /// Saves a container's state. That this fails is no reason to leave all others alone.
@@ -26,31 +18,27 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Takes note of what is to be written to the disk.
-    pub(super) fn sync_later(&mut self, what: Unsynced) {
-        if self.foreground.is_none() && !self.unsynced.contains(&what) {
-            self.unsynced.push(what);
+    /// Takes note that what was saved of a container is only in the kernel's memory yet.
+    pub(super) fn sync_later(&mut self, index: usize) {
+        let id = &self.units[index].spec.id;
+        if self.foreground.is_none() && !self.unsynced.contains(id) {
+            self.unsynced.push(id.clone());
         }
     }
 
     /// Writes one container to the disk.
     pub(super) fn sync_one(&mut self) {
-        let Some(what) = self.unsynced.pop() else {
-            return;
-        };
-        let (index, result) = match what {
-            Unsynced::Configuration(index) => {
-                (index, self.store.sync_config(&self.units[index].spec.id))
-            }
-            Unsynced::End(index) => {
-                let state = &self.units[index].state;
-                (index, self.store.save_state_durable(state))
-            }
-        };
-        match result {
-            // Removed meanwhile: there is nothing to keep.
-            Ok(()) | Err(StoreError::Gone { .. }) => {}
-            Err(error) => log::warn!("{}: {}", self.units[index].spec.name, chain(&error)),
+        if let Some(id) = self.unsynced.pop() {
+            sync(self.store, &id);
         }
+    }
+}
+
+/// Waits until what was last saved of the container is on the disk.
+pub(super) fn sync(store: &Store, id: &ContainerId) {
+    match store.sync(id) {
+        // Removed meanwhile: there is nothing to keep.
+        Ok(()) | Err(StoreError::Gone { .. }) => {}
+        Err(error) => log::warn!("{}: {}", id.short(), chain(&error)),
     }
 }

@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::durable::Unsynced;
 use super::unit::{Phase, Unit};
-use super::{Report, Supervisor, SupervisorError, order};
-use crate::error::{Error, chain};
+use super::{Report, Supervisor, SupervisorError, order, plan_failure};
+use crate::error::chain;
 use crate::journal::Journal;
 use crate::pipeline::Cloned;
 use crate::store::{ContainerId, State, Status};
@@ -71,10 +70,7 @@ impl Supervisor<'_> {
     /// A unit for the container, in the place of an earlier run's.
     fn enlist(&mut self, id: &ContainerId) -> Result<usize, SupervisorError> {
         let mut state = self.store.load_state(id)?;
-        let spec = self
-            .wiring
-            .spec(id)
-            .map_err(|error| Error::from(crate::Failure::new("plan", &*error)))?;
+        let spec = self.wiring.spec(id).map_err(|error| plan_failure(&error))?;
         state.error = None;
         state.exit_code = None;
         state.oom_killed = false;
@@ -155,7 +151,7 @@ impl Supervisor<'_> {
         let pipeline = self
             .wiring
             .pipeline(&id)
-            .map_err(|error| Error::from(crate::Failure::new("plan", &*error)))?;
+            .map_err(|error| plan_failure(&error))?;
         let mut child = pipeline.clone_child(Some(&mut journal))?;
         // First, so that the child works meanwhile: it dies with us until it is started.
         child.attach()?;
@@ -214,7 +210,7 @@ impl Supervisor<'_> {
                 unit.run(pidfd, &self.reactor)?;
                 let report = Report::Started(Box::new(unit.state.clone()));
                 self.save(index);
-                self.sync_later(Unsynced::Configuration(index));
+                self.sync_later(index);
                 self.tell(&report);
             }
             Err(error) => self.fail(index, chain(&error), error.exit_code()),

@@ -29,7 +29,7 @@ pub use control::{Client, ControlError, Peer, Report, Request};
 pub use foreground::{Foreground, OnSignal, Show};
 pub use spec::{Condition, Dependency, HealthTiming, UnitSpec};
 
-use crate::error::{BoxError, Error};
+use crate::error::{BoxError, Error, Failure, chain};
 use crate::logs::LogError;
 use crate::pipeline::Pipeline;
 use crate::signals::SignalError;
@@ -37,7 +37,6 @@ use crate::store::{ContainerId, Lock, StackName, Store, StoreError};
 use crate::terminal::TerminalError;
 use clients::Clients;
 use control::Listener;
-use durable::Unsynced;
 use reactor::{Reactor, Token};
 use unit::Unit;
 
@@ -128,6 +127,11 @@ fn after(start: Instant, pause: Duration) -> Instant {
     start + pause.min(NEVER)
 }
 
+/// A saved plan that cannot be read or carried out.
+fn plan_failure(error: &BoxError) -> Error {
+    Failure::new("plan", &**error).into()
+}
+
 fn kernel(operation: &'static str) -> impl FnOnce(rustix::io::Errno) -> SupervisorError {
     move |source| SupervisorError::Kernel { operation, source }
 }
@@ -150,7 +154,8 @@ pub struct Supervisor<'a> {
     listener: Listener,
     clients: Clients,
     units: Vec<Unit>,
-    unsynced: Vec<Unsynced>,
+    /// Whose files are to be written to the disk.
+    unsynced: Vec<ContainerId>,
     foreground: Option<Foreground<'a>>,
 }
 
@@ -198,25 +203,27 @@ impl<'a> Supervisor<'a> {
         Ok(self)
     }
 
-    /// Takes over containers that run already: their pidfds, logs and health checks.
-    ///
-    /// # Errors
-    /// When a container's files cannot be opened.
-    pub fn adopt(&mut self, ids: &[ContainerId]) -> Result<(), SupervisorError> {
+    /// Takes over containers that run already: their pidfds, logs and health checks. One that
+    /// cannot be taken over is left as it is, with a warning in the log.
+    pub fn adopt(&mut self, ids: &[ContainerId]) {
         for id in ids {
-            let state = self.store.load_state(id)?;
-            match self.wiring.spec(id) {
-                Ok(spec) => {
-                    let index = self.units.len() as u32;
-                    if let Some(unit) = Unit::adopt(index, spec, state, self.store, &self.reactor)?
-                    {
-                        self.units.push(unit);
-                    }
-                }
-                Err(error) => log::warn!("cannot adopt {id}: {error}"),
+            match self.adopt_one(id) {
+                Ok(adopted) => self.units.extend(adopted),
+                Err(error) => log::warn!("cannot adopt {}: {}", id.short(), chain(&error)),
             }
         }
-        Ok(())
+    }
+
+    fn adopt_one(&self, id: &ContainerId) -> Result<Option<Unit>, SupervisorError> {
+        let state = self.store.load_state(id)?;
+        let spec = self.wiring.spec(id).map_err(|error| plan_failure(&error))?;
+        Unit::adopt(
+            self.units.len() as u32,
+            spec,
+            state,
+            self.store,
+            &self.reactor,
+        )
     }
 
     /// Runs until no container is left to look after.
@@ -238,7 +245,7 @@ impl<'a> Supervisor<'a> {
             let ready = self.reactor.wait(timeout).map_err(kernel("epoll_wait"))?;
             // Someone who has just connected is still served.
             let asked = ready.iter().any(|token| token.is_of_client());
-            if !needed && self.unsynced.is_empty() && !asked {
+            if !needed && !asked {
                 break;
             }
             if ready.is_empty() {
@@ -253,6 +260,11 @@ impl<'a> Supervisor<'a> {
             .foreground
             .as_ref()
             .is_some_and(Foreground::was_interrupted);
+        let (store, unsynced) = (self.store, std::mem::take(&mut self.unsynced));
+        drop(self);
+        for id in &unsynced {
+            durable::sync(store, id);
+        }
         Ok(Outcome { interrupted })
     }
 
@@ -329,7 +341,7 @@ impl<'a> Supervisor<'a> {
         self.undo(index);
         if self.wiring.stays(&self.units[index].spec.id) {
             self.save(index);
-            self.sync_later(Unsynced::End(index));
+            self.sync_later(index);
         }
         self.tell(&report);
     }
@@ -338,7 +350,7 @@ impl<'a> Supervisor<'a> {
     fn undo(&mut self, index: usize) {
         let unit = &self.units[index];
         if let Err(error) = undo_run(self.store, self.wiring, &unit.spec.id) {
-            log::warn!("{}: {}", unit.spec.name, crate::error::chain(&error));
+            log::warn!("{}: {}", unit.spec.name, chain(&error));
         }
     }
 
@@ -357,7 +369,7 @@ impl Drop for Supervisor<'_> {
             && let Some(lock) = self.lock.take()
             && let Err(error) = self.store.remove_stack(&self.stack, lock)
         {
-            log::warn!("{}", crate::error::chain(&error));
+            log::warn!("{}", chain(&error));
         }
     }
 }
@@ -397,7 +409,7 @@ pub fn detach(
             let code = match leave_terminal().and_then(|()| body(peer)) {
                 Ok(_) => 0,
                 Err(error) => {
-                    log::error!("{}", crate::error::chain(&error));
+                    log::error!("{}", chain(&error));
                     1
                 }
             };

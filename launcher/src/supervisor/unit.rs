@@ -13,6 +13,7 @@ use super::health::Checks;
 use super::reactor::{Reactor, Token};
 use super::spec::UnitSpec;
 use super::{SupervisorError, kernel};
+use crate::error::chain;
 use crate::logs::{LogPipe, LogWriter, Stream};
 use crate::pipeline::Created;
 use crate::store::{Health, State, Store};
@@ -96,7 +97,10 @@ impl Unit {
             return Ok(None);
         }
         let mut unit = Self::new(index, spec, state, store)?;
-        unit.open_pipes(store, reactor)?;
+        // Its end is still worth knowing when its output cannot be had.
+        if let Err(error) = unit.open_pipes(store, reactor) {
+            log::warn!("{}: {}", unit.spec.name, chain(&error));
+        }
         if let Some(checks) = &mut unit.checks {
             checks.begin(Instant::now());
         }

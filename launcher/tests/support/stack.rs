@@ -157,7 +157,7 @@ impl Stack {
             lock.record_owner()?;
             let wires = Wires(self);
             let mut supervisor = Supervisor::new(&self.store, &wires, &self.name, lock)?;
-            supervisor.adopt(&ids)?;
+            supervisor.adopt(&ids);
             drop(peer);
             supervisor.run()
         })
