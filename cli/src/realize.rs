@@ -188,7 +188,7 @@ pub(crate) fn mapped_root(plan: &ContainerPlan) -> (u32, u32) {
 pub(crate) fn give_back(host: &Host, planned: &Planned) {
     for id in &planned.ids {
         let warn = |what: &str, error: &dyn std::fmt::Display| {
-            log::warn!("{}: {what}: {error}", id.short())
+            log::warn!("{}: {what}: {error}", id.short());
         };
         for network in &planned.networks {
             if let Err(error) = host.networks.release(network, id.as_str()) {

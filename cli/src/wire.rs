@@ -192,7 +192,7 @@ impl Wiring for Wires<'_> {
             }
         }
         let stdin = self.stdin.take();
-        Ok(pipeline(&plan, self.host, &self.links, stdin).map_err(BoxError::from)?)
+        pipeline(&plan, self.host, &self.links, stdin).map_err(BoxError::from)
     }
 
     fn health_check(&self, id: &ContainerId, init: Pid) -> Result<Pipeline, BoxError> {

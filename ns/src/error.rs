@@ -155,6 +155,16 @@ pub enum Error {
         source: Errno,
     },
 
+    /// `unshare(2)` failed.
+    #[error("enter new namespaces ({namespaces})")]
+    Unshare {
+        /// The namespaces asked for.
+        namespaces: Namespaces,
+        /// `EPERM`: no right to create them; `ENOSPC`: a limit of `/proc/sys/user` is reached.
+        #[source]
+        source: Errno,
+    },
+
     /// `unshare(CLONE_NEWTIME)` failed.
     #[error("create time namespace")]
     UnshareTime(#[source] Errno),

@@ -5,7 +5,8 @@
 //!
 //! - [`clone3()`](clone3) makes a process in new [`Namespaces`], with a pidfd, in a cgroup;
 //! - [`idmap`] writes user and group id maps, [`IdPool`] leases ranges of ids for them;
-//! - [`join()`](join) enters the namespaces of a running process, [`Handle`] keeps one alive;
+//! - [`join()`](join) enters the namespaces of a running process, [`unshare()`](unshare) new
+//!   ones, [`Handle`] keeps one alive;
 //! - [`pidfd`] signals and waits without races on reused pids;
 //! - [`privileges`] gives up rights in the child before `execve`.
 //!
@@ -60,6 +61,7 @@ mod signal;
 pub mod subid;
 mod sys;
 mod time;
+mod unshare;
 
 pub use clone::{Child, CloneArgs, Forked, clone3, clone3_in_pid_namespace_of, exit_child};
 pub use error::Error;
@@ -73,3 +75,4 @@ pub use rustix::process::Pid;
 pub use signal::{ParseSignalError, Signal, parse_signal};
 pub use subid::IdRange;
 pub use time::{TimeOffset, TimeOffsets, set_time_offsets, unshare_time};
+pub use unshare::unshare;

@@ -8,6 +8,9 @@ use std::ptr;
 use rustix::io::{self, Errno};
 use rustix::ioctl;
 use rustix::process::Pid;
+use rustix::thread::{UnshareFlags, unshare_unsafe};
+
+use crate::Namespaces;
 
 /// `struct clone_args` of `linux/sched.h`, all versions up to `CLONE_ARGS_SIZE_VER2`.
 #[repr(C)]
@@ -147,10 +150,13 @@ pub(crate) fn pidfd_exit_code(pidfd: BorrowedFd<'_>) -> io::Result<Option<i32>> 
     Ok((info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code))
 }
 
-/// `unshare(CLONE_NEWTIME)`.
-pub(crate) fn unshare_time() -> io::Result<()> {
-    // SAFETY: unsafe only for UnshareFlags::FILES, which is not set.
-    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWTIME) }
+/// `unshare(2)` for namespaces alone.
+pub(crate) fn unshare(namespaces: Namespaces) -> io::Result<()> {
+    // The bits of both types are the kernel's.
+    let known = Namespaces::from_bits_truncate(namespaces.bits());
+    let flags = UnshareFlags::from_bits_retain(known.bits());
+    // SAFETY: unsafe only for UnshareFlags::FILES, which is no namespace and so not set.
+    unsafe { unshare_unsafe(flags) }
 }
 
 /// `prctl(PR_SET_PDEATHSIG)`; rustix takes only signals that have a constant name.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use rustix::process::Pid;
 
-use crate::{Error, procfs, sys};
+use crate::{Error, Namespaces, procfs, sys};
 
 /// How far a clock of the namespace is ahead of the host's; may be behind, as long as the
 /// clock does not become negative.
@@ -37,7 +37,7 @@ pub struct TimeOffsets {
 /// # Errors
 /// [`Error::UnshareTime`]: `EPERM` without `CAP_SYS_ADMIN`, `EINVAL` without kernel support.
 pub fn unshare_time() -> Result<(), Error> {
-    sys::unshare_time().map_err(Error::UnshareTime)
+    sys::unshare(Namespaces::TIME).map_err(Error::UnshareTime)
 }
 
 /// Sets the offsets of the time namespace that children of `pid` will be in.

@@ -29,6 +29,7 @@ tests!(
     a_child_does_not_run_the_signal_handlers_of_its_parent,
     abort_works_in_a_child_in_another_pid_namespace,
     clocks_of_a_time_namespace_are_ahead_by_the_offsets,
+    a_process_moves_itself_into_new_namespaces,
     a_bound_namespace_outlives_its_process,
 );
 
@@ -226,6 +227,29 @@ fn clocks_of_a_time_namespace_are_ahead_by_the_offsets() {
         "done".to_owned()
     });
     assert_eq!(text, "done");
+}
+
+fn a_process_moves_itself_into_new_namespaces() {
+    if !root() {
+        return;
+    }
+    let before = Handle::current(Namespace::Uts).unwrap();
+    // In a child, since the test's own process has threads and stays where it is.
+    let text = in_namespaces(Namespaces::empty(), || {
+        coop_ns::unshare(Namespaces::UTS | Namespaces::CGROUP).unwrap();
+        hostname::set_hostname("moved").unwrap();
+        let moved = !Handle::current(Namespace::Uts).unwrap().same_as(&before);
+        format!(
+            "{moved} {}",
+            std::fs::read_to_string("/proc/self/cgroup").unwrap()
+        )
+    });
+    let (moved, cgroups) = text.split_once(' ').unwrap();
+    assert_eq!(moved, "true");
+    assert!(
+        cgroups.lines().all(|line| line.ends_with(":/")),
+        "{cgroups}"
+    );
 }
 
 fn a_bound_namespace_outlives_its_process() {

@@ -9,7 +9,6 @@ use coop_launcher::stdio::Pipes;
 use coop_launcher::terminal::RawMode;
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::run::FAILED;
 use crate::args::{ExecArgs, StackArgs};
 use crate::host::{Host, require_root};
 use crate::load;
@@ -65,7 +64,7 @@ pub(crate) fn exec(host: &Host, stack: &StackArgs, args: &ExecArgs) -> Result<i3
     }
     let status = session.run(&pidfd).context("wait for the command")?;
     drop(raw);
-    Ok(status.code().try_into().unwrap_or(FAILED))
+    Ok(status.code())
 }
 
 fn process(plan: &ContainerPlan, args: &ExecArgs) -> Result<ProcessPlan> {

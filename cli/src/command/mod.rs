@@ -36,7 +36,7 @@ pub(crate) fn run(cli: &Cli) -> Result<i32> {
         Command::Stats(args) => stats::stats(&host, &stack, args),
         Command::Config(args) => config::config(&stack, args),
         Command::Plan(args) => config::plan(&host, &stack, args),
-        Command::Run(args) => run::run(&host, args),
+        Command::Run(args) => Ok(run::run(&host, args)),
         Command::Rm(args) => rm::rm(&host, &stack, args),
         Command::Inspect(args) => inspect::inspect(&host, &stack, args),
         Command::Image(args) => image::image(&host, &args.command),
@@ -51,7 +51,7 @@ fn version(args: &VersionArgs) -> Result<i32> {
     match args.format {
         Format::Table => crate::ui::print(&format!("coop version {version}\n"))?,
         Format::Json => {
-            crate::ui::print(&format!("{}\n", serde_json::json!({ "Version": version })))?
+            crate::ui::print(&format!("{}\n", serde_json::json!({ "Version": version })))?;
         }
     }
     Ok(0)

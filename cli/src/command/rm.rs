@@ -60,7 +60,7 @@ pub(super) fn stop_and_remove(
     progress: &mut Progress,
 ) -> Result<()> {
     supervise::stop(host, stack, ids, timeout, &mut |report| {
-        progress.report(report)
+        progress.report(report);
     })?;
     let mut networks = BTreeSet::new();
     for id in ids {

@@ -21,14 +21,11 @@ use crate::{ports, realize};
 pub(crate) const FAILED: i32 = 125;
 
 /// `coop run`.
-pub(crate) fn run(host: &Host, args: &RunArgs) -> Result<i32> {
-    match try_run(host, args) {
-        Ok(code) => Ok(code),
-        Err(error) => {
-            crate::ui::error(&error);
-            Ok(FAILED)
-        }
-    }
+pub(crate) fn run(host: &Host, args: &RunArgs) -> i32 {
+    try_run(host, args).unwrap_or_else(|error| {
+        crate::ui::error(&error);
+        FAILED
+    })
 }
 
 fn try_run(host: &Host, args: &RunArgs) -> Result<i32> {

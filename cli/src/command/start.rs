@@ -35,7 +35,7 @@ pub(crate) fn start(host: &Host, stack: &StackArgs, args: &StartArgs) -> Result<
             .collect();
         if !ids.is_empty() {
             supervise::start_detached(host, &stack, keeper, &ids, &mut |report| {
-                failures.note(report)
+                failures.note(report);
             })?;
         }
     }

@@ -81,11 +81,11 @@ pub(super) fn draft(
         volumes: &host.volumes,
     };
     let Mounts {
-        mounts,
+        in_order: mounts,
         host_directories,
         volumes,
     } = mounts(stack, service, &config, &places)?;
-    let connection = connection(stack_name, service, service_name, &name)?;
+    let connection = connection(stack_name, service, service_name, &name);
     let hostname = hostname(service, &id, &connection);
     let shown_hostname = hostname.clone().unwrap_or_else(crate::host::hostname);
     let process = process::process(service, options, &config, &shown_hostname, variables)?;
@@ -135,7 +135,7 @@ pub(super) fn draft(
         id_maps: None,
         sysctls: sysctls(&connection),
         hostname,
-        cgroup: CgroupPath::new(&format!("coop/{stack_name}/{id}")).context("name the cgroup")?,
+        cgroup: CgroupPath::new(format!("coop/{stack_name}/{id}")).context("name the cgroup")?,
         limits: limits::limits(service, options)?,
         network: connection,
         process,
@@ -210,8 +210,8 @@ fn connection(
     service: &Service,
     service_name: Option<&str>,
     name: &Name,
-) -> Result<Connection> {
-    Ok(match service.network_mode.unwrap_or(NetworkMode::Bridge) {
+) -> Connection {
+    match service.network_mode.unwrap_or(NetworkMode::Bridge) {
         NetworkMode::Host => Connection::Host,
         NetworkMode::None => Connection::None,
         NetworkMode::Bridge => Connection::Bridge {
@@ -228,7 +228,7 @@ fn connection(
                 .collect(),
             lease: None,
         },
-    })
+    }
 }
 
 /// As Docker: without privileges, `ping` works and ports below 1024 can be listened on. Both

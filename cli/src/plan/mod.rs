@@ -79,6 +79,7 @@ pub(crate) struct ContainerPlan {
 /// How a container is connected.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant)] // one of each container, and most have the large one
 pub(crate) enum Connection {
     /// The host's own network.
     Host,

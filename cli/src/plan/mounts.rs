@@ -7,7 +7,7 @@ use coop_fs::{DEFAULT_SHM_SIZE, Mount, MountOptions, Volumes};
 use coop_image::ImageConfig;
 
 use super::volumes::VolumeUse;
-use crate::stack::value::{MountKind, Selinux, TmpfsOptions};
+use crate::stack::value::{ByteSize, MountKind, Selinux, TmpfsOptions};
 use crate::stack::{Service, Stack};
 
 /// Files that Coop writes for each container, by the name beside its plan and in its `/etc`.
@@ -17,7 +17,7 @@ pub(crate) const ETC_FILES: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
 #[derive(Debug, Default)]
 pub(super) struct Mounts {
     /// In the order in which they are mounted.
-    pub mounts: Vec<Mount>,
+    pub in_order: Vec<Mount>,
     /// Directories of the host that are made when they are missing.
     pub host_directories: Vec<PathBuf>,
     /// Named and anonymous volumes.
@@ -100,18 +100,18 @@ pub(super) fn mounts(
     // A mount below another comes after it.
     own.sort_by_key(|mount| mount.target().components().count());
 
-    all.mounts = Mount::standard(DEFAULT_SHM_SIZE);
+    all.in_order = Mount::standard(DEFAULT_SHM_SIZE);
     for file in ETC_FILES {
         let target = Path::new("/etc").join(file);
         if !own.iter().any(|mount| mount.target() == target) {
-            all.mounts
+            all.in_order
                 .push(Mount::bind(places.container.join(file), target));
         }
     }
     // A service that brings its own /dev/shm or /proc below replaces the standard one.
-    all.mounts
+    all.in_order
         .retain(|mount| !own.iter().any(|other| other.target() == mount.target()));
-    all.mounts.append(&mut own);
+    all.in_order.append(&mut own);
     Ok(all)
 }
 
@@ -135,7 +135,7 @@ fn tmpfs_mount(target: PathBuf, options: &TmpfsOptions, read_only: bool) -> Resu
         .with_context(|| format!("tmpfs {}", target.display()))?;
     Ok(Mount::Tmpfs {
         target,
-        size: options.size.map(|size| size.bytes()),
+        size: options.size.map(ByteSize::bytes),
         mode: options.mode,
         options: parsed,
     })

@@ -55,7 +55,7 @@ pub(crate) fn plan_stack(
             variables,
             identity,
         )
-        .with_context(|| format!("{service_name}"))?;
+        .with_context(|| service_name.clone())?;
         draft.plan.unit.depends_on = dependencies(service, &ids);
         drafts.push(draft);
     }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use coop_cgroup::{CgroupPath, Entrance, Hierarchy, Limits};
 use coop_launcher::{BoxError, ChildSide, Prepare, Stage};
+use coop_ns::Namespaces;
 use serde::{Deserialize, Serialize};
 
 /// See the module.
@@ -60,8 +61,7 @@ impl Stage for Cgroup {
         if let Some(entrance) = &self.entrance {
             entrance.enter()?;
         }
-        Ok(rustix::thread::unshare(
-            rustix::thread::UnshareFlags::NEWCGROUP,
-        )?)
+        // Only now: the namespace's root is where its maker is.
+        Ok(coop_ns::unshare(Namespaces::CGROUP)?)
     }
 }

@@ -7,7 +7,7 @@ use crate::plan::ContainerPlan;
 
 /// See the module.
 pub(crate) struct Namespaces {
-    namespaces: coop_ns::Namespaces,
+    new: coop_ns::Namespaces,
     id_maps: Option<IdMaps>,
     hostname: Option<String>,
 }
@@ -15,7 +15,7 @@ pub(crate) struct Namespaces {
 impl Namespaces {
     pub(crate) fn new(plan: &ContainerPlan) -> Self {
         Self {
-            namespaces: plan.namespaces,
+            new: plan.namespaces,
             id_maps: plan.id_maps.clone(),
             hostname: plan.hostname.clone(),
         }
@@ -36,10 +36,10 @@ impl Stage for Namespaces {
     }
 
     fn prepare(&mut self, launch: &mut Prepare<'_>) -> Result<(), BoxError> {
-        log::info!("creating namespaces: {}", self.namespaces);
+        log::info!("creating namespaces: {}", self.new);
         // The cgroup namespace starts at the cgroup that its maker is in, which at the clone
         // is still the launcher's: the child makes it itself, in the cgroup stage.
-        launch.new_namespaces(self.namespaces - coop_ns::Namespaces::CGROUP);
+        launch.new_namespaces(self.new - coop_ns::Namespaces::CGROUP);
         Ok(())
     }
 

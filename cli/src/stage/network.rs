@@ -8,6 +8,7 @@ use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
 use coop_net::{HostSocket, Lease, LinkBatch};
 
 /// See the module.
+#[allow(clippy::large_enum_variant)] // one of each container, and most have the large one
 pub(crate) enum Network {
     /// The host's own network: nothing to do.
     Host,

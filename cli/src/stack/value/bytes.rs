@@ -105,13 +105,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn people_read_units() {
-        assert_eq!(ByteSize(64 << 20).human(), "64MiB");
-        assert_eq!(ByteSize(1536).human(), "1.5KiB");
-        assert_eq!(ByteSize(7).human(), "7B");
-    }
-
     proptest! {
         #[test]
         fn prints_what_it_parses(bytes in 0..=i64::MAX as u64) {
