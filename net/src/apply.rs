@@ -7,7 +7,7 @@ use crate::bridge;
 use crate::error::Error;
 use crate::forwarding;
 use crate::probe::Answer;
-use crate::rules::{self, Ruleset};
+use crate::rules;
 use crate::spec::{Lease, Network};
 use crate::store::Lock;
 use crate::sys::Control;
@@ -21,6 +21,8 @@ pub struct PendingRules {
     network: Network,
     /// `None` when the kernel has these very rules already.
     nft: Option<Running>,
+    /// What to do when `nft` fails because there is a table against all appearance.
+    otherwise: Option<String>,
     opened: Vec<String>,
     loopback: bool,
 }
@@ -43,17 +45,18 @@ impl PendingRules {
         let Self {
             network,
             nft,
+            otherwise,
             opened,
             loopback,
         } = self;
-        wait_for(nft, &network.name)?;
+        wait_for(nft, otherwise, &network.name)?;
         bridge::open(&network.bridge, network.internal, loopback)?;
         forwarding::open(&opened)
     }
 
     /// Waits for the rules and opens nothing: for rules that only take away.
     pub(crate) fn wait_rules(self) -> Result<(), Error> {
-        wait_for(self.nft, &self.network.name)
+        wait_for(self.nft, self.otherwise, &self.network.name)
     }
 }
 
@@ -74,10 +77,15 @@ pub(crate) fn start(
         forwarding::plan(directory)?
     };
     let table = rules::table(directory, &network.name);
-    let Ruleset { text, mark } = rules::render(&table, network, leases, &opened);
-    let nft = match mark.ask() {
-        Answer::Present => None,
-        Answer::Absent | Answer::Unknown => Some(feed(&text, lock)?),
+    let ruleset = rules::render(&table, network, leases, &opened);
+    let mark = ruleset.mark;
+    let (nft, otherwise) = match (mark.ask(), rules::table_mark(&table).ask()) {
+        (Answer::Present, _) => (None, None),
+        (_, Answer::Absent) => {
+            let nft = feed(&ruleset.creation(), lock)?;
+            (Some(nft), Some(ruleset.replacement()))
+        }
+        _ => (Some(feed(&ruleset.replacement(), lock)?), None),
     };
     log::debug!(
         "network {}: rules {mark}, {}",
@@ -87,6 +95,7 @@ pub(crate) fn start(
     Ok(PendingRules {
         network: network.clone(),
         nft,
+        otherwise,
         opened,
         loopback: rules::uses_loopback(leases),
     })
@@ -106,10 +115,14 @@ pub(crate) fn remove(
     }
 }
 
-fn wait_for(nft: Option<Running>, network: &str) -> Result<(), Error> {
-    nft.map_or(Ok(()), |nft| {
-        nft.wait()?.map_err(|message| refused(network, &message))
-    })
+fn wait_for(nft: Option<Running>, otherwise: Option<String>, network: &str) -> Result<(), Error> {
+    let Some(nft) = nft else { return Ok(()) };
+    let mut result = nft.wait()?;
+    if let (Err(message), Some(text)) = (&result, otherwise) {
+        log::debug!("network {network}: {message}");
+        result = start_nft(&text, Stdio::null())?.wait()?;
+    }
+    result.map_err(|message| refused(network, &message))
 }
 
 pub(crate) fn refused(network: &str, message: &str) -> Error {

@@ -15,6 +15,30 @@ use rustix::process::Pid;
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 #[test]
+fn a_table_that_lost_its_mark_is_replaced_and_not_added_to() {
+    if !is_root("a_table_that_lost_its_mark_is_replaced_and_not_added_to") {
+        return;
+    }
+    let world = World::new();
+    let before = world.trace();
+    let shop = world.up(&spec("shop"), &[ask("web", "")]);
+    let table = shop[0].lease.bridge.replace('-', "_");
+    // Somebody emptied it and put a rule of his own in.
+    world.host.sh(&format!(
+        "nft 'flush table inet {table}; add chain inet {table} theirs; add rule inet {table} theirs counter'"
+    ));
+    world.with(|networks| networks.apply_rules("shop").unwrap().wait().unwrap());
+    let rules = world.host.sh("nft list ruleset");
+    assert!(
+        rules.contains(&table) && !rules.contains("theirs"),
+        "{rules}"
+    );
+    drop(shop);
+    world.with(|networks| networks.release_all("shop").unwrap());
+    assert_eq!(world.trace(), before);
+}
+
+#[test]
 fn release_of_the_last_container_leaves_nothing() {
     if !is_root("release_of_the_last_container_leaves_nothing") {
         return;

@@ -36,7 +36,7 @@ fn leases(network: &Network, ports: &[&str]) -> Vec<Lease> {
 }
 
 fn text(network: &Network, ports: &[&str], opened: &[String]) -> String {
-    render("coop_0123456789", network, &leases(network, ports), opened).text
+    render("coop_0123456789", network, &leases(network, ports), opened).replacement()
 }
 
 #[test]
