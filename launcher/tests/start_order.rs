@@ -14,6 +14,7 @@ tests!(
     one_that_failed_to_complete_ends_those_that_wait_for_it,
     one_that_ends_before_it_is_healthy_ends_those_that_wait_for_it,
     one_that_turns_unhealthy_ends_those_that_wait_for_it,
+    one_that_is_not_required_is_done_without,
     a_second_start_waits_for_dependencies_again,
     when_one_cannot_be_set_up_none_of_the_batch_is_left,
     a_command_that_is_not_found_ends_only_its_own_container,
@@ -157,6 +158,29 @@ fn one_that_turns_unhealthy_ends_those_that_wait_for_it() {
     assert!(all_in_words(&reports).contains(&"db unhealthy".to_owned()));
     // The unhealthy one itself goes on.
     assert_eq!(status(&stack, &db).0, Status::Running);
+}
+
+fn one_that_is_not_required_is_done_without() {
+    let job = Plan::new("job", "exit 3");
+    let sick = Plan::new("sick", SERVER).checked("exit 1");
+    let web = Plan::new("web", SERVER)
+        .after(&job, Condition::ServiceCompletedSuccessfully)
+        .after(&sick, Condition::ServiceHealthy)
+        .with(|plan| {
+            for dependency in &mut plan.unit.depends_on {
+                dependency.required = false;
+            }
+        });
+    let stack = Stack::new(&[&job, &sick, &web]);
+    let reports = stack.start(&[&job, &sick, &web]);
+    assert_eq!(status(&stack, &web).0, Status::Running);
+    // Not before it was clear that waiting is in vain.
+    let words = all_in_words(&reports);
+    let position = |what: &str| words.iter().position(|word| word == what).unwrap();
+    assert!(
+        position("sick unhealthy") < position("web started"),
+        "{words:?}"
+    );
 }
 
 fn a_second_start_waits_for_dependencies_again() {

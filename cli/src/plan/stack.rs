@@ -133,6 +133,7 @@ fn dependencies(
                     Condition::ServiceCompletedSuccessfully
                 }
             },
+            required: dependency.required,
         })
     };
     service.depends_on.iter().filter_map(of).collect()

@@ -28,6 +28,9 @@ pub struct Dependency {
     pub name: String,
     /// What has to be true of it.
     pub condition: Condition,
+    /// Whether the one that depends on it stays down when that can no longer become true;
+    /// otherwise it is started without.
+    pub required: bool,
 }
 
 /// When a health check is run and what counts: compose's `healthcheck` without its command.

@@ -64,6 +64,7 @@ impl Plan {
             id: other.id(),
             name: other.unit.name.clone(),
             condition,
+            required: true,
         });
         self
     }
