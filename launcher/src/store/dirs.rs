@@ -84,7 +84,7 @@ impl Dirs {
         self.data.join("containers")
     }
 
-    /// The container's `config.json`, `state.json`, `journal`, `log` and upper layer.
+    /// The container's `config.json`, `state.json`, `log` and upper layer.
     pub fn container(&self, id: &ContainerId) -> PathBuf {
         self.data.join("containers").join(id.as_str())
     }
@@ -99,7 +99,7 @@ impl Dirs {
         self.data.join("names")
     }
 
-    /// Live things of one container, such as its log pipes: `run/containers/ID`.
+    /// Live things of one container, its journal and its log pipes: `run/containers/ID`.
     pub fn container_run(&self, id: &ContainerId) -> PathBuf {
         self.run.join("containers").join(id.as_str())
     }

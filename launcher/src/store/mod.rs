@@ -5,9 +5,9 @@
 //! ```text
 //! data/containers/ID/config.json   the plan, as it was resolved
 //!                   /state.json    what became of it
-//!                   /...           journal, log, upper layer: of other modules
+//!                   /...           log, upper layer: of other modules
 //! data/names/NAME                  symbolic link to ../containers/ID
-//! run/containers/ID/               what a reboot may take: log pipes, sockets
+//! run/containers/ID/               what a reboot may take: journal, log pipes
 //! run/stacks/STACK/lock            held by the stack's supervisor
 //! ```
 //!
