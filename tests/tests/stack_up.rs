@@ -113,6 +113,45 @@ fn going_up_again_brings_back_what_ended() {
 }
 
 #[test]
+fn a_changed_service_is_replaced_and_restarts_what_asks_for_it() {
+    const CHAIN: &str = "
+name: change
+services:
+  db:
+    image: coop/host
+    command: sleep 1000
+    environment: {VERSION: 'one'}
+  stays:
+    image: coop/host
+    command: sleep 1000
+    depends_on: [db]
+  restarts:
+    image: coop/host
+    command: sleep 1000
+    depends_on: {db: {condition: service_started, restart: true}}
+";
+    let host = Host::new();
+    let stack = host.stack(CHAIN);
+    stack.up();
+    let start_time = |service: &str| {
+        let stat = stack.exec(service, "cat /proc/1/stat");
+        stat.split(' ').nth(21).map(str::to_owned)
+    };
+    let (stays, restarts) = (start_time("stays"), start_time("restarts"));
+    let changed = host.file("changed.yaml", CHAIN.replace("one", "two"));
+    let stack = Stack::at(&host, changed);
+    stack.up();
+    assert_eq!(stack.exec("db", "echo $VERSION").trim(), "two");
+    assert_eq!(start_time("stays"), stays);
+    assert_ne!(start_time("restarts"), restarts);
+    // What stayed finds what it depends on when it is started anew.
+    stack.coop("stop").args(["stays"]).run().success();
+    stack.coop("start").args(["stays"]).run().success();
+    stack.exec("stays", "exit 0");
+    stack.down();
+}
+
+#[test]
 fn service_completed_successfully_waits_for_the_end_of_the_job() {
     let host = Host::new();
     let stack = host.stack(

@@ -33,14 +33,14 @@ pub(crate) fn up(host: &Host, stack: &StackArgs, args: &UpArgs) -> Result<i32> {
         args.remove_orphans,
         &mut progress,
     )?;
-    replace_outdated(host, &loaded, &order, &mut existing, &mut progress)?;
+    let replaced = remove_outdated(host, &loaded, &order, &mut existing, &mut progress)?;
 
     let keeper = supervise::keeper(host, &name)?;
     let Todo {
         plan,
         kept,
         to_start,
-    } = todo(host, &loaded, &order, &existing)?;
+    } = todo(host, &loaded, &order, &existing, replaced)?;
     loaded.explain(ports::check(host, &loaded.stack, &plan))?;
     let made = realize::realize(host, plan, &kept)?;
     let new: Vec<_> = made.iter().map(|plan| plan.unit.id.clone()).collect();
@@ -74,8 +74,18 @@ struct Todo {
     to_start: Vec<ContainerId>,
 }
 
-fn todo(host: &Host, loaded: &Loaded, order: &[String], existing: &[State]) -> Result<Todo> {
-    let ids = by_service(existing);
+/// `replaced` are the ids that containers to be made have had before: what stays knows them
+/// by those.
+fn todo(
+    host: &Host,
+    loaded: &Loaded,
+    order: &[String],
+    existing: &[State],
+    replaced: HashMap<String, ContainerId>,
+) -> Result<Todo> {
+    let staying: BTreeSet<_> = existing.iter().map(|state| &state.id).collect();
+    let mut ids = by_service(existing);
+    ids.extend(replaced);
     let mut plan = loaded.explain(plan::plan_stack(
         host,
         &loaded.stack,
@@ -95,7 +105,7 @@ fn todo(host: &Host, loaded: &Loaded, order: &[String], existing: &[State]) -> R
         .filter(|id| !running.contains(id))
         .collect();
     plan.drafts
-        .retain(|draft| !ids.values().any(|id| *id == draft.plan.unit.id));
+        .retain(|draft| !staying.contains(&draft.plan.unit.id));
     let kept = existing
         .iter()
         .filter_map(|state| host.store.load_config(&state.id).ok())
@@ -114,18 +124,19 @@ fn by_service(existing: &[State]) -> HashMap<String, ContainerId> {
         .collect()
 }
 
-/// Removes the containers whose service has changed since they were made.
-fn replace_outdated(
+/// Removes the containers whose service has changed since they were made, and gives their ids.
+/// Those that depend on them with `restart: true` are stopped, so that they start again.
+fn remove_outdated(
     host: &Host,
     loaded: &Loaded,
     order: &[String],
     existing: &mut Vec<State>,
     progress: &mut Progress,
-) -> Result<()> {
+) -> Result<HashMap<String, ContainerId>> {
     if existing.is_empty() {
-        return Ok(());
+        return Ok(HashMap::new());
     }
-    let ids = by_service(existing);
+    let mut ids = by_service(existing);
     let plan = loaded.explain(plan::plan_stack(
         host,
         &loaded.stack,
@@ -143,9 +154,28 @@ fn replace_outdated(
         })
         .map(|draft| draft.plan.unit.id.clone())
         .collect();
+    let restarted: Vec<_> = plan
+        .drafts
+        .iter()
+        .filter(|draft| !outdated.contains(&draft.plan.unit.id))
+        .filter(|draft| {
+            let service = draft.plan.service.as_ref();
+            let service = service.and_then(|name| loaded.stack.services.get(name));
+            service.is_some_and(|service| {
+                service.depends_on.iter().any(|(name, dependency)| {
+                    dependency.restart && ids.get(name).is_some_and(|id| outdated.contains(id))
+                })
+            })
+        })
+        .map(|draft| draft.plan.unit.id.clone())
+        .collect();
+    supervise::stop(host, &plan.name, &restarted, None, &mut |report| {
+        progress.report(report);
+    })?;
     super::rm::stop_and_remove(host, &plan.name, &outdated, None, progress)?;
     existing.retain(|state| !outdated.contains(&state.id));
-    Ok(())
+    ids.retain(|_, id| outdated.contains(id));
+    Ok(ids)
 }
 
 /// Containers of services that the file no longer has.
