@@ -24,10 +24,19 @@ pub(crate) const PLANNING: &str = "planning";
 /// What to give back when no container came of it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Planned {
-    /// The containers' ids.
-    pub ids: Vec<ContainerId>,
+    /// The containers.
+    pub containers: Vec<PlannedContainer>,
     /// The networks that they lease addresses of.
     pub networks: Vec<String>,
+}
+
+/// A container that is about to be.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PlannedContainer {
+    /// Its id, by which it leases.
+    pub id: ContainerId,
+    /// Volumes that are its own.
+    pub volumes: Vec<String>,
 }
 
 /// Makes the containers of a plan on disk. `neighbours` are the stack's containers that exist
@@ -41,20 +50,27 @@ pub(crate) fn realize(
         name: stack,
         drafts,
     } = plan;
+    let containers = drafts.iter().map(|draft| PlannedContainer {
+        id: draft.plan.unit.id.clone(),
+        volumes: draft.plan.anonymous_volumes.clone(),
+    });
     let planned = Planned {
-        ids: drafts
-            .iter()
-            .map(|draft| draft.plan.unit.id.clone())
-            .collect(),
+        containers: containers.collect(),
         networks: networks_of(&drafts),
     };
     let dir = host.store.dirs().stack_run(&stack);
+    fault("begin")?;
     Journal::open(dir.join(PLANNING))?.record(PLANNING, &planned)?;
     let result = lease_and_save(host, &stack, drafts, neighbours);
     if result.is_err() {
         give_back(host, &planned);
     }
     result
+}
+
+/// A point at which a test can stop the planning.
+fn fault(step: &str) -> Result<()> {
+    coop_launcher::fault::point(PLANNING, step).map_err(anyhow::Error::from_boxed)
 }
 
 fn networks_of(drafts: &[Draft]) -> Vec<String> {
@@ -85,10 +101,14 @@ fn lease_and_save(
             draft.plan.id_maps = Some(IdMaps::single_range(range.start, range.count));
         }
     }
+    fault("ids")?;
     lease_addresses(host, &mut drafts)?;
+    fault("addresses")?;
     for draft in &drafts {
         make_sources(host, draft).with_context(|| draft.plan.unit.name.clone())?;
+        fault("sources")?;
         save(host, stack, &draft.plan).with_context(|| draft.plan.unit.name.clone())?;
+        fault("save")?;
     }
     let plans: Vec<_> = drafts.into_iter().map(|draft| draft.plan).collect();
     let all: Vec<_> = plans.iter().chain(neighbours).collect();
@@ -186,7 +206,7 @@ pub(crate) fn mapped_root(plan: &ContainerPlan) -> (u32, u32) {
 
 /// Gives back what was leased and made for containers that are not to be.
 pub(crate) fn give_back(host: &Host, planned: &Planned) {
-    for id in &planned.ids {
+    for PlannedContainer { id, volumes } in &planned.containers {
         let warn = |what: &str, error: &dyn std::fmt::Display| {
             log::warn!("{}: {what}: {error}", id.short());
         };
@@ -197,6 +217,11 @@ pub(crate) fn give_back(host: &Host, planned: &Planned) {
         }
         if let Err(error) = host.ids.release(id.as_str()) {
             warn("release ids", &error);
+        }
+        for volume in volumes {
+            if let Err(error) = host.volumes.remove(volume) {
+                warn("remove volume", &error);
+            }
         }
         if let Err(error) = remove_directories(host, id) {
             warn("remove files", &error);

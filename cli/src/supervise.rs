@@ -67,7 +67,9 @@ pub(crate) fn keeper<'a>(host: &'a Host, stack: &StackName) -> Result<Keeper<'a>
     let planning = host.store.dirs().stack_run(stack).join(PLANNING);
     coop_launcher::journal::unwind(&planning, |_, record| {
         let mut planned: Planned = serde_json::from_str(record)?;
-        planned.ids.retain(|id| host.store.load_state(id).is_err());
+        planned
+            .containers
+            .retain(|container| host.store.load_state(&container.id).is_err());
         realize::give_back(host, &planned);
         Ok(())
     })?;

@@ -3,6 +3,7 @@
 //! Without the cargo feature `fault` every function here is empty. With it, the environment
 //! variable `COOP_FAULT` chooses:
 //! - `list` prints each point as it is passed, one a line, to standard error;
+//! - `list:FILE` appends them to a file: a detached supervisor has no standard error;
 //! - `POINT:kill` sends SIGKILL to the process that passes the point;
 //! - `POINT:fail` makes the step fail.
 
@@ -14,22 +15,21 @@ use crate::error::BoxError;
 /// When this point was chosen to fail.
 #[cfg(feature = "fault")]
 pub fn point(stage: &str, step: &str) -> Result<(), BoxError> {
-    use std::io::Write;
     use std::sync::LazyLock;
 
     static CHOSEN: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("COOP_FAULT").ok());
     let Some(chosen) = CHOSEN.as_deref() else {
         return Ok(());
     };
-    if chosen == "list" {
-        // One write, so that lines of parent and child do not mix.
-        let _ = std::io::stderr().write_all(format!("{stage}.{step}\n").as_bytes());
+    let passed = format!("{stage}.{step}");
+    if let Some(list) = chosen.strip_prefix("list") {
+        list_to(list.strip_prefix(':'), &passed);
         return Ok(());
     }
     let Some((point, action)) = chosen.rsplit_once(':') else {
         return Ok(());
     };
-    if point != format!("{stage}.{step}") {
+    if point != passed {
         return Ok(());
     }
     if action == "kill" {
@@ -39,6 +39,29 @@ pub fn point(stage: &str, step: &str) -> Result<(), BoxError> {
         std::process::abort();
     }
     Err(format!("injected fault at {point}").into())
+}
+
+/// One write for each line, so that lines of parent and child do not mix.
+#[cfg(feature = "fault")]
+fn list_to(path: Option<&str>, point: &str) {
+    use std::fs::File;
+    use std::io::Write;
+    use std::sync::Mutex;
+
+    /// A child that has its own root cannot open the file any more, but has inherited it.
+    static OPEN: Mutex<Option<File>> = Mutex::new(None);
+    let line = format!("{point}\n");
+    let Some(path) = path else {
+        let _ = std::io::stderr().write_all(line.as_bytes());
+        return;
+    };
+    let Ok(mut open) = OPEN.lock() else { return };
+    if let Ok(file) = File::options().append(true).create(true).open(path) {
+        *open = Some(file);
+    }
+    if let Some(file) = open.as_mut() {
+        let _ = file.write_all(line.as_bytes());
+    }
 }
 
 /// Passes a point: nothing is injected in this build.

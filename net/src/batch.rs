@@ -22,11 +22,23 @@ use crate::tool::{self, IP, Running};
 /// The calling thread must be in the host's network namespace when it makes the batch.
 #[derive(Debug)]
 pub struct LinkBatch {
+    // Before `ip`, which is waited for when it is dropped.
+    commands: Input,
     ip: Running,
-    commands: UnixStream,
     control: Control,
     /// Who each line is for: `ip` names the line that failed.
     lines: Vec<Line>,
+}
+
+/// The way to `ip`, which learns of its end also from a batch that is given up, and also
+/// when a cloned container has a copy of the descriptor.
+#[derive(Debug)]
+struct Input(UnixStream);
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
 }
 
 #[derive(Debug)]
@@ -57,7 +69,7 @@ impl LinkBatch {
         })?;
         Ok(Self {
             ip,
-            commands: ours,
+            commands: Input(ours),
             control,
             lines: Vec::new(),
         })
@@ -91,7 +103,7 @@ impl LinkBatch {
         let mut rest = text.as_bytes();
         while !rest.is_empty() {
             // No SIGPIPE: when `ip` has given up already, `commit` tells why.
-            match send(&self.commands, rest, SendFlags::NOSIGNAL) {
+            match send(&self.commands.0, rest, SendFlags::NOSIGNAL) {
                 Ok(sent) => rest = &rest[sent..],
                 Err(rustix::io::Errno::INTR) => {}
                 Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => return Ok(()),
@@ -114,6 +126,7 @@ impl LinkBatch {
     /// links queued after it are not made.
     pub fn commit(self) -> Result<(), Error> {
         self.commands
+            .0
             .shutdown(Shutdown::Write)
             .or_else(not_connected)
             .map_err(IP.failed("feed"))?;

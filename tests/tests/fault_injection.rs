@@ -5,10 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use coop_tests::{Cmd, Host, Output, Rootfs, skip};
+use coop_tests::{Cmd, Host, Rootfs, skip};
 
-/// The points that a command passes, in order, each once.
-fn points(listing: &Output) -> Vec<String> {
+/// The points of a listing, in order, each once.
+fn points(listing: &str) -> Vec<String> {
     let is_point = |line: &&str| {
         line.contains('.')
             && line
@@ -17,7 +17,6 @@ fn points(listing: &Output) -> Vec<String> {
     };
     let mut seen = BTreeSet::new();
     let points: Vec<_> = listing
-        .stderr
         .lines()
         .filter(is_point)
         .filter(|point| seen.insert((*point).to_owned()))
@@ -56,7 +55,7 @@ fn stop_everywhere(action: &str) {
     let listing = listing.env("COOP_FAULT", "list").run();
     listing.success();
     let before = host.snapshot();
-    for point in points(&listing) {
+    for point in points(&listing.stderr) {
         eprintln!("{point}:{action}");
         let run = launch(&host, &root).expect("there was one");
         let output = run.env("COOP_FAULT", format!("{point}:{action}")).run();
@@ -89,7 +88,10 @@ fn an_injected_failure_is_one_message_that_names_the_step() {
         skip!("COOP_BIN_FAULT names no coop with fault injection");
     };
     let listing = listing.env("COOP_FAULT", "list").run();
-    for point in points(&listing).iter().filter(|point| must_fail(point)) {
+    for point in points(&listing.stderr)
+        .iter()
+        .filter(|point| must_fail(point))
+    {
         let run = launch(&host, &root).expect("there was one");
         run.env("COOP_FAULT", format!("{point}:fail"))
             .run()
@@ -111,9 +113,12 @@ fn stop_a_stack_everywhere(action: &str) {
     let Some(listing) = stack.coop_with_faults("up") else {
         skip!("COOP_BIN_FAULT names no coop with fault injection");
     };
-    let listing = listing.arg("-d").env("COOP_FAULT", "list").run();
-    listing.success();
+    // Not in the state directory, whose content is compared.
+    let list = host.work().join("points");
+    let fault = format!("list:{}", list.display());
+    listing.arg("-d").env("COOP_FAULT", fault).run().success();
     stack.down();
+    let listing = std::fs::read_to_string(list).expect("the points of an up");
     let before = host.snapshot();
     for point in points(&listing) {
         eprintln!("{point}:{action}");

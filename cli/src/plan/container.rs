@@ -79,6 +79,7 @@ pub(super) fn draft(
     let places = Places {
         container: &dir,
         volumes: &host.volumes,
+        readonly_root: readonly_root(service),
     };
     let Mounts {
         in_order: mounts,
@@ -89,7 +90,7 @@ pub(super) fn draft(
     let hostname = hostname(service, &id, &connection);
     let shown_hostname = hostname.clone().unwrap_or_else(crate::host::hostname);
     let process = process::process(service, options, &config, &shown_hostname, variables)?;
-    let health = health::health(service, &config);
+    let health = health::health(service, &config)?;
     let stop_signal = match (&service.stop_signal, &config.stop_signal) {
         (Some(signal), _) => signal.number(),
         (None, Some(text)) => coop_ns::parse_signal(text)
@@ -191,6 +192,12 @@ fn root(service: &Service, image: Option<&Image>, dir: &std::path::Path) -> Root
         },
         (None, None) => overlay(Vec::new()),
     }
+}
+
+/// A directory that is run as it is, and may not be written.
+fn readonly_root(service: &Service) -> Option<&std::path::Path> {
+    let rootfs = service.rootfs.as_ref()?;
+    (rootfs.mode == RootfsMode::Ro).then_some(rootfs.path.as_path())
 }
 
 /// Every kind of namespace but time, less what the service shares with the host by name.

@@ -30,6 +30,19 @@ pub(super) struct Places<'a> {
     pub container: &'a Path,
     /// The host's volumes.
     pub volumes: &'a Volumes,
+    /// The directory that is the root as it is, without a layer to make a file in.
+    pub readonly_root: Option<&'a Path>,
+}
+
+impl Places<'_> {
+    /// Whether something can be mounted on this file.
+    fn can_have(&self, target: &Path) -> bool {
+        let below = |root: &Path| {
+            root.join(target.strip_prefix("/").unwrap_or(target))
+                .exists()
+        };
+        self.readonly_root.is_none_or(below)
+    }
 }
 
 /// Puts the mounts of a service together.
@@ -103,7 +116,9 @@ pub(super) fn mounts(
     all.in_order = Mount::standard(DEFAULT_SHM_SIZE);
     for file in ETC_FILES {
         let target = Path::new("/etc").join(file);
-        if !own.iter().any(|mount| mount.target() == target) {
+        if !places.can_have(&target) {
+            log::debug!("{}: not in the read-only root directory", target.display());
+        } else if !own.iter().any(|mount| mount.target() == target) {
             all.in_order
                 .push(Mount::bind(places.container.join(file), target));
         }
