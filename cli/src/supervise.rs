@@ -50,7 +50,7 @@ impl Drop for Vacancy<'_> {
 /// left: containers that run get a new supervisor, what ended is written down as ended, what
 /// never began is removed.
 pub(crate) fn keeper<'a>(host: &'a Host, stack: &StackName) -> Result<Keeper<'a>> {
-    let Some(lock) = host.store.stack_lock(stack)? else {
+    let Some(lock) = free_lock(host, stack)? else {
         return Ok(Keeper::Supervisor);
     };
     let vacancy = Vacancy {
@@ -84,6 +84,27 @@ pub(crate) fn keeper<'a>(host: &'a Host, stack: &StackName) -> Result<Keeper<'a>
     Ok(Keeper::Supervisor)
 }
 
+/// The stack's lock; none when it has a supervisor.
+///
+/// Half-made containers of a launch that was killed share its lock until they have noticed:
+/// that is waited for.
+fn free_lock(host: &Host, stack: &StackName) -> Result<Option<Lock>> {
+    const PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
+    const TRIES: u32 = 5000;
+    for _ in 0..TRIES {
+        if let Some(lock) = host.store.stack_lock(stack)? {
+            return Ok(Some(lock));
+        }
+        if host.store.supervisor(stack)?.is_some() {
+            return Ok(None);
+        }
+        std::thread::sleep(PAUSE);
+    }
+    anyhow::bail!(
+        "stack {stack}: its supervisor is gone, but a process of its holds on to its lock"
+    )
+}
+
 /// The stack's containers, oldest first.
 pub(crate) fn containers(host: &Host, stack: &StackName) -> Result<Vec<State>> {
     Ok(host
@@ -98,8 +119,13 @@ pub(crate) fn containers(host: &Host, stack: &StackName) -> Result<Vec<State>> {
 /// Says whether it runs.
 fn mend(host: &Host, state: &State) -> Result<bool> {
     let begun = state.started.is_some();
+    let journal = host
+        .store
+        .dirs()
+        .container_run(&state.id)
+        .join(coop_launcher::JOURNAL);
     match state.status {
-        Status::Stopped => return Ok(false),
+        Status::Stopped if !journal.exists() => return Ok(false),
         Status::Running | Status::Paused | Status::Restarting if state.init_alive() => {
             return Ok(true);
         }
@@ -141,7 +167,15 @@ fn mend(host: &Host, state: &State) -> Result<bool> {
 /// Removes a container that does not run.
 pub(crate) fn remove(host: &Host, id: &ContainerId) -> Result<()> {
     let plan: ContainerPlan = host.store.load_config(id)?;
-    realize::remove_container(host, &plan)
+    // There is a journal still when something could not be undone at the container's end.
+    supervisor::undo_run(&host.store, &Wires::new(host), id)?;
+    realize::remove_container(host, &plan)?;
+    // So does the stack's directory.
+    let nobody = host.store.supervisor(&plan.stack)?.is_none();
+    if nobody && host.store.dirs().stack_run(&plan.stack).exists() {
+        drop(keeper(host, &plan.stack)?);
+    }
+    Ok(())
 }
 
 fn adopt(host: &Host, stack: &StackName, lock: Lock, live: &[ContainerId]) -> Result<()> {

@@ -113,13 +113,11 @@ impl Error {
     /// it cannot be executed, 125 for any other failure to set the container up.
     pub fn exit_code(&self) -> i32 {
         match self {
-            Self::Stage(failure) if failure.stage == crate::EXEC => {
-                if failure.is(Errno::NOENT) || failure.is(Errno::NOTDIR) {
-                    127
-                } else {
-                    126
-                }
-            }
+            Self::Stage(failure) if failure.stage == crate::EXEC => match failure.errno {
+                None => 125,
+                Some(_) if failure.is(Errno::NOENT) || failure.is(Errno::NOTDIR) => 127,
+                Some(_) => 126,
+            },
             _ => 125,
         }
     }

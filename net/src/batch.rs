@@ -7,6 +7,7 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::net::{SendFlags, send};
 use rustix::process::Pid;
@@ -85,14 +86,7 @@ impl LinkBatch {
     /// [`Error::Interface`] when the host's interfaces cannot be read, [`Error::Tool`]
     /// when `ip` cannot be fed. A command that fails is reported by `commit`.
     pub fn add(&mut self, lease: &Lease, pid: Pid) -> Result<(), Error> {
-        let stale = self
-            .control
-            .index(&lease.host_interface)
-            .map_err(crate::error::interface(
-                "look up the index",
-                &lease.host_interface,
-            ))?
-            .is_some();
+        let stale = self.is_stale(&lease.host_interface)?;
         let text = commands(lease, pid, stale);
         for _ in text.lines() {
             self.lines.push(Line {
@@ -117,6 +111,25 @@ impl LinkBatch {
             }
         }
         Ok(())
+    }
+
+    /// Whether a link of this name is there and stays.
+    ///
+    /// The kernel takes a link away some time after the last process of its network
+    /// namespace: one that goes by itself is waited for, because `ip` could find it gone
+    /// when it comes to delete it.
+    fn is_stale(&self, name: &str) -> Result<bool, Error> {
+        const PAUSE: Duration = Duration::from_millis(1);
+        const TRIES: u32 = 1000;
+        for _ in 0..TRIES {
+            let index = self.control.index(name);
+            let index = index.map_err(crate::error::interface("look up the index", name))?;
+            if index.is_none() {
+                return Ok(false);
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(true)
     }
 
     /// Waits until every link is there.

@@ -137,14 +137,22 @@ fn exec_joins_every_namespace_and_the_cgroups_of_the_container() {
         .coop(["exec", "box", "/bin/sh", "-c", "echo in; exec sleep 2000"])
         .spawn();
     exec.wait_for("in");
-    let joined = host.processes().into_iter().find(|process| {
-        process
-            .split_once(' ')
-            .is_some_and(|(_, line)| line == "sleep 2000")
-    });
-    let joined = joined
-        .and_then(|line| line.split(' ').next()?.parse().ok())
-        .expect("it runs");
+    let joined = || {
+        let processes = host.processes();
+        let is_it = |line: &&String| {
+            line.split_once(' ')
+                .is_some_and(|(_, rest)| rest == "sleep 2000")
+        };
+        processes
+            .iter()
+            .find(is_it)?
+            .split(' ')
+            .next()?
+            .parse::<u32>()
+            .ok()
+    };
+    wait_until("it runs", || joined().is_some());
+    let joined = joined().expect("it runs");
     for kind in ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"] {
         assert_eq!(namespace(joined, kind), namespace(inside, kind), "{kind}");
     }

@@ -157,6 +157,8 @@ pub struct Supervisor<'a> {
     /// Whose files are to be written to the disk.
     unsynced: Vec<ContainerId>,
     foreground: Option<Foreground<'a>>,
+    /// Something could not be undone: the stack's directory stays to tell of it.
+    unfinished: bool,
 }
 
 impl<'a> Supervisor<'a> {
@@ -186,6 +188,7 @@ impl<'a> Supervisor<'a> {
             units: Vec::new(),
             unsynced: Vec::new(),
             foreground: None,
+            unfinished: false,
         })
     }
 
@@ -338,20 +341,24 @@ impl<'a> Supervisor<'a> {
         unit.record_exit(end, oom_killed);
         let report = Report::Exited(Box::new(unit.state.clone()));
         let index = index as usize;
-        self.undo(index);
-        if self.wiring.stays(&self.units[index].spec.id) {
+        let undone = self.undo(index);
+        if !undone || self.wiring.stays(&self.units[index].spec.id) {
             self.save(index);
             self.sync_later(index);
         }
         self.tell(&report);
     }
 
-    /// Carries out the container's journal: nothing of this run is left in the kernel.
-    fn undo(&mut self, index: usize) {
+    /// Carries out the container's journal. Says whether nothing of this run is left in the
+    /// kernel; what is left stays in the journal, for the next command that looks.
+    fn undo(&mut self, index: usize) -> bool {
         let unit = &self.units[index];
-        if let Err(error) = undo_run(self.store, self.wiring, &unit.spec.id) {
-            log::warn!("{}: {}", unit.spec.name, chain(&error));
-        }
+        let Err(error) = undo_run(self.store, self.wiring, &unit.spec.id) else {
+            return true;
+        };
+        log::warn!("{}: {}", unit.spec.name, crate::error::chain(&error));
+        self.unfinished = true;
+        false
     }
 
     fn tell(&mut self, report: &Report) {
@@ -365,7 +372,8 @@ impl<'a> Supervisor<'a> {
 impl Drop for Supervisor<'_> {
     fn drop(&mut self) {
         // With containers that run, the directory is what the next supervisor goes by.
-        if !self.units.iter().any(Unit::is_live)
+        if !self.unfinished
+            && !self.units.iter().any(Unit::is_live)
             && let Some(lock) = self.lock.take()
             && let Err(error) = self.store.remove_stack(&self.stack, lock)
         {
