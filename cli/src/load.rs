@@ -45,6 +45,18 @@ impl Loaded {
         })
     }
 
+    /// The stack of a text that is in no file, for tests.
+    #[cfg(test)]
+    pub(crate) fn from_text(text: &str, directory: &Path) -> Result<Self> {
+        let source = Source::new("stack.yaml", text);
+        let loaded = stack::parse(source, directory, Variables::new(), None)?;
+        Ok(Self {
+            stack: loaded.stack,
+            variables: loaded.variables,
+            source: loaded.source,
+        })
+    }
+
     /// As [`read`](Self::read); none when no file is named and none is here.
     pub(crate) fn find(args: &StackArgs) -> Result<Option<Self>> {
         match Self::read(args) {
@@ -130,4 +142,89 @@ pub(crate) fn select(host: &Host, args: &StackArgs, names: &[String]) -> Result<
         return supervise::containers(host, &name);
     }
     names.iter().map(|name| resolve(host, args, name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use coop_launcher::store::{ContainerId, Name};
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::plan::tests::Fixture;
+    use crate::stack::NodePath;
+
+    const FILE: &str = "name: shop
+services:
+  web: {image: x, depends_on: [db]}
+  db: {image: x}
+  other: {image: x}
+";
+
+    fn words(list: &[&str]) -> Vec<String> {
+        list.iter().map(|&word| word.to_owned()).collect()
+    }
+
+    #[test]
+    fn named_services_come_with_what_they_depend_on() {
+        let loaded = Fixture::new().load(FILE).unwrap();
+        assert_eq!(loaded.order(&words(&["web"])).unwrap(), ["db", "web"]);
+        assert_eq!(loaded.order(&[]).unwrap().len(), 3);
+        let error = loaded.order(&words(&["web", "nope"])).unwrap_err();
+        assert_snapshot!(error, @r"
+        no such service: nope
+          help: the stack has web, db, other
+        ");
+    }
+
+    #[test]
+    fn an_error_that_knows_its_place_is_shown_in_the_file() {
+        let loaded = Fixture::new().load(FILE).unwrap();
+        let place = NodePath::service("web").key("image");
+        let error = Located(Diagnostic::at(place, "web: no such thing").help("choose another"));
+        let shown = loaded.explain::<()>(Err(error.into())).unwrap_err();
+        assert_snapshot!(format!("{shown:#}"));
+        let plain = loaded.explain::<()>(Err(anyhow::anyhow!("something else")));
+        assert_eq!(plain.unwrap_err().to_string(), "something else");
+    }
+
+    #[test]
+    fn a_stack_is_known_by_its_name_alone() {
+        let args = StackArgs {
+            file: None,
+            project: Some("shop".into()),
+        };
+        assert_eq!(stack_name(&args).unwrap().as_str(), "shop");
+        let missing = StackArgs {
+            file: Some("/no/such/stack.yaml".into()),
+            project: None,
+        };
+        assert!(Loaded::find(&missing).is_err());
+        assert!(stack_name(&missing).is_err());
+    }
+
+    #[test]
+    fn a_name_is_a_service_of_the_stack_in_scope_and_otherwise_a_container() {
+        let fixture = Fixture::new();
+        let add = |digit: &str, name: &str, stack: &str, service: Option<&str>| {
+            let id = ContainerId::parse(&digit.repeat(ContainerId::LEN)).unwrap();
+            let (name, stack) = (Name::parse(name).unwrap(), StackName::parse(stack).unwrap());
+            let mut state = State::new(id, name, stack, "x".into());
+            state.service = service.map(str::to_owned);
+            fixture.host.store.create(&state, &()).unwrap();
+        };
+        add("a", "shop-web-1", "shop", Some("web"));
+        add("b", "web", "web", None);
+        let found = |project: &str, name: &str| {
+            let args = StackArgs {
+                file: None,
+                project: Some(project.into()),
+            };
+            resolve(&fixture.host, &args, name).map(|state| state.name.to_string())
+        };
+        assert_eq!(found("shop", "web").unwrap(), "shop-web-1");
+        assert_eq!(found("else", "web").unwrap(), "web");
+        assert_eq!(found("else", "shop-web-1").unwrap(), "shop-web-1");
+        assert_eq!(found("shop", "bbbb").unwrap(), "web");
+        assert!(found("shop", "nope").is_err());
+    }
 }

@@ -25,13 +25,31 @@ use log::{Level, LevelFilter};
 use args::{Cli, GlobalArgs};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    start_log(&cli.global);
-    let code = command::run(&cli).unwrap_or_else(|error| {
-        ui::error(&error);
-        1
-    });
+    let code = match Cli::try_parse() {
+        Ok(cli) => {
+            start_log(&cli.global);
+            command::run(&cli).unwrap_or_else(|error| {
+                ui::error(&error);
+                command::failed(&cli.command)
+            })
+        }
+        Err(answer) => {
+            // Nobody is left to tell when this cannot be written.
+            let _ = answer.print();
+            not_run(&answer)
+        }
+    };
     ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+/// The exit status of a command line that is no command: as Docker, 0 when help or the version
+/// was asked for, and otherwise one that no program in a container gave.
+fn not_run(answer: &clap::Error) -> i32 {
+    if answer.use_stderr() {
+        command::FAILED
+    } else {
+        0
+    }
 }
 
 /// `--verbose` prints each step, one a line; without it only what is wrong is said.
@@ -50,4 +68,49 @@ fn start_log(args: &GlobalArgs) {
             _ => writeln!(out, "[coop] {}", record.args()),
         })
         .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_command_line_ends_with_125_and_help_with_0() {
+        let status = |line: &str| {
+            let answer = Cli::try_parse_from(line.split(' ')).expect_err(line);
+            not_run(&answer)
+        };
+        for wrong in [
+            "coop",
+            "coop nonsense",
+            "coop --nonsense ps",
+            "coop ps --nonsense",
+            "coop run",
+            "coop run --nonsense alpine",
+            "coop run --memory lots alpine",
+            "coop run -d --usage alpine",
+            "coop image",
+        ] {
+            assert_eq!(status(wrong), 125, "{wrong}");
+        }
+        for asked in [
+            "coop --help",
+            "coop --version",
+            "coop run --help",
+            "coop -h",
+        ] {
+            assert_eq!(status(asked), 0, "{asked}");
+        }
+    }
+
+    #[test]
+    fn a_failure_of_run_is_not_taken_for_the_containers() {
+        let failed = |line: &str| {
+            let cli = Cli::try_parse_from(line.split(' ')).expect(line);
+            command::failed(&cli.command)
+        };
+        assert_eq!(failed("coop run alpine"), 125);
+        assert_eq!(failed("coop up"), 1);
+        assert_eq!(failed("coop ps"), 1);
+    }
 }

@@ -93,3 +93,120 @@ fn publisher(host: &Host, port: PortMapping) -> Option<String> {
             publishes(&plan).then(|| state.name.to_string())
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use coop_launcher::store::{Name, State};
+    use coop_net::{Holder, Lease, Mac};
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::plan::RunOptions;
+    use crate::plan::tests::Fixture;
+
+    const FILE: &str = "name: shop
+services:
+  web:
+    rootfs: ./root
+    command: serve
+    ports:
+      - 9000
+      - 8079-8081:79-81
+";
+
+    fn in_use(holder: Option<Holder>) -> Error {
+        Error::PortInUse {
+            port: 8080,
+            protocol: coop_net::Protocol::Tcp,
+            holder,
+        }
+    }
+
+    fn nginx() -> Holder {
+        Holder {
+            pid: 812,
+            command: "nginx".into(),
+            address: SocketAddr::from(([0, 0, 0, 0], 8080)),
+        }
+    }
+
+    /// What the user reads when port 8080 of `web` is taken.
+    fn message(fixture: &Fixture, error: Error) -> String {
+        let loaded = fixture.load(FILE).unwrap();
+        let plan = fixture.plan(FILE).unwrap();
+        let port = coop_net::PortMapping::parse("8080:80").unwrap()[0];
+        let error = explain(&fixture.host, &loaded.stack, &plan.drafts[0], port, error);
+        format!("{:#}", loaded.explain::<()>(Err(error)).unwrap_err())
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_shown_in_the_file_with_who_has_it() {
+        assert_snapshot!(message(&Fixture::new(), in_use(Some(nginx()))));
+        assert_snapshot!("nobody_known", message(&Fixture::new(), in_use(None)));
+    }
+
+    #[test]
+    fn a_container_of_ours_is_known_by_its_name() {
+        let fixture = Fixture::new();
+        let mut plan = fixture.plan(FILE).unwrap().drafts.remove(0).plan;
+        let Connection::Bridge { ports, lease, .. } = &mut plan.network else {
+            panic!("not on a bridge")
+        };
+        let address = [10, 208, 3, 2].into();
+        *lease = Some(Lease {
+            network: "other_default".into(),
+            container: plan.unit.id.to_string(),
+            names: Vec::new(),
+            address,
+            prefix_len: 24,
+            gateway: [10, 208, 3, 1].into(),
+            internal: false,
+            mac: Mac::for_address(address),
+            mtu: 1500,
+            bridge: "coop-1".into(),
+            host_interface: "coop-v1".into(),
+            interface: "eth0".into(),
+            ports: ports.clone(),
+        });
+        let name = Name::parse("other-web-1").unwrap();
+        let mut state = State::new(plan.unit.id.clone(), name, plan.stack.clone(), "x".into());
+        state.set_process(rustix::process::getpid()).unwrap();
+        fixture.host.store.create(&state, &plan).unwrap();
+        assert_snapshot!(message(&fixture, in_use(Some(nginx()))));
+    }
+
+    #[test]
+    fn of_a_single_container_there_is_no_file_to_show() {
+        let fixture = Fixture::new();
+        let loaded = fixture.load(FILE).unwrap();
+        let plan = crate::plan::plan_single(
+            &fixture.host,
+            &loaded.stack,
+            &loaded.stack.services["web"],
+            &RunOptions::default(),
+            &loaded.variables,
+            Name::parse("box").unwrap(),
+        )
+        .unwrap();
+        let port = coop_net::PortMapping::parse("8080:80").unwrap()[0];
+        let error = explain(
+            &fixture.host,
+            &Stack::default(),
+            &plan.drafts[0],
+            port,
+            in_use(Some(nginx())),
+        );
+        assert_snapshot!(format!("{error:#}"));
+    }
+
+    #[test]
+    fn ports_that_are_free_are_no_error() {
+        let fixture = Fixture::new();
+        // Port 0 is any: there is nothing to try.
+        let file = FILE.replace("      - 8079-8081:79-81\n", "");
+        let plan = fixture.plan(&file).unwrap();
+        check(&fixture.host, &Stack::default(), &plan).unwrap();
+    }
+}

@@ -1,14 +1,17 @@
 //! `coop run`'s words as a stack of one: from here on the two are the same.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use indexmap::IndexMap;
 
 use crate::args::RunArgs;
 use crate::plan::RunOptions;
-use crate::stack::value::{EnvEntry, MountKind};
-use crate::stack::{EnvFile, HealthTest, Healthcheck, Rootfs, Service, Stack, Variables, Volume};
+use crate::stack::value::{ByteSize, EnvEntry, MountKind, SwapLimit};
+use crate::stack::{
+    EnvFile, HealthTest, Healthcheck, NetworkMode, Rootfs, Service, Stack, Variables, Volume,
+};
 
 /// The service that the arguments describe, in a stack that declares its volumes.
 pub(crate) fn from_args(args: &RunArgs) -> Result<(Stack, Service, RunOptions)> {
@@ -38,9 +41,11 @@ pub(crate) fn from_args(args: &RunArgs) -> Result<(Stack, Service, RunOptions)> 
         cap_add: args.cap_add.clone(),
         cap_drop: args.cap_drop.clone(),
         read_only: args.read_only,
-        mem_limit: args.memory,
-        memswap_limit: args.memory_swap,
-        mem_reservation: args.memory_reservation,
+        mem_limit: args.memory.filter(some),
+        memswap_limit: args
+            .memory_swap
+            .filter(|limit| !matches!(limit, SwapLimit::Bytes(size) if !some(size))),
+        mem_reservation: args.memory_reservation.filter(some),
         cpus: args.cpus.or(args.cpu.map(|cpu| cpu.0)),
         cpu_shares: args.cpu_shares,
         cpuset: args.cpuset_cpus.clone(),
@@ -54,6 +59,7 @@ pub(crate) fn from_args(args: &RunArgs) -> Result<(Stack, Service, RunOptions)> 
             .collect(),
         ..Service::default()
     };
+    check(&service)?;
     let directory = std::env::current_dir().context("find the working directory")?;
     service.make_paths_absolute(&directory, std::env::var("HOME").ok().as_deref());
     let options = RunOptions {
@@ -64,6 +70,35 @@ pub(crate) fn from_args(args: &RunArgs) -> Result<(Stack, Service, RunOptions)> 
         ulimits: args.ulimit.clone(),
     };
     Ok((stack_of(&service), service, options))
+}
+
+/// A size of 0 sets no limit, as with Docker.
+#[allow(clippy::trivially_copy_pass_by_ref)] // as `Option::filter` calls it
+fn some(size: &ByteSize) -> bool {
+    size.bytes() > 0
+}
+
+/// Refuses what contradicts itself, as the stack file does with its line.
+fn check(service: &Service) -> Result<()> {
+    let network = match service.network_mode {
+        Some(NetworkMode::Host) => Some("host"),
+        Some(NetworkMode::None) => Some("none"),
+        Some(NetworkMode::Bridge) | None => None,
+    };
+    if let Some(network) = network
+        && !service.ports.is_empty()
+    {
+        bail!("ports cannot be published with --network {network}\n  help: remove one of the two");
+    }
+    let mounts = service.volumes.iter().map(|mount| mount.target.as_str());
+    let memory = service.tmpfs.iter().map(|mount| mount.target.as_str());
+    let mut targets = BTreeSet::new();
+    for target in mounts.chain(memory) {
+        if !targets.insert(Path::new(target)) {
+            bail!("{target} is a mount target twice\n  help: keep one of the two");
+        }
+    }
+    Ok(())
 }
 
 /// Variables of `--env` and `--env-file`, as `NAME=value`.
@@ -128,10 +163,151 @@ fn stack_of(service: &Service) -> Stack {
         {
             let volume = Volume {
                 name: Some(name.clone()),
-                ..Volume::default()
+                external: false,
             };
             stack.volumes.insert(name.clone(), volume);
         }
     }
     stack
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn described(flags: &str) -> Result<(Stack, Service, RunOptions)> {
+        let words = shlex::split(&format!("coop run {flags}")).unwrap();
+        let Command::Run(args) = Cli::try_parse_from(words).unwrap().command else {
+            panic!("{flags} is not run")
+        };
+        from_args(&args)
+    }
+
+    /// The service as the stack file would have it.
+    fn as_file(flags: &str) -> String {
+        let (mut stack, service, _) = described(flags).unwrap();
+        stack.services.insert("box".into(), service);
+        crate::stack::to_yaml(&stack).unwrap()
+    }
+
+    #[test]
+    fn a_line_means_what_the_stack_file_says() {
+        insta::assert_snapshot!(as_file(
+            "-v data:/data:ro -v /srv:/srv:rslave -v /cache --tmpfs /run:size=1m -m 64M \
+             --memory-swap -1 --memory-reservation 32M --cpu 50% -c 512 --cpuset-cpus 0-1 \
+             --pids 64 -h sandbox -p 127.0.0.1:8080:80 --network bridge -e A=b -e HOST \
+             --env-file /etc/web.env -u 1:2 -w /w --entrypoint e -l x=y --stop-signal INT \
+             --stop-timeout 5 --cap-add NET_ADMIN --cap-drop ALL --userns host --read-only \
+             --health-cmd 'a b' --health-interval 1s image:1 word 'two words'"
+        ));
+        insta::assert_snapshot!(
+            "a_directory",
+            as_file("--rootfs /r --rootfs-mode rw --no-healthcheck -- /bin/sh")
+        );
+    }
+
+    /// What each flag is tried with. The flag's id, the line without it, the line with it.
+    const TRIALS: &[(&str, &str, &str)] = &[
+        ("interactive", "x", "-i x"),
+        ("tty", "x", "-t x"),
+        ("rm", "x", "--rm x"),
+        ("image", "--image x", "--image y"),
+        ("rootfs", "--rootfs /a", "--rootfs /b"),
+        ("rootfs_mode", "--rootfs /a", "--rootfs /a --rootfs-mode ro"),
+        ("read_only", "x", "--read-only x"),
+        ("volume", "x", "-v /a:/b x"),
+        ("tmpfs", "x", "--tmpfs /t x"),
+        ("memory", "x", "-m 64m x"),
+        ("memory_swap", "-m 64m x", "-m 64m --memory-swap 128m x"),
+        ("memory_reservation", "x", "--memory-reservation 1m x"),
+        ("cpu", "x", "--cpu 50% x"),
+        ("cpus", "x", "--cpus 2 x"),
+        ("cpu_shares", "x", "-c 512 x"),
+        ("cpuset_cpus", "x", "--cpuset-cpus 0 x"),
+        ("cpuset_mems", "x", "--cpuset-mems 0 x"),
+        ("pids_limit", "x", "--pids 64 x"),
+        ("ulimit", "x", "--ulimit nofile=64 x"),
+        ("hostname", "x", "-h name x"),
+        ("publish", "x", "-p 80 x"),
+        ("network", "x", "--network none x"),
+        ("env", "x", "-e A x"),
+        ("env_file", "x", "--env-file f x"),
+        ("user", "x", "-u 7 x"),
+        ("workdir", "x", "-w /w x"),
+        ("entrypoint", "x", "--entrypoint e x"),
+        ("label", "x", "-l a x"),
+        ("stop_signal", "x", "--stop-signal INT x"),
+        ("stop_timeout", "x", "--stop-timeout 7 x"),
+        ("cap_add", "x", "--cap-add ALL x"),
+        ("cap_drop", "x", "--cap-drop ALL x"),
+        ("userns", "x", "--userns host x"),
+        ("health_cmd", "x", "--health-cmd up x"),
+        ("health_interval", "x", "--health-interval 7s x"),
+        ("health_timeout", "x", "--health-timeout 7s x"),
+        ("health_retries", "x", "--health-retries 7 x"),
+        ("health_start_period", "x", "--health-start-period 7s x"),
+        ("health_start_interval", "x", "--health-start-interval 7s x"),
+        ("no_healthcheck", "x", "--no-healthcheck x"),
+        ("words", "x a", "x b"),
+    ];
+
+    /// What the command itself acts on.
+    const OF_THE_COMMAND: [&str; 4] = ["detach", "name", "usage", "help"];
+
+    #[test]
+    fn no_flag_is_ignored() {
+        let command = Cli::command();
+        let run = command.find_subcommand("run").unwrap();
+        for flag in run.get_arguments().map(|flag| flag.get_id().as_str()) {
+            if OF_THE_COMMAND.contains(&flag) {
+                continue;
+            }
+            let trial = TRIALS.iter().find(|(id, ..)| *id == flag);
+            let (_, without, with) = trial.unwrap_or_else(|| panic!("no trial of {flag}"));
+            let meaning = |line: &str| format!("{:?}", described(line).unwrap());
+            assert_ne!(meaning(without), meaning(with), "{flag} is ignored");
+        }
+    }
+
+    #[test]
+    fn the_entrypoint_can_be_cleared() {
+        let (_, service, _) = described("--entrypoint '' x").unwrap();
+        assert_eq!(service.entrypoint, Some(Vec::new()));
+        assert_eq!(service.command, None);
+    }
+
+    #[test]
+    fn a_size_of_0_is_no_limit() {
+        let line = "-m 0 --memory-swap 0 --memory-reservation 0 x";
+        let (_, service, _) = described(line).unwrap();
+        assert_eq!(service, described("x").unwrap().1);
+    }
+
+    #[test]
+    fn a_line_that_contradicts_itself_is_refused() {
+        let refused = |flags: &str| described(flags).unwrap_err().to_string();
+        assert_eq!(
+            refused("-p 80 --network host x"),
+            "ports cannot be published with --network host\n  help: remove one of the two"
+        );
+        assert_eq!(
+            refused("-v /a:/b --tmpfs /b/ x"),
+            "/b/ is a mount target twice\n  help: keep one of the two"
+        );
+    }
+
+    #[test]
+    fn variables_of_the_line_win_over_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("env");
+        std::fs::write(&file, "A=file\nB=file\n").unwrap();
+        let env = ["A=line".parse().unwrap()];
+        assert_eq!(
+            variables(&env, &[file]).unwrap(),
+            ["A=line", "B=file"].map(str::to_owned)
+        );
+    }
 }

@@ -38,7 +38,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub name: Option<String>,
     /// Print the resources used at exit
-    #[arg(long)]
+    #[arg(long, conflicts_with = "detach")]
     pub usage: bool,
     /// Print this help
     #[arg(long, action = ArgAction::Help)]

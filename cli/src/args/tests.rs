@@ -188,8 +188,9 @@ fn the_line_of_the_readme() {
 
 #[test]
 fn every_option_of_run() {
+    assert!(run("coop run -d alpine").detach);
     assert_debug_snapshot!(run(
-        "coop run -itd --rm --name n --usage --rootfs /r --rootfs-mode rw --read-only \
+        "coop run -it --rm --name n --usage --rootfs /r --rootfs-mode rw --read-only \
          -v /a:/b:ro -v data:/c --tmpfs /t:size=1m -m 1g --memory-swap -1 --memory-reservation 1m \
          --cpus 1.5 -c 512 --cpuset-cpus 0-1 --cpuset-mems 0 --pids-limit -1 --ulimit nofile=5 \
          -h host -p 80:80 -p 127.0.0.1:53:53/udp --network none -e A=b -e C --env-file f \
@@ -249,6 +250,7 @@ fn what_is_wrong_is_said_with_a_hint() {
         "coop run --ulimit files=3 alpine",
         "coop exec web",
         "coop up -d --usage",
+        "coop run -d --usage alpine",
         "coop pss",
         "coop restart web",
         "coop logs --tail some",

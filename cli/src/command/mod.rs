@@ -36,13 +36,25 @@ pub(crate) fn run(cli: &Cli) -> Result<i32> {
         Command::Stats(args) => stats::stats(&host, &stack, args),
         Command::Config(args) => config::config(&stack, args),
         Command::Plan(args) => config::plan(&host, &stack, args),
-        Command::Run(args) => Ok(run::run(&host, args)),
+        Command::Run(args) => run::run(&host, args),
         Command::Rm(args) => rm::rm(&host, &stack, args),
         Command::Inspect(args) => inspect::inspect(&host, &stack, args),
         Command::Image(args) => image::image(&host, &args.command),
         Command::Images(args) => image::list(&host, args),
         Command::Rmi(args) => image::remove(&host, args),
         Command::Version(args) => version(args),
+    }
+}
+
+/// Docker's exit status for "Coop failed, not the command".
+pub(crate) const FAILED: i32 = 125;
+
+/// The exit status when a command fails: only `run` ends with the status of a container, which
+/// a failure must not be taken for.
+pub(crate) fn failed(command: &Command) -> i32 {
+    match command {
+        Command::Run(_) => FAILED,
+        _ => 1,
     }
 }
 

@@ -7,6 +7,7 @@ use coop_launcher::store::Name;
 use coop_launcher::supervisor::{Foreground, OnSignal, Supervisor};
 use coop_launcher::terminal::RawMode;
 
+use super::FAILED;
 use super::up::Failures;
 use crate::args::RunArgs;
 use crate::host::{Host, require_root};
@@ -17,18 +18,8 @@ use crate::ui::ContainerOutput;
 use crate::wire::Wires;
 use crate::{ports, realize};
 
-/// Docker's exit status for "Coop failed, not the command".
-pub(crate) const FAILED: i32 = 125;
-
 /// `coop run`.
-pub(crate) fn run(host: &Host, args: &RunArgs) -> i32 {
-    try_run(host, args).unwrap_or_else(|error| {
-        crate::ui::error(&error);
-        FAILED
-    })
-}
-
-fn try_run(host: &Host, args: &RunArgs) -> Result<i32> {
+pub(crate) fn run(host: &Host, args: &RunArgs) -> Result<i32> {
     require_root("run a container")?;
     let (stack, service, options) = single::from_args(args)?;
     let name = match &args.name {
@@ -58,6 +49,9 @@ fn try_run(host: &Host, args: &RunArgs) -> Result<i32> {
         anyhow::bail!("nothing to run")
     };
     if args.detach {
+        if args.interactive && !args.tty {
+            log::warn!("-i has no effect with -d and without -t: standard input is empty");
+        }
         detached(host, plan, vacancy)
     } else {
         foreground(host, plan, vacancy, args)

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use anyhow::{Result, ensure};
 use coop_image::ImageConfig;
 use coop_launcher::supervisor::HealthTiming;
 
-use crate::stack::{HealthTest, Service};
+use crate::stack::{HealthTest, Healthcheck, Service};
 
 /// Docker's defaults.
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -14,31 +15,37 @@ const START_INTERVAL: Duration = Duration::from_secs(5);
 const RETRIES: u32 = 3;
 
 /// The command and the timing of a container's check; none without one.
+///
+/// # Errors
+/// The service says when to check, and nobody says what.
 pub(super) fn health(
     service: &Service,
     image: &ImageConfig,
-) -> Option<(Vec<String>, HealthTiming)> {
+) -> Result<Option<(Vec<String>, HealthTiming)>> {
     let own = service.healthcheck.clone().unwrap_or_default();
     if own.disable {
-        return None;
+        return Ok(None);
     }
     let images = image.healthcheck.as_ref();
-    let command = match (&own.test, images) {
-        (Some(HealthTest::None), _) | (None, None) => return None,
-        (Some(HealthTest::Exec(words)), _) => words.clone(),
-        (Some(HealthTest::Shell(line)), _) => shell(line),
-        (None, Some(images)) => of_image(&images.test)?,
+    let command = match &own.test {
+        Some(HealthTest::None) => return Ok(None),
+        Some(HealthTest::Exec(words)) => Some(words.clone()),
+        Some(HealthTest::Shell(line)) => Some(shell(line)),
+        None => images.and_then(|images| of_image(&images.test)),
     };
-    // In an image, zero is the default.
-    let of_image = |nanoseconds: Option<u64>| {
-        nanoseconds
-            .filter(|&value| value > 0)
-            .map(Duration::from_nanos)
+    let Some(command) = command else {
+        ensure!(
+            own == Healthcheck::default(),
+            "the health check has no test, and the image has none either"
+        );
+        return Ok(None);
     };
+    // As Docker: zero is the image's value, and in an image the default.
+    let given = |time: Duration| (!time.is_zero()).then_some(time);
     let own_or =
         |own: Option<crate::stack::value::Duration>, image: Option<u64>, default: Duration| {
-            own.map(Duration::from)
-                .or(of_image(image))
+            own.and_then(|own| given(own.into()))
+                .or_else(|| image.and_then(|image| given(Duration::from_nanos(image))))
                 .unwrap_or(default)
         };
     let retries = images
@@ -59,11 +66,11 @@ pub(super) fn health(
         ),
         retries: own
             .retries
-            .or(retries.map(|retries| retries.try_into().unwrap_or(u32::MAX)))
             .filter(|&retries| retries > 0)
+            .or(retries.map(|retries| retries.try_into().unwrap_or(u32::MAX)))
             .unwrap_or(RETRIES),
     };
-    Some((command, timing))
+    Ok(Some((command, timing)))
 }
 
 fn of_image(test: &[String]) -> Option<Vec<String>> {

@@ -9,6 +9,8 @@ mod limits;
 mod mounts;
 mod process;
 mod stack;
+#[cfg(test)]
+pub(crate) mod tests;
 mod volumes;
 
 use std::collections::BTreeMap;

@@ -6,6 +6,7 @@ use super::path::NodePath;
 use super::read::{Problems, nearest};
 use super::value::{MountKind, SwapLimit};
 use coop_net::Protocol;
+use coop_ns::privileges::Capability;
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 
@@ -21,6 +22,7 @@ pub(super) fn check(stack: &Stack, out: &mut Problems) {
         mounts(stack, service, &path, out);
         network(service, &path, out);
         limits(service, &path, out);
+        capabilities(service, &path, out);
     }
     if let Err(circle) = stack.start_order() {
         let path = NodePath::service(circle[0])
@@ -192,6 +194,31 @@ fn ports(stack: &Stack, out: &mut Problems) {
                 out.errors
                     .push(error(&path, &message).help("publish another port of the host"));
             }
+        }
+    }
+}
+
+fn capabilities(service: &Service, path: &NodePath, out: &mut Problems) {
+    for (key, names) in [
+        ("cap_add", &service.cap_add),
+        ("cap_drop", &service.cap_drop),
+    ] {
+        for (index, name) in names.iter().enumerate() {
+            if name.eq_ignore_ascii_case("all") || name.parse::<Capability>().is_ok() {
+                continue;
+            }
+            let known: Vec<String> = Capability::all().map(|known| known.to_string()).collect();
+            let wanted = name.to_uppercase();
+            let wanted = wanted.strip_prefix("CAP_").unwrap_or(&wanted);
+            let short = known.iter().filter_map(|known| known.strip_prefix("CAP_"));
+            let problem = error(
+                &path.key(key).index(index),
+                &format!("{name:?} is not a capability"),
+            );
+            out.errors.push(match nearest(wanted, short) {
+                Some(near) => problem.help(format!("did you mean `{near}`?")),
+                None => problem.help("write a name of capabilities(7), such as NET_ADMIN, or ALL"),
+            });
         }
     }
 }

@@ -31,6 +31,8 @@ mod yaml;
 pub(crate) use config::{to_json, to_yaml};
 pub(crate) use diagnostic::Diagnostic;
 pub(crate) use interpolate::Variables;
+#[cfg(test)]
+pub(crate) use load::parse;
 pub(crate) use load::{LoadError, Request, find_file, load};
 pub(crate) use model::*;
 pub(crate) use path::NodePath;

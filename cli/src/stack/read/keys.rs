@@ -103,7 +103,7 @@ pub(super) const BIND: &[&str] = &["recursive"];
 pub(super) const MOUNTED_VOLUME: &[&str] = &["labels", "subpath"];
 
 /// `volumes.*`.
-pub(super) const VOLUME: &[&str] = &["driver_opts"];
+pub(super) const VOLUME: &[&str] = &["driver_opts", "labels"];
 
 /// What to write meanwhile, for the keys that people miss most.
 fn instead(key: &str) -> Option<&'static str> {

@@ -6,7 +6,6 @@ use super::super::name::check_service_name;
 use super::super::node::Node;
 use super::super::path::NodePath;
 use super::super::value::check_volume_name;
-use super::scalar::Labels;
 use super::{At, Fields, Problems, Read, keys};
 use indexmap::IndexMap;
 
@@ -125,15 +124,7 @@ impl Read for Volume {
             );
         }
         let external = fields.or_default("external", out);
-        let labels = fields
-            .get("labels", out)
-            .map(|Labels(map)| map)
-            .unwrap_or_default();
         fields.finish(keys::VOLUME, out);
-        Some(Self {
-            name,
-            external,
-            labels,
-        })
+        Some(Self { name, external })
     }
 }

@@ -141,6 +141,14 @@ fn a_circle_of_dependencies_is_spelled_out() {
 }
 
 #[test]
+fn capabilities_have_the_kernels_names() {
+    assert_snapshot!(errors(
+        "services:\n  web:\n    image: nginx\n    cap_add: [cap_net_admin, all, NET_ADNIM]\n    \
+         cap_drop:\n      - ROOT\n"
+    ));
+}
+
+#[test]
 fn variables_that_are_wrong_or_required() {
     assert_snapshot!(errors(
         "services:

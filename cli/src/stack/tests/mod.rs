@@ -6,9 +6,9 @@ mod load;
 mod meaning;
 
 use super::limits::{CpuQuota, Limits};
-use super::load::{Loaded, parse};
+use super::load::Loaded;
 use super::*;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 fn load_text(text: &str) -> Result<Loaded, LoadError> {
     let variables =
@@ -127,7 +127,6 @@ services:
     environment: {A: 1, B: 1.5, C: true, D: "", E: }
 volumes:
   data:
-    labels: [a=b]
   other:
     external: true
     name: shared
