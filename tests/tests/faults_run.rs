@@ -254,3 +254,13 @@ fn an_image_whose_shell_is_a_loop_of_links_gives_126_or_127() {
     assert!(matches!(output.status.code(), Some(126 | 127)), "{output}");
     output.warns("/bin/sh");
 }
+
+#[test]
+fn a_wrong_flag_gives_125_and_help_0() {
+    let host = Host::new();
+    let wrong = host.coop(["run", "--memmory", "64M", "coop/host", "true"]);
+    wrong.run().fails(125, &["--memmory", "--memory"]);
+    let both = host.coop(["run", "-p", "80", "--network", "host", "coop/host", "true"]);
+    both.run().fails(125, &["ports", "--network host"]);
+    host.coop(["run", "--help"]).run().success().says("Usage");
+}
