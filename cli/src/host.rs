@@ -60,10 +60,10 @@ impl Host {
             return Ok(coop_image::ensure_host_image(&self.images)?);
         }
         self.images.get(&reference).map_err(|error| match error {
-            error @ coop_image::Error::NotFound { .. } => anyhow::Error::from(error).context(format!(
-                "no image {reference} here\n  help: bring it in with `coop image import {reference} FILE`, \
+            error @ coop_image::Error::NotFound { .. } => anyhow::anyhow!(
+                "{error}\n  help: bring it in with `coop image import {reference} FILE`, \
                  or use the built-in {HOST_IMAGE}"
-            )),
+            ),
             error => error.into(),
         })
     }

@@ -220,7 +220,7 @@ impl Supervisor<'_> {
 
     /// The container could not be started: nothing of it stays in the kernel, and why is told.
     fn fail(&mut self, index: usize, error: String, exit_code: i32) {
-        self.give_up(index, &error, exit_code);
+        let error = self.give_up(index, error, exit_code);
         let unit = &self.units[index];
         let (id, name) = (unit.spec.id.clone(), unit.spec.name.clone());
         self.tell(&Report::Failed {
@@ -233,17 +233,21 @@ impl Supervisor<'_> {
 
     /// The container is not started for a reason that is not its own.
     pub(super) fn abandon(&mut self, index: usize, why: &str) {
-        self.give_up(index, why, SET_UP_FAILED);
+        self.give_up(index, why.to_owned(), SET_UP_FAILED);
     }
 
-    fn give_up(&mut self, index: usize, error: &str, exit_code: i32) {
+    /// Gives the reason back, with what the kernel has to say about it.
+    fn give_up(&mut self, index: usize, mut error: String, exit_code: i32) -> String {
         let unit = &mut self.units[index];
         // A waiting process dies with this.
         unit.phase = Phase::Ended;
         unit.drain_output(&self.reactor, |_, _, _| ());
-        unit.record_failure(error, exit_code);
-        self.wiring.ended(&unit.spec.id);
+        if self.wiring.ended(&unit.spec.id) {
+            error.push_str(": it ran out of memory\n  help: raise its memory limit");
+        }
+        unit.record_failure(&error, exit_code);
         self.undo(index);
         self.save(index);
+        error
     }
 }
