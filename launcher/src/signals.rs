@@ -77,9 +77,9 @@ impl SignalFd {
     pub fn new(signals: &[Signal]) -> Result<Self, SignalError> {
         let set = sigset(signals);
         change_mask(libc::SIG_BLOCK, &set)?;
+        let flags = libc::SFD_NONBLOCK | libc::SFD_CLOEXEC;
         // SAFETY: -1 asks for a new descriptor; `set` is initialised and outlives the call.
-        let fd =
-            unsafe { libc::signalfd(-1, &raw const set, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC) };
+        let fd = unsafe { libc::signalfd(-1, &raw const set, flags) };
         if fd < 0 {
             return Err(last_error("open a descriptor for signals"));
         }
@@ -177,10 +177,11 @@ fn blocked() -> Vec<i32> {
     let mut set = sigset(&[]);
     // SAFETY: a null pointer asks for no change; `set` is ours to be written.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &raw mut set) };
-    // SAFETY: `set` is initialised and the numbers are signals'.
-    (1..=LAST)
-        .filter(|&number| unsafe { libc::sigismember(&raw const set, number) } == 1)
-        .collect()
+    let is_blocked = |number: &i32| {
+        // SAFETY: `set` is initialised and the number is a signal's.
+        unsafe { libc::sigismember(&raw const set, *number) == 1 }
+    };
+    (1..=LAST).filter(is_blocked).collect()
 }
 
 fn change_mask(how: libc::c_int, set: &libc::sigset_t) -> Result<(), SignalError> {
