@@ -195,6 +195,14 @@ impl Stack {
     }
 
     pub(crate) fn stop(&self, plans: &[&Plan], timeout: Option<Duration>) -> Vec<Report> {
+        // The first process of a pid namespace never sees a signal that came before its trap.
+        for plan in plans.iter().filter(|plan| plan.script.contains("echo up")) {
+            let state = self.store.load_state(&plan.id());
+            let running = state.is_ok_and(|state| state.status == Status::Running);
+            if running && plan.unit.depends_on.is_empty() {
+                self.until_logged(plan, "up");
+            }
+        }
         self.ask(&stop_request(plans, timeout))
     }
 

@@ -273,7 +273,9 @@ impl World {
     /// Everything about the host's network that Coop could leave behind.
     pub(crate) fn trace(&self) -> String {
         let mut text = self.host.sh(
-            "ip -o link | sed 's/^[0-9]*: //'; ip -o addr; ip route show table all; nft list ruleset
+            // Without what the kernel changes by itself: carrier, and IPv6 that follows it.
+            "ip -o link | sed 's/^[0-9]*: //; s/NO-CARRIER,//; s/,LOWER_UP//; s/ state [A-Z]*//'
+             ip -4 -o addr; ip -4 route show table all | sed 's/ linkdown//'; nft list ruleset
              cd /proc/sys/net/ipv4/conf; grep . */forwarding */route_localnet",
         );
         for entry in walk(&self.directory.path().join("networks")) {
