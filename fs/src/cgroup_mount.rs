@@ -116,7 +116,15 @@ pub(crate) fn attach(
     fchdir(target).map_err(at(Operation::ChangeDirectory, ROOT))?;
     let hierarchies = match layout {
         CgroupLayout::Unified => {
-            return mount(c"cgroup2", c".", c"cgroup2", flags, None).map_err(failed);
+            return match mount(c"cgroup2", c".", c"cgroup2", flags, None) {
+                // The host's is here already, for it came with the host's /sys: `mount(2)`
+                // refuses the same filesystem on top, `move_mount(2)` does not.
+                Err(Errno::BUSY) => {
+                    let unified = new_filesystem("cgroup2", &[], attributes).map_err(&failed)?;
+                    detached::attach(unified.as_fd(), target).map_err(at(Operation::Attach, ROOT))
+                }
+                done => done.map_err(failed),
+            };
         }
         CgroupLayout::Hierarchies(hierarchies) => hierarchies,
     };

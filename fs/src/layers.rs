@@ -85,27 +85,37 @@ impl Layers {
     /// A detached mount, the layers given as descriptors, or as names where the kernel
     /// does not take those.
     pub(crate) fn mount(&self) -> Result<OwnedFd, Refused> {
-        let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        let first = self.lowers.first().ok_or(Errno::INVAL)?;
-        match fsconfig_set_fd(&context, "lowerdir+", first) {
-            // Linux before 6.13 takes no descriptors, before 6.15 none made with O_PATH.
-            Err(Errno::INVAL | Errno::BADF) => return self.mount_by_name(),
-            done => done?,
-        }
+        self.mount_by_descriptor()
+            .unwrap_or_else(|| self.mount_by_name())
+    }
+
+    /// A detached mount, the layers given as descriptors; `None` when the kernel takes none.
+    pub(crate) fn mount_by_descriptor(&self) -> Option<Result<OwnedFd, Refused>> {
+        let context = match fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC) {
+            Ok(context) => context,
+            Err(errno) => return Some(Err(errno.into())),
+        };
+        let add_lower = |lower| fsconfig_set_fd(&context, "lowerdir+", lower);
+        let (first, others) = self.lowers.split_first()?;
+        let first = match add_lower(first) {
+            // Linux before 6.5 takes nothing but strings, before 6.13 no descriptors here,
+            // before 6.15 none made with O_PATH.
+            Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::BADF) => return None,
+            done => done,
+        };
         let add = || {
-            for lower in &self.lowers[1..] {
-                fsconfig_set_fd(&context, "lowerdir+", lower)?;
-            }
+            first?;
+            others.iter().try_for_each(add_lower)?;
             if let Some((upper, work)) = &self.writable {
                 fsconfig_set_fd(&context, "upperdir", upper)?;
                 fsconfig_set_fd(&context, "workdir", work)?;
             }
             self.create(&context)
         };
-        add().map_err(|errno| Refused {
+        Some(add().map_err(|errno| Refused {
             errno,
             detail: kernel_log(&context),
-        })
+        }))
     }
 
     /// A detached mount, the layers given as names.

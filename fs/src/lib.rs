@@ -8,7 +8,7 @@
 //! | when | function |
 //! |---|---|
 //! | host, before the clone | [`prepare_upper`], [`open_mounts`], [`Volumes`] |
-//! | host, the child waits | [`RootSource::build`], [`id_map`] |
+//! | host, the child waits | [`RootSource::build`], [`id_map`], [`chown_dev`] |
 //! | child | [`enter`], [`lookup_user`], [`enter_working_dir`] |
 //! | host, afterwards | [`remove_tree`] |
 //!
@@ -51,6 +51,7 @@ mod console;
 mod copy;
 mod detached;
 mod dev;
+mod dev_owner;
 mod enter;
 mod error;
 mod layers;
@@ -71,6 +72,7 @@ mod workdir;
 
 pub use console::mount_console;
 pub use dev::{Device, DeviceKind, DeviceNode};
+pub use dev_owner::chown_dev;
 pub use enter::{RootSettings, enter, pivot};
 pub use error::{Error, Operation};
 pub use layers::Changes;

@@ -85,29 +85,35 @@ pub(crate) fn build_root(
     userns: Option<BorrowedFd<'_>>,
     changes: Changes,
 ) -> Result<Root, Error> {
-    if changes == Changes::Discarded {
-        // The kernel's own mark of an earlier volatile mount: it refuses the next one.
-        remove_tree(&overlay.work.join("work"))?;
-    }
-    let (lowers, attributes) = match userns {
-        Some(userns) => (id_mapped_lowers(overlay, userns)?, IN_USER_NAMESPACE),
-        None => (open_dirs(&overlay.lowers)?, MountAttrFlags::empty()),
+    overlay.remove_volatile_mark(changes)?;
+    let Some(userns) = userns else {
+        let layers = Layers {
+            changes,
+            ..overlay.layers(open_dirs(&overlay.lowers)?, MountAttrFlags::empty())?
+        };
+        let mount = layers.mount().map_err(|refused| overlay.error(refused))?;
+        return Ok(Root {
+            mount,
+            layers: layers.lowers,
+        });
     };
     let layers = Layers {
         changes,
-        ..overlay.layers(lowers, attributes)?
+        ..overlay.layers(id_mapped_lowers(overlay, userns)?, IN_USER_NAMESPACE)?
     };
-    let mount = match layers.mount() {
-        // What kernels before 6.15 say to layers that are attached nowhere.
-        Err(refused) if refused.errno == Errno::INVAL && userns.is_some() => {
-            return attach_and_mount(overlay, layers.lowers).map(Root::from);
-        }
-        done => done.map_err(|refused| overlay.error(refused))?,
-    };
-    Ok(Root {
-        mount,
-        layers: layers.lowers,
-    })
+    match layers.mount_by_descriptor() {
+        Some(Ok(mount)) => Ok(Root {
+            mount,
+            layers: layers.lowers,
+        }),
+        // Kernels before 6.15 take no layers that are attached nowhere.
+        Some(Err(Refused {
+            errno: Errno::INVAL,
+            ..
+        }))
+        | None => attach_and_mount(overlay, layers.lowers, changes).map(Root::from),
+        Some(Err(refused)) => Err(overlay.error(refused)),
+    }
 }
 
 /// Builds the same overlay for Linux 5.19 to 6.14, where id-mapped layers must be attached
@@ -119,10 +125,16 @@ pub(crate) fn build_root(
 /// # Errors
 /// Those of [`build_overlay`], and [`Error::System`] when the thread cannot move.
 pub fn build_overlay_attached(overlay: &Overlay, userns: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
-    attach_and_mount(overlay, id_mapped_lowers(overlay, userns)?)
+    attach_and_mount(overlay, id_mapped_lowers(overlay, userns)?, Changes::Kept)
 }
 
-fn attach_and_mount(overlay: &Overlay, lowers: Vec<OwnedFd>) -> Result<OwnedFd, Error> {
+fn attach_and_mount(
+    overlay: &Overlay,
+    lowers: Vec<OwnedFd>,
+    changes: Changes,
+) -> Result<OwnedFd, Error> {
+    // A refused mount leaves the mark as well.
+    overlay.remove_volatile_mark(changes)?;
     let mounted = with_private_mounts(|| {
         for (lower, path) in lowers.iter().zip(&overlay.lowers) {
             // Stacked on "/", which always exists. The descriptors say which is which.
@@ -136,7 +148,11 @@ fn attach_and_mount(overlay: &Overlay, lowers: Vec<OwnedFd>) -> Result<OwnedFd, 
             .map_err(at(Operation::Attach, path))?;
         }
         // The upper is opened here, for it has to be of this namespace as well.
-        Ok(overlay.layers(lowers, IN_USER_NAMESPACE)?.mount_by_name())
+        let layers = Layers {
+            changes,
+            ..overlay.layers(lowers, IN_USER_NAMESPACE)?
+        };
+        Ok(layers.mount_by_name())
     });
     mounted?.map_err(|refused| match refused.errno {
         // What kernels before 5.19 say to id-mapped layers.
@@ -211,6 +227,14 @@ impl Overlay {
             changes: Changes::Kept,
             attributes,
         })
+    }
+
+    /// Removes the kernel's own mark of an earlier volatile mount: it refuses the next one.
+    fn remove_volatile_mark(&self, changes: Changes) -> Result<(), Error> {
+        match changes {
+            Changes::Discarded => remove_tree(&self.work.join("work")),
+            Changes::Kept => Ok(()),
+        }
     }
 
     fn error(&self, refused: Refused) -> Error {

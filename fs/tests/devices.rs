@@ -23,6 +23,9 @@ tests!(
 fn devices_work_in_a_user_namespace() {
     Container::standard().run(devices_work);
     Container::standard().sharing_users().run(devices_work);
+    let mut older = Container::standard();
+    older.attached = true;
+    older.run(devices_work);
 }
 
 fn devices_work() {

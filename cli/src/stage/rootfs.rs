@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use coop_fs::{Changes, OpenMount, Root, RootSettings, RootSource};
 use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
-use coop_ns::{Handle, Namespace};
+use coop_ns::{Handle, IdMaps, Namespace};
 
 use crate::plan::ContainerPlan;
 
@@ -14,7 +14,8 @@ pub(crate) struct Rootfs {
     settings: RootSettings,
     plan_mounts: Vec<coop_fs::Mount>,
     mounts: Vec<OpenMount>,
-    own_user_namespace: bool,
+    /// Of the container's own user namespace, if it has one.
+    id_maps: Option<IdMaps>,
     changes: Changes,
     /// Closed when the child has gone on, which takes longer than one thinks.
     layers: Vec<OwnedFd>,
@@ -31,7 +32,7 @@ impl Rootfs {
             },
             plan_mounts: plan.mounts.clone(),
             mounts: Vec::new(),
-            own_user_namespace: plan.id_maps.is_some(),
+            id_maps: plan.id_maps.clone(),
             changes: if plan.remove_at_exit {
                 Changes::Discarded
             } else {
@@ -71,25 +72,17 @@ impl Stage for Rootfs {
     }
 
     fn attach(&mut self, child: &mut Waiting) -> Result<(), BoxError> {
-        let userns = if self.own_user_namespace {
-            Some(Handle::open(child.pid(), Namespace::User)?)
-        } else {
-            None
+        let userns = match &self.id_maps {
+            Some(_) => Some(Handle::open(child.pid(), Namespace::User)?),
+            None => None,
         };
         log::info!("building root filesystem");
         let Root { mount, layers } = self.build(userns.as_ref())?;
         child.pass(mount);
         self.layers = layers;
-        for mount in &self.mounts {
-            if let Some(userns) = &userns
-                && let Err(error) = coop_fs::id_map(mount, userns.as_fd())
-            {
-                match error {
-                    coop_fs::Error::IdMapUnsupported { .. } => {
-                        log::warn!("{error}: its files will belong to nobody");
-                    }
-                    error => return Err(error.into()),
-                }
+        if let (Some(userns), Some(maps)) = (&userns, &self.id_maps) {
+            for mount in &self.mounts {
+                id_map(mount, userns, maps)?;
             }
         }
         Ok(())
@@ -100,5 +93,19 @@ impl Stage for Rootfs {
             return Err("no root filesystem was passed".into());
         };
         Ok(coop_fs::enter(root.as_fd(), &self.mounts, &self.settings)?)
+    }
+}
+
+/// Gives what is mounted to the container's ids, as far as the kernel can.
+fn id_map(mount: &OpenMount, userns: &Handle, maps: &IdMaps) -> Result<(), coop_fs::Error> {
+    match coop_fs::id_map(mount, userns.as_fd()) {
+        Err(error @ coop_fs::Error::IdMapUnsupported { .. }) => {
+            if let coop_fs::Mount::Dev { .. } = mount.mount() {
+                return coop_fs::chown_dev(mount, |id| maps.host_uid(id), |id| maps.host_gid(id));
+            }
+            log::warn!("{error}: its files will belong to nobody");
+            Ok(())
+        }
+        done => done,
     }
 }

@@ -235,10 +235,23 @@ impl Container {
         if !own_user {
             return Ok(self.root.build(None, Changes::Kept)?.mount);
         }
-        idmap::write(child.pid, &IdMaps::single_range(HOST_BASE, 65_536)).unwrap();
+        let maps = IdMaps::single_range(HOST_BASE, 65_536);
+        idmap::write(child.pid, &maps).unwrap();
         let userns = Handle::open(child.pid, Namespace::User).unwrap();
         for mount in mounts {
-            coop_fs::id_map(mount, userns.as_fd())?;
+            let is_dev = matches!(mount.mount(), Mount::Dev { .. });
+            let mapped = if is_dev && self.attached {
+                Err(None)
+            } else {
+                coop_fs::id_map(mount, userns.as_fd()).map_err(Some)
+            };
+            match mapped {
+                Err(None | Some(Error::IdMapUnsupported { .. })) if is_dev => {
+                    coop_fs::chown_dev(mount, |id| maps.host_uid(id), |id| maps.host_gid(id))?;
+                }
+                Err(Some(error)) => return Err(error),
+                Ok(()) | Err(None) => {}
+            }
         }
         match &self.root {
             RootSource::Overlay(overlay) if self.attached => {
