@@ -169,10 +169,11 @@ fn a_killed_init_is_an_exit_with_137() {
     let before = host.snapshot();
     host.start("box", &root, &[], "sleep 2000 & exec sleep 1000");
     kill(&host, host.pid_of("box"));
+    // The status is seen as soon as the process is gone, the code once it is recorded.
     wait_until("it is recorded", || {
-        host.inspect("box")["State"]["Status"] == "exited"
+        host.inspect("box")["State"]["ExitCode"] == 137
     });
-    assert_eq!(host.inspect("box")["State"]["ExitCode"], 137);
+    assert_eq!(host.inspect("box")["State"]["Status"], "exited");
     assert!(
         !host
             .processes()

@@ -142,7 +142,7 @@ fn cpu_shares_become_the_weight_of_the_cgroup() {
 }
 
 #[test]
-fn the_cgroup_of_a_container_without_a_stack_is_named_after_it_alone() {
+fn the_cgroup_is_named_after_stack_and_container() {
     let host = Host::new();
     let root = Rootfs::new(&host);
     let pid = host.pid_of(host.start("box", &root, &["--memory", "32M"], SLEEP));
@@ -151,10 +151,10 @@ fn the_cgroup_of_a_container_without_a_stack_is_named_after_it_alone() {
     let parts: Vec<_> = path
         .iter()
         .rev()
-        .take(2)
+        .take(3)
         .map(|part| part.to_string_lossy())
         .collect();
-    assert_eq!(parts[1], "coop", "{}", path.display());
+    assert_eq!(parts[2], "coop", "{}", path.display());
     assert!(
         id.starts_with(&*parts[0]) || parts[0].starts_with(&id),
         "{}",

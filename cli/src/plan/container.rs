@@ -136,7 +136,7 @@ pub(super) fn draft(
         id_maps: None,
         sysctls: sysctls(&connection),
         hostname,
-        cgroup: cgroup(stack_name, service_name, &id)?,
+        cgroup: CgroupPath::new(format!("coop/{stack_name}/{id}")).context("name the cgroup")?,
         limits: limits::limits(service, options)?,
         network: connection,
         process,
@@ -264,16 +264,6 @@ fn network_name(stack: &StackName, service: Option<&str>) -> String {
         Some(_) => format!("{stack}_default"),
         None => SHARED_NETWORK.to_owned(),
     }
-}
-
-/// A container of no service has no stack's group above it: a level more is a directory made
-/// and removed in every hierarchy of v1, a twentieth of the time that a short command takes.
-fn cgroup(stack: &StackName, service: Option<&str>, id: &ContainerId) -> Result<CgroupPath> {
-    let path = match service {
-        Some(_) => format!("coop/{stack}/{id}"),
-        None => format!("coop/{id}"),
-    };
-    CgroupPath::new(path).context("name the cgroup")
 }
 
 /// As Docker: the short id, unless the container shares the host's network and so its name.
