@@ -200,11 +200,18 @@ impl Host {
                 rustix::mount::unmount(&hierarchy, UnmountFlags::DETACH)
                     .unwrap_or_else(|error| panic!("unmount {}: {error}", hierarchy.display()));
             }
-            // A cgroup below one that hands nothing down has no controller at all.
+            // A cgroup has those controllers that the one above hands down.
             cgroup::Version::V2 => {
-                let bare = Path::new(cgroup::ROOT).join("bare/bare");
-                fs::create_dir_all(&bare).expect("a cgroup without controllers");
-                rustix::mount::mount_bind(&bare, cgroup::ROOT).expect("bind it");
+                let above = Path::new(cgroup::ROOT).join("above");
+                let below = above.join("below");
+                fs::create_dir_all(&below).expect("a cgroup without the controller");
+                let all = fs::read_to_string(above.join("cgroup.controllers"))
+                    .expect("the controllers there are");
+                for other in all.split_whitespace().filter(|it| *it != controller) {
+                    fs::write(above.join("cgroup.subtree_control"), format!("+{other}"))
+                        .expect("hand down the others");
+                }
+                rustix::mount::mount_bind(&below, cgroup::ROOT).expect("bind it");
             }
         }
     }
