@@ -109,6 +109,15 @@ impl Channel {
         self.send(&packet, None).map(drop)
     }
 
+    /// Whether the child has said something, or is gone.
+    pub(crate) fn has_news(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+        let now = Timespec::default();
+        poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
+    }
+
     /// Waits for the child's next message.
     pub(crate) fn news(&self) -> Result<News, Error> {
         let mut buffer = vec![0; MAX_PACKET];

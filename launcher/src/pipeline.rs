@@ -324,16 +324,17 @@ impl Cloned {
 }
 
 impl Cloned {
-    /// What the child said when it has died before its set-up was complete.
+    /// Why the child ended before its set-up was complete, when it has. For when work for it
+    /// has failed: its words are there before its namespaces go.
     pub fn failure(&self) -> Option<Error> {
-        let status = coop_ns::pidfd::try_wait(self.child.pidfd()).ok()??;
-        Some(match self.child.channel.news() {
-            Ok(News::Failed(failure)) => failure.into(),
-            _ => Error::ChildDied {
-                during: "its set-up",
-                status: status.to_string(),
-            },
-        })
+        if !self.child.channel.has_news() {
+            return None;
+        }
+        match self.child.channel.news() {
+            Ok(News::Failed(failure)) => Some(failure.into()),
+            Ok(News::Closed) => Some(self.child.leash.died("its set-up")),
+            _ => None,
+        }
     }
 }
 
