@@ -230,6 +230,16 @@ impl Wiring for Wires<'_> {
         self.oom_kills(id).is_ok_and(|kills| kills > 0)
     }
 
+    fn freeze(&self, id: &ContainerId) -> Result<(), BoxError> {
+        let plan = self.plan(id)?;
+        Ok(self.host.cgroups()?.open(&plan.cgroup)?.freeze()?)
+    }
+
+    fn thaw(&self, id: &ContainerId) -> Result<(), BoxError> {
+        let plan = self.plan(id)?;
+        Ok(self.host.cgroups()?.open(&plan.cgroup)?.thaw()?)
+    }
+
     /// Waits for what was begun, and forgets it.
     fn abandon_batch(&self) {
         self.rules.take();

@@ -48,7 +48,7 @@ pub(crate) struct PsArgs {
     #[arg(short, long)]
     pub quiet: bool,
     /// How to print it
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "FORMAT", default_value_t)]
     pub format: Format,
     /// Do not shorten anything
     #[arg(long)]
@@ -180,7 +180,7 @@ pub(crate) struct StatsArgs {
     #[arg(long)]
     pub no_stream: bool,
     /// How to print it
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "FORMAT", default_value_t)]
     pub format: Format,
     /// Do not shorten anything
     #[arg(long)]

@@ -50,7 +50,7 @@ pub(crate) struct ImageLsArgs {
     #[arg(short, long)]
     pub quiet: bool,
     /// How to print it
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "FORMAT", default_value_t)]
     pub format: Format,
     /// Do not shorten anything
     #[arg(long)]

@@ -5,21 +5,36 @@
 //! follows, `run -p` publishes.
 
 mod container;
+mod files;
 mod image;
+mod lifecycle;
 mod run;
+mod shell;
 mod stack;
+mod system;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use container::{
     ExecArgs, InspectArgs, KillArgs, LogsArgs, PsArgs, RmArgs, StartArgs, StatsArgs, StopArgs, Tail,
 };
+pub(crate) use files::{CpArgs, DiffArgs};
 pub(crate) use image::{ImageArgs, ImageCommand, ImageImportArgs, ImageLsArgs, ImageRmArgs};
+pub(crate) use lifecycle::{
+    AttachArgs, PauseArgs, PortArgs, RenameArgs, RestartArgs, TopArgs, UnpauseArgs, UpdateArgs,
+    WaitArgs,
+};
 pub(crate) use run::RunArgs;
+pub(crate) use shell::{CompletionArgs, ManArgs, UiArgs};
 pub(crate) use stack::{ConfigArgs, DownArgs, PlanArgs, UpArgs};
+pub(crate) use system::{
+    EventsArgs, InfoArgs, LsArgs, PruneArgs, SystemArgs, SystemCommand, VolumeArgs, VolumeCommand,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+
+pub(crate) use crate::ui::Format;
 
 /// Stacks of containers from a compose file, with no daemon.
 #[derive(Debug, Parser)]
@@ -148,15 +163,6 @@ impl LogLevel {
     }
 }
 
-/// How a listing is printed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs)] // clap would print them, and make all help twice as long
-pub(crate) enum Format {
-    #[default]
-    Table,
-    Json,
-}
-
 /// How a document is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs)]
@@ -193,8 +199,36 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Create and start a container
     Run(Box<RunArgs>),
+    /// Create a container, to be started later
+    Create(Box<RunArgs>),
     /// Remove stopped containers
     Rm(RmArgs),
+    /// Stop containers and start them again
+    Restart(RestartArgs),
+    /// Wait until containers have ended, and print their exit statuses
+    Wait(WaitArgs),
+    /// Freeze all processes of containers
+    Pause(PauseArgs),
+    /// Let frozen containers go on
+    Unpause(UnpauseArgs),
+    /// Give a container another name
+    Rename(RenameArgs),
+    /// Change the limits of containers, running or not
+    Update(UpdateArgs),
+    /// Connect with a running container's standard streams
+    Attach(AttachArgs),
+    /// Show the processes of a container, or a dashboard of all
+    Top(TopArgs),
+    /// Show the published ports of a container
+    Port(PortArgs),
+    /// Copy files into and out of a container
+    Cp(CpArgs),
+    /// Show what has changed in a container's files
+    Diff(DiffArgs),
+    /// Show what happens, as it happens
+    Events(EventsArgs),
+    /// List stacks
+    Ls(LsArgs),
     /// Print all that is known of containers, as JSON
     Inspect(InspectArgs),
     /// Manage images
@@ -203,6 +237,20 @@ pub(crate) enum Command {
     Images(ImageLsArgs),
     /// Remove images
     Rmi(ImageRmArgs),
+    /// Manage volumes
+    Volume(VolumeArgs),
+    /// Look after what is on disk and in the kernel
+    System(SystemArgs),
+    /// Remove stopped containers and unused networks
+    Prune(PruneArgs),
+    /// Show what Coop has and what this host can do
+    Info(InfoArgs),
+    /// A dashboard of all containers
+    Ui(UiArgs),
+    /// Print a completion script for a shell
+    Completion(CompletionArgs),
+    /// Write the manual pages
+    Man(ManArgs),
     /// Print the version
     Version(VersionArgs),
 }
@@ -211,7 +259,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct VersionArgs {
     /// How to print it
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "FORMAT", default_value_t)]
     pub format: Format,
 }
 
@@ -233,7 +281,28 @@ impl Cli {
             Command::Plan(args) => args.stack.clone(),
             Command::Rm(args) => (&args.stack).into(),
             Command::Inspect(args) => args.stack.clone(),
+            Command::Restart(args) => args.stack.clone(),
+            Command::Wait(args) => args.stack.clone(),
+            Command::Pause(args) => args.stack.clone(),
+            Command::Unpause(args) => args.stack.clone(),
+            Command::Rename(args) => args.stack.clone(),
+            Command::Update(args) => args.stack.clone(),
+            Command::Attach(args) => args.stack.clone(),
+            Command::Top(args) => args.stack.clone(),
+            Command::Port(args) => args.stack.clone(),
+            Command::Cp(args) => args.stack.clone(),
+            Command::Diff(args) => args.stack.clone(),
             Command::Run(_)
+            | Command::Create(_)
+            | Command::Events(_)
+            | Command::Ls(_)
+            | Command::Volume(_)
+            | Command::System(_)
+            | Command::Prune(_)
+            | Command::Info(_)
+            | Command::Ui(_)
+            | Command::Completion(_)
+            | Command::Man(_)
             | Command::Image(_)
             | Command::Images(_)
             | Command::Rmi(_)

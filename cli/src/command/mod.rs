@@ -1,19 +1,39 @@
 //! The commands, one file each.
 
+mod attach;
+mod completion;
 mod config;
+mod cp;
+mod create;
+mod diff;
 mod down;
+mod events;
 mod exec;
 mod image;
+mod info;
 mod inspect;
 mod kill;
 mod logs;
+mod ls;
+mod man;
+mod pause;
+mod port;
+mod prune;
 pub(crate) mod ps;
+mod rename;
+mod restart;
 mod rm;
 mod run;
 mod start;
 mod stats;
 mod stop;
+mod system;
+mod top;
+mod ui;
 pub(crate) mod up;
+mod update;
+mod volume;
+mod wait;
 
 use anyhow::Result;
 
@@ -42,6 +62,27 @@ pub(crate) fn run(cli: &Cli) -> Result<i32> {
         Command::Image(args) => image::image(&host, &args.command),
         Command::Images(args) => image::list(&host, args),
         Command::Rmi(args) => image::remove(&host, args),
+        Command::Create(args) => create::create(&host, args),
+        Command::Restart(args) => restart::restart(&host, &stack, args),
+        Command::Wait(args) => wait::wait(&host, &stack, args),
+        Command::Pause(args) => pause::pause(&host, &stack, args),
+        Command::Unpause(args) => pause::unpause(&host, &stack, args),
+        Command::Rename(args) => rename::rename(&host, &stack, args),
+        Command::Update(args) => update::update(&host, &stack, args),
+        Command::Attach(args) => attach::attach(&host, &stack, args),
+        Command::Top(args) => top::top(&host, &stack, args),
+        Command::Port(args) => port::port(&host, &stack, args),
+        Command::Cp(args) => cp::cp(&host, &stack, args),
+        Command::Diff(args) => diff::diff(&host, &stack, args),
+        Command::Events(args) => events::events(&host, args),
+        Command::Ls(args) => ls::ls(&host, args),
+        Command::Volume(args) => volume::volume(&host, &args.command),
+        Command::System(args) => system::system(&host, &args.command),
+        Command::Prune(args) => prune::prune(&host, args),
+        Command::Info(args) => info::info(&host, args),
+        Command::Ui(args) => ui::ui(&host, args),
+        Command::Completion(args) => completion::completion(args),
+        Command::Man(args) => man::man(args),
         Command::Version(args) => version(args),
     }
 }
@@ -53,19 +94,18 @@ pub(crate) const FAILED: i32 = 125;
 /// a failure must not be taken for.
 pub(crate) fn failed(command: &Command) -> i32 {
     match command {
-        Command::Run(_) => FAILED,
+        Command::Run(_) | Command::Create(_) => FAILED,
         _ => 1,
     }
 }
 
 fn version(args: &VersionArgs) -> Result<i32> {
     let version = env!("CARGO_PKG_VERSION");
-    match args.format {
-        Format::Table => crate::ui::print(&format!("coop version {version}\n"))?,
-        Format::Json => {
-            crate::ui::print(&format!("{}\n", serde_json::json!({ "Version": version })))?;
-        }
-    }
+    let shown = match &args.format {
+        Format::Table => format!("coop version {version}\n"),
+        format => crate::ui::listing(format, &[], &[serde_json::json!({ "Version": version })])?,
+    };
+    crate::ui::print(&shown)?;
     Ok(0)
 }
 

@@ -42,9 +42,9 @@ pub(super) fn ps(host: &Host, stack: &StackArgs, args: &PsArgs) -> Result<i32> {
         .map(|state| Entry::new(host, state, now))
         .filter(|entry| args.all || entry.is_live())
         .collect();
-    let shape = match (args.format, args.quiet) {
+    let shape = match (&args.format, args.quiet) {
         (_, true) => Shape::Ids,
-        (Format::Json, false) => Shape::Json,
+        (Format::Json | Format::Template(_) | Format::TableTemplate(_), false) => Shape::Json,
         (Format::Table, false) if of_a_stack => Shape::Compose,
         (Format::Table, false) => Shape::Docker,
     };

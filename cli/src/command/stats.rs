@@ -41,7 +41,7 @@ pub(super) fn stats(host: &Host, stack: &StackArgs, args: &StatsArgs) -> Result<
     loop {
         let states = wanted.states()?;
         let rows = sampler.sample(&states);
-        let shown = render(&rows, args.format, args.no_trunc);
+        let shown = render(&rows, &args.format, args.no_trunc);
         crate::ui::print(&if redraw {
             format!("{REDRAW}{shown}")
         } else {
@@ -89,8 +89,8 @@ fn sleep(time: Duration) {
     let _ = rustix::thread::nanosleep(&request);
 }
 
-fn render(rows: &[Row], format: Format, no_trunc: bool) -> String {
-    if format == Format::Json {
+fn render(rows: &[Row], format: &Format, no_trunc: bool) -> String {
+    if *format == Format::Json {
         return lines(rows.iter().map(Row::json));
     }
     let mut table = Table::new(&[
@@ -118,7 +118,7 @@ mod tests {
     fn use_and_limits_are_shown_in_dockers_columns() {
         let shown = render(
             &[running("shop-web-1"), ended("shop-job-1")],
-            Format::Table,
+            &Format::Table,
             false,
         );
         let shown: Vec<_> = shown.lines().map(str::trim_end).collect();
@@ -129,7 +129,7 @@ mod tests {
     fn json_has_dockers_keys() {
         insta::assert_snapshot!(render(
             &[running("shop-web-1"), ended("shop-job-1")],
-            Format::Json,
+            &Format::Json,
             false
         ));
     }

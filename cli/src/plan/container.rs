@@ -4,8 +4,9 @@ use anyhow::{Context, Result};
 use coop_cgroup::CgroupPath;
 use coop_fs::{Overlay, RootSource, Sysctl};
 use coop_image::Image;
+use coop_launcher::logs::LogOptions;
 use coop_launcher::store::{ContainerId, Name, StackName};
-use coop_launcher::supervisor::UnitSpec;
+use coop_launcher::supervisor::{RestartPolicy, UnitSpec};
 use coop_ns::Namespaces;
 use coop_ns::privileges::{Capability, CapabilitySet, Rlimit};
 use coop_seccomp::Profile;
@@ -110,6 +111,9 @@ pub(super) fn draft(
                 .map_or(STOP_GRACE_PERIOD, Into::into),
             health: health.as_ref().map(|(_, timing)| timing.clone()),
             terminal: process.terminal,
+            stdin_open: process.stdin_open,
+            restart: RestartPolicy::No,
+            log: LogOptions::default(),
         },
         stack: stack_name.clone(),
         service: service_name.map(str::to_owned),

@@ -3,6 +3,7 @@
 mod container_output;
 mod error;
 mod label;
+mod listing;
 mod progress;
 mod size;
 mod stack_output;
@@ -13,6 +14,7 @@ mod time;
 pub(crate) use container_output::ContainerOutput;
 pub(crate) use error::error;
 pub(crate) use label::label;
+pub(crate) use listing::{Format, listing};
 pub(crate) use progress::Progress;
 pub(crate) use size::{binary_size, decimal_size};
 pub(crate) use stack_output::StackOutput;

@@ -67,7 +67,13 @@ fn event(report: &Report) -> Option<(&str, &'static str)> {
             Health::Unhealthy => (state.name.as_str(), UNHEALTHY),
         },
         Report::Exited(state) => (state.name.as_str(), "Stopped"),
-        Report::Failed { .. } | Report::Done => return None,
+        Report::Paused(state) => (state.name.as_str(), "Paused"),
+        Report::Unpaused(state) => (state.name.as_str(), "Unpaused"),
+        Report::Restarting(state) => (state.name.as_str(), "Restarting"),
+        Report::Renamed(state) => (state.name.as_str(), "Renamed"),
+        Report::Attached(_) | Report::Refused { .. } | Report::Failed { .. } | Report::Done => {
+            return None;
+        }
     })
 }
 

@@ -55,7 +55,7 @@ impl Show for StackOutput {
                 }
                 self.stdout.to.write(exit_line(state).as_bytes());
             }
-            Report::Failed { .. } | Report::Done => {}
+            _ => {}
         }
     }
 
@@ -192,6 +192,9 @@ mod tests {
             stop_grace_period: Duration::from_secs(10),
             health: None,
             terminal: false,
+            stdin_open: false,
+            restart: coop_launcher::supervisor::RestartPolicy::No,
+            log: coop_launcher::logs::LogOptions::default(),
         }
     }
 

@@ -48,6 +48,31 @@ pub use writer::LogWriter;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+/// How much of a container's output is kept: the options of Docker's `json-file`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogOptions {
+    /// Bytes after which a file is full and the next one begins; `None` is without an end.
+    pub max_size: Option<u64>,
+    /// How many files there are at most, the one that is being written included; the oldest
+    /// goes first. At least one.
+    pub max_file: u32,
+    /// Whether anything is kept at all.
+    pub keep: bool,
+}
+
+impl Default for LogOptions {
+    /// Docker's: one file without an end.
+    fn default() -> Self {
+        Self {
+            max_size: None,
+            max_file: 1,
+            keep: true,
+        }
+    }
+}
 
 /// A log or a log pipe could not be used.
 #[derive(Debug, thiserror::Error)]

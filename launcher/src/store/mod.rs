@@ -32,6 +32,7 @@
 
 mod dirs;
 mod error;
+mod events;
 mod file;
 mod id;
 mod lock;
@@ -45,6 +46,7 @@ mod words;
 
 pub use dirs::{Dirs, make_private_dir};
 pub use error::StoreError;
+pub use events::Event;
 pub use id::{ContainerId, Name, StackName};
 pub use lock::{Lock, lock_owner};
 pub use procfs::{ProcStat, boot_id};

@@ -121,6 +121,9 @@ pub struct State {
     /// How often the supervisor has started it again.
     #[serde(default)]
     pub restarts: u32,
+    /// Whether its end was asked for: the restart policy does not hold then.
+    #[serde(default)]
+    pub stop_requested: bool,
 }
 
 impl State {
@@ -145,6 +148,7 @@ impl State {
             error: None,
             health: None,
             restarts: 0,
+            stop_requested: false,
         }
     }
 

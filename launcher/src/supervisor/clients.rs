@@ -168,6 +168,7 @@ impl Supervisor<'_> {
                 self.clients.awaits(index, Awaited::Ended(ids));
                 Ok(())
             }
+            _ => Ok(()),
         }
     }
 

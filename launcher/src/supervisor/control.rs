@@ -16,7 +16,7 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::store::{ContainerId, State};
+use crate::store::{ContainerId, Name, State};
 
 const SOCKET: &str = "control.sock";
 const MAX_PACKET: usize = 192 * 1024;
@@ -38,6 +38,56 @@ pub enum Request {
         /// Instead of each container's own grace period.
         timeout: Option<Duration>,
     },
+    /// Stop these containers and start them again, whatever their restart policy. Those that
+    /// do not run are started.
+    Restart {
+        /// The containers.
+        ids: Vec<ContainerId>,
+        /// Instead of each container's own grace period.
+        timeout: Option<Duration>,
+    },
+    /// Send a signal to the first process of each.
+    Signal {
+        /// The containers.
+        ids: Vec<ContainerId>,
+        /// A number of `signal(7)`. `SIGKILL` and the container's stop signal mean that it is
+        /// to stay down: no restart policy brings it back.
+        signal: i32,
+    },
+    /// Freeze these containers.
+    Pause {
+        /// The containers.
+        ids: Vec<ContainerId>,
+    },
+    /// Let these frozen containers go on.
+    Unpause {
+        /// The containers.
+        ids: Vec<ContainerId>,
+    },
+    /// Tell what happens to these containers until none of them lives or waits for its restart.
+    Watch {
+        /// The containers.
+        ids: Vec<ContainerId>,
+    },
+    /// Give a container another name, in its saved state and plan too.
+    Rename {
+        /// The container.
+        id: ContainerId,
+        /// Its new name.
+        name: Name,
+    },
+    /// Read the saved plans of these containers again: restart policy, log options, limits of
+    /// health checks.
+    Reload {
+        /// The containers.
+        ids: Vec<ContainerId>,
+    },
+    /// Give out what the container prints from now on, through the descriptors that came with
+    /// the request (`SCM_RIGHTS`).
+    Attach {
+        /// The container.
+        id: ContainerId,
+    },
 }
 
 /// What a client is told.
@@ -52,6 +102,27 @@ pub enum Report {
     Health(Box<State>),
     /// The program ended, and nothing of the container is left in the kernel.
     Exited(Box<State>),
+    /// It is frozen.
+    Paused(Box<State>),
+    /// It is frozen no more.
+    Unpaused(Box<State>),
+    /// It ended and will be started again, by its policy or by request: comes instead of
+    /// [`Report::Exited`].
+    Restarting(Box<State>),
+    /// It has another name.
+    Renamed(Box<State>),
+    /// The client sees what it prints; a descriptor to write to its standard input comes along
+    /// when that is open.
+    Attached(Box<State>),
+    /// What was asked for cannot be done to it: it stays as it was.
+    Refused {
+        /// The container.
+        id: ContainerId,
+        /// Its name.
+        name: String,
+        /// Why.
+        error: String,
+    },
     /// It could not be set up or started.
     Failed {
         /// The container.
@@ -74,8 +145,13 @@ impl Report {
             Self::Created(state)
             | Self::Started(state)
             | Self::Health(state)
-            | Self::Exited(state) => Some(&state.id),
-            Self::Failed { id, .. } => Some(id),
+            | Self::Exited(state)
+            | Self::Paused(state)
+            | Self::Unpaused(state)
+            | Self::Restarting(state)
+            | Self::Renamed(state)
+            | Self::Attached(state) => Some(&state.id),
+            Self::Failed { id, .. } | Self::Refused { id, .. } => Some(id),
             Self::Done => None,
         }
     }

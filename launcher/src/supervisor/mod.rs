@@ -16,6 +16,7 @@ mod foreground;
 mod health;
 mod launch;
 mod order;
+mod output;
 mod reactor;
 mod spec;
 mod stop;
@@ -27,7 +28,7 @@ use rustix::process::Pid;
 
 pub use control::{Client, ControlError, Peer, Report, Request};
 pub use foreground::{Foreground, OnSignal, Show};
-pub use spec::{Condition, Dependency, HealthTiming, UnitSpec};
+pub use spec::{Condition, Dependency, HealthTiming, RestartPolicy, UnitSpec};
 
 use crate::error::{BoxError, Error, Failure, chain};
 use crate::logs::LogError;
@@ -74,6 +75,18 @@ pub trait Wiring {
     /// The container has ended, or could not be started, and nothing of it is undone yet. Says
     /// whether the kernel killed something in it for want of memory.
     fn ended(&self, id: &ContainerId) -> bool;
+
+    /// Stops every process of a running container where it is: `freezer` of `cgroups(7)`.
+    ///
+    /// # Errors
+    /// When the kernel cannot.
+    fn freeze(&self, id: &ContainerId) -> Result<(), BoxError>;
+
+    /// Lets a frozen container go on. One that is not frozen is fine.
+    ///
+    /// # Errors
+    /// When the kernel cannot.
+    fn thaw(&self, id: &ContainerId) -> Result<(), BoxError>;
 
     /// Nothing of the ended container is left in the kernel. Says whether it stays, to be
     /// started again; one that goes with its end (`--rm`) is removed here.

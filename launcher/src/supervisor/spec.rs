@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::logs::LogOptions;
 use crate::store::ContainerId;
 
 /// When a dependency is met: the conditions of compose's `depends_on`.
@@ -49,6 +50,25 @@ pub struct HealthTiming {
     pub start_interval: Duration,
 }
 
+/// What becomes of a container that has ended by itself: compose's `restart`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartPolicy {
+    /// It stays as it is.
+    #[default]
+    No,
+    /// It is started again, however it ended.
+    Always,
+    /// As [`RestartPolicy::Always`]; the two differ only for a container that was stopped by
+    /// request before the host was started anew.
+    UnlessStopped,
+    /// It is started again when it failed.
+    OnFailure {
+        /// At most this often in a row; `None` is without an end.
+        max_retries: Option<u32>,
+    },
+}
+
 /// A container as the supervisor sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,4 +87,14 @@ pub struct UnitSpec {
     pub health: Option<HealthTiming>,
     /// Whether it has a terminal: its output comes through the master then.
     pub terminal: bool,
+    /// Whether its standard input stays open, for those who attach: a named pipe in its run
+    /// directory, or its terminal.
+    #[serde(default)]
+    pub stdin_open: bool,
+    /// What becomes of it when it ends by itself.
+    #[serde(default)]
+    pub restart: RestartPolicy,
+    /// How much of its output is kept.
+    #[serde(default)]
+    pub log: LogOptions,
 }

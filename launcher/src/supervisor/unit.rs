@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use coop_ns::Signal;
-use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::exit::{self, End};
@@ -14,13 +13,9 @@ use super::reactor::{Reactor, Token};
 use super::spec::UnitSpec;
 use super::{SupervisorError, kernel};
 use crate::error::chain;
-use crate::logs::{LogPipe, LogWriter, Stream};
+use crate::logs::LogWriter;
 use crate::pipeline::Created;
 use crate::store::{Health, State, Store};
-use crate::{STDERR_PIPE, STDOUT_PIPE};
-
-/// As much as a pipe holds by default: one read empties it.
-const PIPE_SIZE: usize = 64 * 1024;
 
 /// Where a container is in its life.
 #[derive(Debug)]
@@ -47,14 +42,14 @@ pub(super) enum Stopping {
 /// A container with all that belongs to it in this process.
 #[derive(Debug)]
 pub(super) struct Unit {
-    index: u32,
+    pub(super) index: u32,
     pub(super) spec: UnitSpec,
     pub(super) state: State,
     pub(super) phase: Phase,
     pub(super) stopping: Option<Stopping>,
     pub(super) checks: Option<Checks>,
-    log: LogWriter,
-    outputs: Vec<(Token, OwnedFd)>,
+    pub(super) log: LogWriter,
+    pub(super) outputs: Vec<(Token, OwnedFd)>,
 }
 
 impl Unit {
@@ -122,51 +117,6 @@ impl Unit {
         self.state.pid.and_then(|pid| Pid::from_raw(pid as i32))
     }
 
-    /// Opens the supervisor's end of the container's output pipes.
-    pub(super) fn open_pipes(
-        &mut self,
-        store: &Store,
-        reactor: &Reactor,
-    ) -> Result<(), SupervisorError> {
-        if self.spec.terminal {
-            return Ok(());
-        }
-        let dir = store.dirs().container_run(&self.spec.id);
-        let pipes = [
-            (STDOUT_PIPE, Token::Stdout(self.index)),
-            (STDERR_PIPE, Token::Stderr(self.index)),
-        ];
-        for (name, token) in pipes {
-            let fd = LogPipe::open_reader(&dir.join(name))?;
-            self.watch_output(token, fd, reactor)?;
-        }
-        Ok(())
-    }
-
-    /// Takes the master of the container's terminal as its output.
-    pub(super) fn watch_terminal(
-        &mut self,
-        master: OwnedFd,
-        reactor: &Reactor,
-    ) -> Result<(), SupervisorError> {
-        rustix::io::ioctl_fionbio(&master, true)
-            .map_err(kernel("make the terminal non-blocking"))?;
-        self.watch_output(Token::Stdout(self.index), master, reactor)
-    }
-
-    fn watch_output(
-        &mut self,
-        token: Token,
-        fd: OwnedFd,
-        reactor: &Reactor,
-    ) -> Result<(), SupervisorError> {
-        reactor
-            .watch(&fd, token)
-            .map_err(kernel("watch a container's output"))?;
-        self.outputs.push((token, fd));
-        Ok(())
-    }
-
     /// The program runs: watch for its end.
     pub(super) fn run(
         &mut self,
@@ -207,60 +157,6 @@ impl Unit {
         self.stopping = None;
     }
 
-    /// Moves what the container wrote to its log, and shows it.
-    pub(super) fn read_output(
-        &mut self,
-        token: Token,
-        reactor: &Reactor,
-        mut show: impl FnMut(&UnitSpec, Stream, &[u8]),
-    ) {
-        let Some(position) = self.outputs.iter().position(|(of, _)| *of == token) else {
-            return;
-        };
-        let stream = stream_of(token);
-        let mut buffer = vec![0; PIPE_SIZE];
-        match rustix::io::read(&self.outputs[position].1, &mut buffer) {
-            Ok(length) if length > 0 => self.take_output(stream, &buffer[..length], &mut show),
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            // End of file, or EIO from a terminal whose last user is gone.
-            _ => {
-                let (_, fd) = self.outputs.swap_remove(position);
-                reactor.forget(&fd);
-            }
-        }
-    }
-
-    /// Reads what is left in the pipes after the container's end, and closes them.
-    pub(super) fn drain_output(
-        &mut self,
-        reactor: &Reactor,
-        mut show: impl FnMut(&UnitSpec, Stream, &[u8]),
-    ) {
-        for (token, fd) in std::mem::take(&mut self.outputs) {
-            let stream = stream_of(token);
-            let drained = LogPipe::drain(&fd, |bytes| self.take_output(stream, bytes, &mut show));
-            if let Err(errno) = drained {
-                log::warn!("{}: read output: {errno}", self.spec.name);
-            }
-            reactor.forget(&fd);
-        }
-        if let Err(error) = self.log.flush() {
-            log::warn!("{}: write log: {error}", self.spec.name);
-        }
-    }
-
-    fn take_output(
-        &mut self,
-        stream: Stream,
-        bytes: &[u8],
-        show: &mut impl FnMut(&UnitSpec, Stream, &[u8]),
-    ) {
-        if let Err(error) = self.log.write(stream, bytes) {
-            log::warn!("{}: write log: {error}", self.spec.name);
-        }
-        show(&self.spec, stream, bytes);
-    }
-
     /// Sends a signal to the container's first process; one that has ended is fine.
     pub(super) fn signal(&self, signal: Signal) {
         if let Phase::Running(pidfd) = &self.phase {
@@ -298,12 +194,5 @@ impl Unit {
             checks.begin(Instant::now());
             self.state.health = Some(Health::Starting);
         }
-    }
-}
-
-fn stream_of(token: Token) -> Stream {
-    match token {
-        Token::Stderr(_) => Stream::Stderr,
-        _ => Stream::Stdout,
     }
 }

@@ -51,6 +51,9 @@ impl Plan {
                 stop_grace_period: Duration::from_secs(3600),
                 health: None,
                 terminal: false,
+                stdin_open: false,
+                restart: coop_launcher::supervisor::RestartPolicy::No,
+                log: coop_launcher::logs::LogOptions::default(),
             },
             script: script.to_owned(),
             check: None,
@@ -354,6 +357,12 @@ pub(crate) fn in_words(report: &Report) -> String {
             None => format!("{} unchecked", state.name),
         },
         Report::Exited(state) => format!("{} exited", state.name),
+        Report::Paused(state) => format!("{} paused", state.name),
+        Report::Unpaused(state) => format!("{} unpaused", state.name),
+        Report::Restarting(state) => format!("{} restarting", state.name),
+        Report::Renamed(state) => format!("renamed to {}", state.name),
+        Report::Attached(state) => format!("attached to {}", state.name),
+        Report::Refused { name, error, .. } => format!("{name} refused: {error}"),
         Report::Failed { name, error, .. } => format!("{name} failed: {error}"),
         Report::Done => "done".into(),
     }
@@ -401,6 +410,17 @@ impl Wiring for Wires<'_> {
         } else {
             pipeline.stage(Pipes::for_container(run_dir, (0, 0), None))
         })
+    }
+
+    fn freeze(&self, id: &ContainerId) -> Result<(), BoxError> {
+        self.0.event(&format!("froze {}", self.plan(id)?.unit.name));
+        Ok(())
+    }
+
+    fn thaw(&self, id: &ContainerId) -> Result<(), BoxError> {
+        self.0
+            .event(&format!("thawed {}", self.plan(id)?.unit.name));
+        Ok(())
     }
 
     fn health_check(&self, id: &ContainerId, init: Pid) -> Result<Pipeline, BoxError> {

@@ -1,0 +1,167 @@
+//! Verbs about everything on this host.
+
+use super::Format;
+use clap::{Args, Subcommand};
+
+/// `coop events`.
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// How to print it: json, or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+}
+
+/// `coop ls`.
+#[derive(Debug, Args)]
+pub(crate) struct LsArgs {
+    /// Also stacks of which nothing runs
+    #[arg(short, long)]
+    pub all: bool,
+    /// Print only the names
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// How to print it: table, json, or a Go template
+    #[arg(long, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+}
+
+/// `coop prune`.
+#[derive(Debug, Args)]
+pub(crate) struct PruneArgs {
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// `coop info`.
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// How to print it: json, or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+}
+
+/// `coop system`.
+#[derive(Debug, Args)]
+pub(crate) struct SystemArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: SystemCommand,
+}
+
+/// The verbs of `coop system`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SystemCommand {
+    /// Show what takes up space on disk
+    Df(SystemDfArgs),
+    /// Compare what is on disk with what is in the kernel, and mend it
+    Check(SystemCheckArgs),
+    /// Remove all that is not in use
+    Prune(SystemPruneArgs),
+    /// Show what Coop has and what this host can do
+    Info(InfoArgs),
+}
+
+/// `coop system df`.
+#[derive(Debug, Args)]
+pub(crate) struct SystemDfArgs {
+    /// How to print it: table, json, or a Go template
+    #[arg(long, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+}
+
+/// `coop system check`.
+#[derive(Debug, Args)]
+pub(crate) struct SystemCheckArgs {
+    /// Print what is wrong, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `coop system prune`.
+#[derive(Debug, Args)]
+pub(crate) struct SystemPruneArgs {
+    /// Also images that no container uses
+    #[arg(short, long)]
+    pub all: bool,
+    /// Also volumes that no container uses
+    #[arg(long)]
+    pub volumes: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// `coop volume`.
+#[derive(Debug, Args)]
+pub(crate) struct VolumeArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: VolumeCommand,
+}
+
+/// The verbs of `coop volume`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum VolumeCommand {
+    /// Create a volume
+    Create(VolumeCreateArgs),
+    /// List volumes
+    #[command(visible_alias = "list")]
+    Ls(VolumeLsArgs),
+    /// Print all that is known of volumes, as JSON
+    Inspect(VolumeInspectArgs),
+    /// Remove volumes
+    #[command(visible_alias = "remove")]
+    Rm(VolumeRmArgs),
+    /// Remove volumes that no container uses
+    Prune(VolumePruneArgs),
+}
+
+/// `coop volume create`.
+#[derive(Debug, Args)]
+pub(crate) struct VolumeCreateArgs {
+    /// Its name [default: a random one]
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// `coop volume ls`.
+#[derive(Debug, Args)]
+pub(crate) struct VolumeLsArgs {
+    /// Print only the names
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// How to print it: table, json, or a Go template
+    #[arg(long, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+}
+
+/// `coop volume inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct VolumeInspectArgs {
+    /// Volumes
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+}
+
+/// `coop volume rm`.
+#[derive(Debug, Args)]
+pub(crate) struct VolumeRmArgs {
+    /// A volume that does not exist is no error
+    #[arg(short, long)]
+    pub force: bool,
+    /// Volumes
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+}
+
+/// `coop volume prune`.
+#[derive(Debug, Args)]
+pub(crate) struct VolumePruneArgs {
+    /// Also named volumes
+    #[arg(short, long)]
+    pub all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+}

@@ -1,0 +1,58 @@
+//! What happens to containers, for those who look on: `coop events`.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::{State, Store, time};
+
+/// Something that happened, in the words of Docker's events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    #[serde(with = "time")]
+    pub time: SystemTime,
+    /// What it happened to: `container`, `network`, `volume` or `image`.
+    pub kind: String,
+    /// What happened: `create`, `start`, `die`, `oom`, `health_status: healthy`...
+    pub action: String,
+    /// The id, or the name of what has only a name.
+    pub id: String,
+    /// More about it: `name`, `image`, `exitCode`, `signal`...
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl Event {
+    /// Something that happens now to a container.
+    pub fn of_container(state: &State, action: impl Into<String>) -> Self {
+        let mut attributes = BTreeMap::from([
+            ("name".to_owned(), state.name.to_string()),
+            ("image".to_owned(), state.image.clone()),
+            ("stack".to_owned(), state.stack.to_string()),
+        ]);
+        if let Some(service) = &state.service {
+            attributes.insert("service".to_owned(), service.clone());
+        }
+        Self {
+            time: SystemTime::now(),
+            kind: "container".to_owned(),
+            action: action.into(),
+            id: state.id.to_string(),
+            attributes,
+        }
+    }
+
+    /// The same with one more attribute.
+    pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.attributes.insert(key.to_owned(), value.into());
+        self
+    }
+}
+
+impl Store {
+    /// Tells all who look on. That nobody can be told is no reason to stop: it is only logged.
+    pub fn emit(&self, event: &Event) {
+        log::debug!("event {} {}", event.action, event.id);
+    }
+}
