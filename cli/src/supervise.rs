@@ -197,22 +197,56 @@ fn adopt(host: &Host, stack: &StackName, lock: Lock, live: &[ContainerId]) -> Re
 pub(crate) fn start_detached<'a>(
     host: &'a Host,
     stack: &StackName,
-    mut keeper: Keeper<'a>,
+    keeper: Keeper<'a>,
     ids: &[ContainerId],
     report: &mut dyn FnMut(&Report),
 ) -> Result<()> {
     let request = Request::Start { ids: ids.to_vec() };
+    ask_or_start(host, stack, keeper, &request, ids, report)
+}
+
+/// Has containers stopped in the order of their dependencies and started again. Those that do
+/// not run are started.
+#[allow(dead_code, reason = "`coop restart` is to come")]
+pub(crate) fn restart(
+    host: &Host,
+    stack: &StackName,
+    ids: &[ContainerId],
+    timeout: Option<std::time::Duration>,
+    report: &mut dyn FnMut(&Report),
+) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let request = Request::Restart {
+        ids: ids.to_vec(),
+        timeout,
+    };
+    ask_or_start(host, stack, keeper(host, stack)?, &request, ids, report)
+}
+
+/// Asks the stack's supervisor, or makes one that starts the containers: where there is none,
+/// nothing runs.
+fn ask_or_start<'a>(
+    host: &'a Host,
+    stack: &StackName,
+    mut keeper: Keeper<'a>,
+    request: &Request,
+    ids: &[ContainerId],
+    report: &mut dyn FnMut(&Report),
+) -> Result<()> {
     loop {
         match keeper {
             Keeper::Nobody(vacancy) => {
-                let client = fork_supervisor(host, stack, vacancy, &request)?;
+                let start = Request::Start { ids: ids.to_vec() };
+                let client = fork_supervisor(host, stack, vacancy, &start)?;
                 return match follow(&client, stack, report)? {
                     Answer::Done => Ok(()),
                     Answer::None => Err(ended_unexpectedly(stack)),
                 };
             }
             Keeper::Supervisor => {
-                if let Some(client) = ask(host, stack, &request)?
+                if let Some(client) = ask(host, stack, request)?
                     && follow(&client, stack, report)? == Answer::Done
                 {
                     return Ok(());
@@ -222,6 +256,24 @@ pub(crate) fn start_detached<'a>(
         // It was ending when it was asked, with the last of its containers.
         keeper = self::keeper(host, stack)?;
     }
+}
+
+/// Asks the stack's supervisor for something and tells `report` what happens until it is done.
+/// `false`: nobody looks after the stack, so nothing of it runs or waits for its restart.
+pub(crate) fn request(
+    host: &Host,
+    stack: &StackName,
+    request: &Request,
+    report: &mut dyn FnMut(&Report),
+) -> Result<bool> {
+    while let Keeper::Supervisor = keeper(host, stack)? {
+        if let Some(client) = ask(host, stack, request)?
+            && follow(&client, stack, report)? == Answer::Done
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn fork_supervisor(
@@ -255,15 +307,7 @@ pub(crate) fn stop(
         ids: ids.to_vec(),
         timeout,
     };
-    // Nobody looks after it: nothing runs.
-    while let Keeper::Supervisor = keeper(host, stack)? {
-        if let Some(client) = ask(host, stack, &request)?
-            && follow(&client, stack, report)? == Answer::Done
-        {
-            break;
-        }
-    }
-    Ok(())
+    self::request(host, stack, &request, report).map(drop)
 }
 
 /// Sends a request to the stack's supervisor; none when it has just ended.
@@ -306,15 +350,10 @@ fn follow(client: &Client, stack: &StackName, report: &mut dyn FnMut(&Report)) -
 
 /// Waits until the container's end is written down and nothing of it is left in the kernel.
 pub(crate) fn wait_for_end(host: &Host, state: &State) -> Result<()> {
-    // Asking a supervisor to stop what is ending anyway is asking to be told when it has.
-    let never = std::time::Duration::from_secs(60 * 60 * 24 * 365);
-    stop(
-        host,
-        &state.stack,
-        std::slice::from_ref(&state.id),
-        Some(never),
-        &mut |_| (),
-    )
+    let request = Request::Watch {
+        ids: vec![state.id.clone()],
+    };
+    self::request(host, &state.stack, &request, &mut |_| ()).map(drop)
 }
 
 /// The networks that a container is on.

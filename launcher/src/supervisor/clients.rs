@@ -168,6 +168,10 @@ impl Supervisor<'_> {
                 self.clients.awaits(index, Awaited::Ended(ids));
                 Ok(())
             }
+            Request::Watch { ids } => {
+                self.clients.awaits(index, Awaited::Ended(ids));
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
