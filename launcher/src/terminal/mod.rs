@@ -6,10 +6,12 @@
 //! interpreted once, by the container's terminal; a [`Relay`] moves the bytes.
 
 mod endpoint;
+mod keys;
 mod pty;
 mod raw;
 mod relay;
 
+pub use keys::{DetachKeys, UnknownKey};
 pub use pty::{make_controlling, open_pty_in_container};
 pub use raw::RawMode;
 pub use relay::{Progress, Relay};

@@ -8,6 +8,7 @@ use rustix::io::{Errno, read};
 
 use super::TerminalError;
 use super::endpoint::{Endpoint, Kind};
+use super::keys::{DetachKeys, KeyFilter};
 
 /// As much as moves in one step, and is held of each flow.
 const CHUNK: usize = 16 * 1024;
@@ -29,6 +30,8 @@ pub enum Progress {
     More,
     /// All output has come to its end and is delivered.
     Done,
+    /// The user has typed the [`DetachKeys`] and wants to see no more.
+    Detached,
 }
 
 /// Moves bytes between the user and a container: input one way, outputs the other.
@@ -55,6 +58,9 @@ pub struct Relay {
     flows: Vec<Flow>,
     /// What the event loop knows of, and what it waits for there.
     registered: Vec<(Rc<Endpoint>, epoll::EventFlags)>,
+    /// What input is looked through for.
+    detach_keys: Option<DetachKeys>,
+    detached: bool,
 }
 
 /// One direction.
@@ -70,6 +76,8 @@ struct Flow {
     is_output: bool,
     /// How much may still be read; none until the container has ended.
     rest: Option<usize>,
+    /// Of input in which the detach keys are looked for.
+    keys: Option<KeyFilter>,
 }
 
 impl Relay {
@@ -88,6 +96,15 @@ impl Relay {
         relay.add(Rc::new(Endpoint::copy(input)?), Rc::clone(&master), false);
         relay.add(master, Rc::new(Endpoint::copy(output)?), true);
         Ok(relay)
+    }
+
+    /// Ends with [`Progress::Detached`] when these keys are typed, in input that is there or
+    /// added later. They do not get to the container.
+    pub fn detach_by(&mut self, keys: &DetachKeys) {
+        self.detach_keys = Some(keys.clone());
+        for flow in self.flows.iter_mut().filter(|flow| !flow.is_output) {
+            flow.keys = Some(KeyFilter::new(keys.clone()));
+        }
     }
 
     /// Adds input: what can be read from the user's `from` goes to `to`, the relay's own end of
@@ -119,6 +136,7 @@ impl Relay {
 
     fn add(&mut self, from: Rc<Endpoint>, to: Rc<Endpoint>, is_output: bool) {
         let (from, to) = (Some(from), Some(to));
+        let keys = self.detach_keys.as_ref().filter(|_| !is_output);
         self.flows.push(Flow {
             from,
             to,
@@ -126,6 +144,7 @@ impl Relay {
             written: 0,
             is_output,
             rest: None,
+            keys: keys.cloned().map(KeyFilter::new),
         });
     }
 
@@ -148,8 +167,13 @@ impl Relay {
         for _ in 0..STEPS {
             let mut moved = false;
             for index in 0..self.flows.len() {
-                moved |= self.flows[index].step()?;
+                let step = self.flows[index].step()?;
+                moved |= step == Step::Moved;
+                self.detached |= step == Step::Detached;
                 self.close_if_deaf(index);
+            }
+            if self.detached {
+                return Ok(Progress::Detached);
             }
             if self.is_done() {
                 return Ok(Progress::Done);
@@ -263,16 +287,28 @@ impl Relay {
     }
 }
 
+/// What has come of one look at a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Nothing,
+    Moved,
+    Detached,
+}
+
 impl Flow {
-    /// Writes what is held; when all is written, reads more and writes that. Whether anything
-    /// changed.
-    fn step(&mut self) -> Result<bool, TerminalError> {
+    /// Writes what is held; when all is written, reads more and writes that.
+    fn step(&mut self) -> Result<Step, TerminalError> {
         let mut moved = self.write_some()?;
         if self.buffer.is_empty() {
             moved |= self.read_some()?;
+            let keys = self.keys.as_mut();
+            let detached = keys.is_some_and(|keys| keys.filter(&mut self.buffer));
             moved |= self.write_some()?;
+            if detached {
+                return Ok(Step::Detached);
+            }
         }
-        Ok(moved)
+        Ok(if moved { Step::Moved } else { Step::Nothing })
     }
 
     fn read_some(&mut self) -> Result<bool, TerminalError> {
@@ -302,6 +338,13 @@ impl Flow {
 
     /// Nothing more comes, and what came is written.
     fn end(&mut self) -> bool {
+        if let Some(mut keys) = self.keys.take() {
+            // What was held back is the last of it. The end comes again.
+            self.buffer = keys.rest();
+            if !self.buffer.is_empty() {
+                return true;
+            }
+        }
         self.from = None;
         if let Some(to) = self.to.take() {
             to.end_input();

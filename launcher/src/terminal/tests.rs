@@ -162,6 +162,52 @@ fn helper_open_a_fake() {
 }
 
 #[test]
+fn the_detach_keys_end_the_relay_and_not_the_program() {
+    let (mut child, master) = start_on_terminal("stty -echo -onlcr; echo ready; cat");
+    let (input, mut keyboard) = std::io::pipe().unwrap();
+    let output = file_with(b"");
+    let mut relay = Relay::terminal(&input, &output, master).unwrap();
+    relay.detach_by(&DetachKeys::default());
+    keyboard.write_all(b"seen\n\x10").unwrap();
+    assert_ne!(relay.pump().unwrap(), Progress::Detached);
+    keyboard.write_all(b"\x11unseen\n").unwrap();
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+    while relay.pump().unwrap() != Progress::Detached {
+        relay.register(&epoll, 7).unwrap();
+        let mut events = Vec::with_capacity(4);
+        epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None).unwrap();
+    }
+    assert_eq!(child.try_wait().unwrap(), None);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(
+        !String::from_utf8(content_of(output))
+            .unwrap()
+            .contains("unseen")
+    );
+}
+
+#[test]
+fn the_beginning_of_the_detach_keys_is_passed_on_at_the_end_of_the_input() {
+    let mut child = Command::new("cat")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let input = file_with(b"text\x10");
+    let output = file_with(b"");
+    let mut relay = Relay::default();
+    relay.detach_by(&DetachKeys::default());
+    let stdin = child.stdin.take().unwrap();
+    relay.add_input(&input, stdin.into()).unwrap();
+    let stdout = child.stdout.take().unwrap();
+    relay.add_output(stdout.into(), &output).unwrap();
+    run(&mut relay);
+    child.wait().unwrap();
+    assert_eq!(content_of(output), b"text\x10");
+}
+
+#[test]
 fn the_end_of_the_input_is_passed_on() {
     let mut child = Command::new("wc")
         .arg("-c")
