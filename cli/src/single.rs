@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use coop_launcher::supervisor::RestartPolicy;
 use indexmap::IndexMap;
 
 use crate::args::RunArgs;
 use crate::plan::RunOptions;
 use crate::stack::value::{ByteSize, EnvEntry, MountKind, SwapLimit};
 use crate::stack::{
-    EnvFile, HealthTest, Healthcheck, NetworkMode, Rootfs, Service, Stack, Variables, Volume,
+    EnvFile, HealthTest, Healthcheck, Logging, NetworkMode, Rootfs, Service, Stack, Variables,
+    Volume,
 };
 
 /// The service that the arguments describe, in a stack that declares its volumes.
@@ -36,6 +38,8 @@ pub(crate) fn from_args(args: &RunArgs) -> Result<(Stack, Service, RunOptions)> 
         tmpfs: args.tmpfs.clone(),
         ports: args.publish.clone(),
         healthcheck: healthcheck(args),
+        restart: args.restart,
+        logging: logging(args)?,
         stop_signal: args.stop_signal,
         stop_grace_period: args.stop_timeout,
         cap_add: args.cap_add.clone(),
@@ -60,6 +64,9 @@ pub(crate) fn from_args(args: &RunArgs) -> Result<(Stack, Service, RunOptions)> 
         ..Service::default()
     };
     check(&service)?;
+    if args.rm && service.restart_policy() != RestartPolicy::No {
+        bail!("conflicting options: --restart and --rm\n  help: remove one of the two");
+    }
     let directory = std::env::current_dir().context("find the working directory")?;
     service.make_paths_absolute(&directory, std::env::var("HOME").ok().as_deref());
     let options = RunOptions {
@@ -153,6 +160,22 @@ fn healthcheck(args: &RunArgs) -> Option<Healthcheck> {
     (check != Healthcheck::default()).then_some(check)
 }
 
+fn logging(args: &RunArgs) -> Result<Option<Logging>> {
+    if args.log_driver.is_none() && args.log_opt.is_empty() {
+        return Ok(None);
+    }
+    let options = args.log_opt.iter();
+    let options = options.map(|option| (option.key.as_str(), option.value.as_str()));
+    match Logging::new(args.log_driver, options) {
+        Ok(logging) => Ok(Some(logging)),
+        Err((key, error)) => Err(anyhow!(
+            "--log-opt {key}: {}\n  help: {}",
+            error.why,
+            error.form
+        )),
+    }
+}
+
 /// With Docker, a volume's name on the command line is its name on the host.
 fn stack_of(service: &Service) -> Stack {
     let mut stack = Stack::default();
@@ -218,6 +241,9 @@ mod tests {
         ("rootfs", "--rootfs /a", "--rootfs /b"),
         ("rootfs_mode", "--rootfs /a", "--rootfs /a --rootfs-mode ro"),
         ("read_only", "x", "--read-only x"),
+        ("restart", "x", "--restart always x"),
+        ("log_driver", "x", "--log-driver none x"),
+        ("log_opt", "x", "--log-opt max-size=1m x"),
         ("volume", "x", "-v /a:/b x"),
         ("tmpfs", "x", "--tmpfs /t x"),
         ("memory", "x", "-m 64m x"),

@@ -1,10 +1,10 @@
 //! `coop run`: a stack of one.
 
 use crate::stack::value::{
-    ByteSize, CpuFlag, Cpus, Duration, EnvEntry, Label, Mount, PidsLimit, Port, RootfsMode, Signal,
-    SwapLimit, TmpfsMount, Ulimit, UserSpec,
+    ByteSize, CpuFlag, Cpus, Duration, EnvEntry, Label, Mount, PidsLimit, Port, Restart,
+    RootfsMode, Signal, SwapLimit, TmpfsMount, Ulimit, UserSpec,
 };
-use crate::stack::{NetworkMode, UsernsMode};
+use crate::stack::{LogDriver, NetworkMode, UsernsMode};
 use clap::{ArgAction, Args};
 use std::path::PathBuf;
 
@@ -63,6 +63,16 @@ pub(crate) struct RunArgs {
         help_heading = "Root filesystem"
     )]
     pub rootfs_mode: Option<RootfsMode>,
+    /// no, always, unless-stopped or on-failure[:N]: when to start it again [default: no]
+    #[arg(long, value_name = "POLICY", help_heading = "Process")]
+    pub restart: Option<Restart>,
+    /// json-file, local or none: what becomes of its output [default: json-file]
+    #[arg(long, value_name = "DRIVER", help_heading = "Process")]
+    pub log_driver: Option<LogDriver>,
+    /// Option of the log driver, such as max-size=10m or max-file=3
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Process")]
+    pub log_opt: Vec<Label>,
+
     /// Mount the root filesystem read-only
     #[arg(long, help_heading = "Root filesystem")]
     pub read_only: bool,

@@ -245,14 +245,14 @@ fn what_is_wrong_is_said_with_a_hint() {
         "coop run --image a --rootfs b",
         "coop run --rootfs-mode ro alpine",
         "coop run -p 80:http alpine",
-        "coop run --network service:x alpine",
+        "coop run --network ipvlan alpine",
         "coop run --userns keep-id alpine",
         "coop run --ulimit files=3 alpine",
         "coop exec web",
         "coop up -d --usage",
         "coop run -d --usage alpine",
         "coop pss",
-        "coop restart web",
+        "coop restarts web",
         "coop logs --tail some",
     ];
     let all: Vec<String> = lines

@@ -4,9 +4,8 @@ use anyhow::{Context, Result};
 use coop_cgroup::CgroupPath;
 use coop_fs::{Overlay, RootSource, Sysctl};
 use coop_image::Image;
-use coop_launcher::logs::LogOptions;
 use coop_launcher::store::{ContainerId, Name, StackName};
-use coop_launcher::supervisor::{RestartPolicy, UnitSpec};
+use coop_launcher::supervisor::UnitSpec;
 use coop_ns::Namespaces;
 use coop_ns::privileges::{Capability, CapabilitySet, Rlimit};
 use coop_seccomp::Profile;
@@ -16,7 +15,7 @@ use super::volumes::VolumeUse;
 use super::{Connection, ContainerPlan, PrivilegesPlan, health, limits, process};
 use crate::host::Host;
 use crate::stack::value::{RootfsMode, Ulimit};
-use crate::stack::{NetworkMode, Service, Stack, UsernsMode, Variables};
+use crate::stack::{Logging, NetworkMode, Service, Stack, UsernsMode, Variables};
 
 /// Compose's default grace period.
 const STOP_GRACE_PERIOD: std::time::Duration = std::time::Duration::from_secs(10);
@@ -112,8 +111,12 @@ pub(super) fn draft(
             health: health.as_ref().map(|(_, timing)| timing.clone()),
             terminal: process.terminal,
             stdin_open: process.stdin_open,
-            restart: RestartPolicy::No,
-            log: LogOptions::default(),
+            restart: service.restart_policy(),
+            log: service
+                .logging
+                .as_ref()
+                .map(Logging::options)
+                .unwrap_or_default(),
         },
         stack: stack_name.clone(),
         service: service_name.map(str::to_owned),

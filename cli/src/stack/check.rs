@@ -23,6 +23,7 @@ pub(super) fn check(stack: &Stack, out: &mut Problems) {
         network(service, &path, out);
         limits(service, &path, out);
         capabilities(service, &path, out);
+        restart(service, &path, out);
     }
     if let Err(circle) = stack.start_order() {
         let path = NodePath::service(circle[0])
@@ -220,6 +221,20 @@ fn capabilities(service: &Service, path: &NodePath, out: &mut Problems) {
                 None => problem.help("write a name of capabilities(7), such as NET_ADMIN, or ALL"),
             });
         }
+    }
+}
+
+fn restart(service: &Service, path: &NodePath, out: &mut Problems) {
+    let deployed = service
+        .deploy
+        .as_ref()
+        .and_then(|deploy| deploy.restart_policy);
+    if let (Some(own), Some(deployed)) = (service.restart, deployed)
+        && own != deployed.restart()
+    {
+        let message = "`restart` and `deploy.restart_policy` differ";
+        out.errors
+            .push(error(&path.key("restart"), message).help("keep one of the two"));
     }
 }
 

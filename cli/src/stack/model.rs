@@ -4,10 +4,16 @@
 //! Nothing here has a default that the file does not state, except where compose's
 //! syntax itself does: the planner decides what an absent value means.
 
+mod deploy;
+mod logging;
+
+pub(crate) use deploy::*;
+pub(crate) use logging::*;
+
 use super::node::Node;
 use super::value::{
-    ByteSize, Cpus, Duration, Mount, ParseError, PidsLimit, Port, RootfsMode, Signal, SwapLimit,
-    TmpfsMount, UserSpec,
+    ByteSize, Cpus, Duration, Mount, ParseError, PidsLimit, Port, Restart, RootfsMode, Signal,
+    SwapLimit, TmpfsMount, UserSpec,
 };
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
@@ -84,6 +90,9 @@ pub(crate) struct Service {
     /// Labels of the container.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub labels: IndexMap<String, String>,
+    /// What becomes of its output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logging: Option<Logging>,
     /// Most memory; see [`Service::limits`] for what holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mem_limit: Option<ByteSize>,
@@ -105,6 +114,10 @@ pub(crate) struct Service {
     /// The root filesystem cannot be written.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
+    /// What becomes of the container when it ends by itself; see
+    /// [`Service::restart_policy`] for what holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Restart>,
     /// Directory to run, instead of an image. Coop's own key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rootfs: Option<Rootfs>,
@@ -224,46 +237,6 @@ impl Serialize for HealthTest {
         };
         s.collect_seq(std::iter::once(kind).chain(rest.iter().map(String::as_str)))
     }
-}
-
-/// `deploy`, as far as it concerns one machine.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub(crate) struct Deploy {
-    /// Limits and reservations.
-    pub resources: Resources,
-}
-
-/// `deploy.resources`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub(crate) struct Resources {
-    /// The most that a container gets.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limits: Option<ResourceLimits>,
-    /// What a container is sure to get.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reservations: Option<Reservations>,
-}
-
-/// `deploy.resources.limits`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub(crate) struct ResourceLimits {
-    /// Processors.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cpus: Option<Cpus>,
-    /// Memory.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory: Option<ByteSize>,
-    /// Processes and threads.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pids: Option<PidsLimit>,
-}
-
-/// `deploy.resources.reservations`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub(crate) struct Reservations {
-    /// Memory.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory: Option<ByteSize>,
 }
 
 /// How a container is connected.

@@ -3,8 +3,8 @@
 use super::*;
 use crate::stack::value::{BindOptions, Mount, TmpfsOptions, VolumeOptions};
 use crate::stack::{
-    Dependency, Deploy, EnvFile, Healthcheck, Reservations, ResourceLimits, Resources, Rootfs,
-    Service, Volume,
+    Dependency, Deploy, DeployedRestart, EnvFile, Healthcheck, Logging, Reservations,
+    ResourceLimits, Resources, Rootfs, Service, Volume,
 };
 
 /// What a key is tried with: the keys of a service without it, and with it.
@@ -64,6 +64,7 @@ fn each_key_of_a_service_changes_the_plan() {
         hostname: ("", "hostname: other"),
         image: ELSEWHERE, // the integration tests run images
         labels: ("", "labels: {a: b}"),
+        logging: ("", "logging: {options: {max-size: 1m}}"),
         mem_limit: ("", "mem_limit: 64m"),
         mem_reservation: ("", "mem_reservation: 64m"),
         memswap_limit: ("mem_limit: 64m", "mem_limit: 64m\nmemswap_limit: 128m"),
@@ -71,6 +72,7 @@ fn each_key_of_a_service_changes_the_plan() {
         pids_limit: ("", "pids_limit: 10"),
         ports: ("", "ports: ['8080:80']"),
         read_only: ("", "read_only: true"),
+        restart: ("", "restart: always"),
         rootfs: ("", "rootfs: {path: ./root, mode: ro}"),
         stop_grace_period: ("", "stop_grace_period: 1s"),
         stop_signal: ("", "stop_signal: SIGINT"),
@@ -114,6 +116,20 @@ fn each_key_of_what_a_service_holds_changes_the_plan() {
     }));
     assert_each_changes_the_plan(trials!(Deploy {
         resources: ELSEWHERE,
+        restart_policy: ("", "deploy: {restart_policy: {}}"),
+    }));
+    const ON_FAILURE: &str = "deploy: {restart_policy: {condition: on-failure}}";
+    assert_each_changes_the_plan(trials!(DeployedRestart {
+        condition: (ON_FAILURE, "deploy: {restart_policy: {condition: any}}"),
+        max_attempts: (
+            ON_FAILURE,
+            "deploy: {restart_policy: {condition: on-failure, max_attempts: 3}}"
+        ),
+    }));
+    assert_each_changes_the_plan(trials!(Logging {
+        driver: ("", "logging: {driver: none}"),
+        max_size: ("", "logging: {options: {max-size: 10m}}"),
+        max_file: ("", "logging: {options: {max-file: 3}}"),
     }));
     assert_each_changes_the_plan(trials!(Resources {
         limits: ("", "deploy: {resources: {limits: {memory: 1g}}}"),

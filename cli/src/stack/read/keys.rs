@@ -40,7 +40,6 @@ pub(super) const SERVICE: &[&str] = &[
     "isolation",
     "label_file",
     "links",
-    "logging",
     "mac_address",
     "mem_swappiness",
     "models",
@@ -56,7 +55,6 @@ pub(super) const SERVICE: &[&str] = &[
     "provider",
     "pull_policy",
     "pull_refresh_after",
-    "restart",
     "runtime",
     "scale",
     "secrets",
@@ -79,10 +77,12 @@ pub(super) const DEPLOY: &[&str] = &[
     "mode",
     "placement",
     "replicas",
-    "restart_policy",
     "rollback_config",
     "update_config",
 ];
+
+/// `services.*.deploy.restart_policy`.
+pub(super) const RESTART_POLICY: &[&str] = &["delay", "window"];
 
 /// `services.*.deploy.resources.reservations`.
 pub(super) const RESERVATIONS: &[&str] = &["cpus", "devices", "generic_resources"];
@@ -119,6 +119,7 @@ fn instead(key: &str) -> Option<&'static str> {
         "container_name" => "remove it: a container is named after its stack and service",
         "secrets" | "configs" => "mount a file read-only: volumes: [\"./file:/run/file:ro\"]",
         "scale" | "replicas" => "remove it: every service has one container",
+        "delay" | "window" => "remove it: the time between restarts grows with their number",
         "shm_size" => "mount a tmpfs of that size: tmpfs: [\"/dev/shm:size=...\"]",
         _ => return None,
     })

@@ -4,7 +4,9 @@
 //! for is then a key that Coop does not support yet or that nobody knows. So the keys
 //! that are accepted are exactly the keys that are read.
 
+mod deploy;
 mod keys;
+mod logging;
 mod mount;
 mod scalar;
 mod service;

@@ -3,7 +3,7 @@
 use super::super::model::{NetworkMode, UsernsMode};
 use super::super::node::Node;
 use super::super::value::{
-    ByteSize, Cpus, Duration, EnvEntry, Label, ParseError, PidsLimit, RootfsMode, Signal,
+    ByteSize, Cpus, Duration, EnvEntry, Label, ParseError, PidsLimit, Restart, RootfsMode, Signal,
     SwapLimit, TmpfsMount, UserSpec, check_env_name,
 };
 use super::{At, Problems, Read};
@@ -27,6 +27,7 @@ read_by_parsing! {
     Cpus: "a number of processors",
     Duration: "a duration",
     PidsLimit: "a whole number",
+    Restart: "a string",
     RootfsMode: "a string",
     Signal: "a string",
     NetworkMode: "a string",

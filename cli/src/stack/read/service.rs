@@ -1,8 +1,7 @@
 //! `services.*`.
 
 use super::super::model::{
-    Condition, Dependency, Deploy, EnvFile, HealthTest, Healthcheck, Reservations, ResourceLimits,
-    Resources, Rootfs, Service,
+    Condition, Dependency, EnvFile, HealthTest, Healthcheck, Rootfs, Service,
 };
 use super::super::node::Node;
 use super::super::value::{ByteSize, SwapLimit};
@@ -44,6 +43,7 @@ impl Read for Service {
                 .get("labels", out)
                 .map(|Labels(map)| map)
                 .unwrap_or_default(),
+            logging: f.get("logging", out),
             mem_limit: f.get("mem_limit", out).filter(some),
             mem_reservation: f.get("mem_reservation", out).filter(some),
             memswap_limit: f
@@ -53,6 +53,7 @@ impl Read for Service {
             pids_limit: f.get("pids_limit", out),
             ports: f.or_default("ports", out),
             read_only: f.or_default("read_only", out),
+            restart: f.get("restart", out),
             rootfs: f.get("rootfs", out),
             stop_grace_period: f.get("stop_grace_period", out),
             stop_signal: f.get("stop_signal", out),
@@ -73,7 +74,7 @@ impl Read for Service {
 
 /// A size of 0 sets no limit, as with Docker.
 #[allow(clippy::trivially_copy_pass_by_ref)] // as `Option::filter` calls it
-fn some(size: &ByteSize) -> bool {
+pub(super) fn some(size: &ByteSize) -> bool {
     size.bytes() > 0
 }
 
@@ -261,52 +262,5 @@ impl Read for HealthTest {
             }
             _ => out.wrong_type(&at, "a string or a list of strings"),
         }
-    }
-}
-
-impl Read for Deploy {
-    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
-        let mut fields = Fields::open(at, "a mapping", out)?;
-        let deploy = Self {
-            resources: fields.or_default("resources", out),
-        };
-        fields.finish(keys::DEPLOY, out);
-        Some(deploy)
-    }
-}
-
-impl Read for Resources {
-    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
-        let mut fields = Fields::open(at, "a mapping", out)?;
-        let resources = Self {
-            limits: fields.get("limits", out),
-            reservations: fields.get("reservations", out),
-        };
-        fields.finish(&[], out);
-        Some(resources)
-    }
-}
-
-impl Read for ResourceLimits {
-    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
-        let mut fields = Fields::open(at, "a mapping", out)?;
-        let limits = Self {
-            cpus: fields.get("cpus", out),
-            memory: fields.get("memory", out).filter(some),
-            pids: fields.get("pids", out),
-        };
-        fields.finish(&[], out);
-        Some(limits)
-    }
-}
-
-impl Read for Reservations {
-    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
-        let mut fields = Fields::open(at, "a mapping", out)?;
-        let reservations = Self {
-            memory: fields.get("memory", out).filter(some),
-        };
-        fields.finish(keys::RESERVATIONS, out);
-        Some(reservations)
     }
 }

@@ -30,20 +30,18 @@ volumes:
 #[test]
 fn keys_of_compose_that_coop_has_not_yet_say_so() {
     assert_snapshot!(errors(
-        "networks: {front: }
+        "models: {smart: }
 services:
   web:
     image: nginx
-    networks: [front]
-    restart: always
-    privileged: true
+    build: .
+    develop: {watch: []}
+    provider: {type: x}
     deploy:
-      replicas: 3
+      placement: {}
+      restart_policy: {delay: 5s}
       resources:
         reservations: {devices: []}
-    volumes:
-      - {type: volume, source: data, target: /d, volume: {subpath: x}}
-volumes: {data: {driver_opts: {}}}
 "
     ));
 }
