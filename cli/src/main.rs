@@ -5,6 +5,7 @@ mod command;
 mod files;
 mod host;
 mod load;
+mod name;
 mod plan;
 mod ports;
 mod realize;

@@ -34,6 +34,7 @@ mod proc;
 mod rootfs;
 mod running;
 mod snapshot;
+mod soak;
 mod stack;
 mod wait;
 
@@ -44,6 +45,7 @@ pub use proc::{Ids, capabilities, id_map, namespace, status_field};
 pub use rootfs::Rootfs;
 pub use running::Running;
 pub use snapshot::Snapshot;
+pub use soak::{Chance, rounds};
 pub use stack::Stack;
 pub use wait::wait_until;
 

@@ -3,7 +3,6 @@
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result};
-use coop_launcher::store::Name;
 use coop_launcher::supervisor::{Foreground, OnSignal, Supervisor};
 use coop_launcher::terminal::RawMode;
 
@@ -22,10 +21,7 @@ use crate::{ports, realize};
 pub(crate) fn run(host: &Host, args: &RunArgs) -> Result<i32> {
     require_root("run a container")?;
     let (stack, service, options) = single::from_args(args)?;
-    let name = match &args.name {
-        Some(name) => Name::parse(name)?,
-        None => Name::random().context("choose a name")?,
-    };
+    let (name, vacancy) = crate::name::take(host, args.name.as_deref())?;
     let plan = plan::plan_single(
         host,
         &stack,
@@ -34,15 +30,6 @@ pub(crate) fn run(host: &Host, args: &RunArgs) -> Result<i32> {
         &std::env::vars().collect(),
         name,
     )?;
-    let stack_name = plan.name.clone();
-    let vacancy = match supervise::keeper(host, &stack_name)? {
-        Keeper::Nobody(vacancy) => vacancy,
-        Keeper::Supervisor => {
-            anyhow::bail!(
-                "the name \"{stack_name}\" is in use by a stack\n  help: choose another with --name"
-            )
-        }
-    };
     ports::check(host, &stack, &plan)?;
     let made = realize::realize(host, plan, &[])?;
     let Some(plan) = made.first() else {

@@ -44,6 +44,15 @@ impl Store {
         }
     }
 
+    /// The container that has this name, if any.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn owner_of_name(&self, name: &Name) -> Result<Option<ContainerId>, StoreError> {
+        let owner = self.owner_of(OsStr::new(name.as_str()))?;
+        Ok(owner.filter(|id| self.dirs.container(id).exists()))
+    }
+
     fn describe(&self, id: &ContainerId) -> String {
         match self.load_state(id) {
             Ok(state) => format!("{} ({})", id.short(), state.name),
