@@ -12,10 +12,10 @@ use coop_image::{Image, ImportOptions, Progress, Reference};
 use coop_launcher::logs::Stream;
 use serde_json::json;
 
-use crate::args::{Format, ImageCommand, ImageImportArgs, ImageLsArgs, ImageRmArgs};
+use crate::args::{ImageCommand, ImageImportArgs, ImageLsArgs, ImageRmArgs};
 use crate::host::{Host, require_root};
 use crate::plan::ContainerPlan;
-use crate::ui::{Table, ago, decimal_size, lines, print_bytes, timestamp};
+use crate::ui::{ago, decimal_size, lines, listing, print_bytes, timestamp};
 
 /// `coop image`.
 pub(super) fn image(host: &Host, command: &ImageCommand) -> Result<i32> {
@@ -117,11 +117,20 @@ impl Meter {
 /// `coop image ls`, `coop images`.
 pub(super) fn list(host: &Host, args: &ImageLsArgs) -> Result<i32> {
     let images = host.images.list()?;
-    crate::ui::print(&render(&images, args, SystemTime::now()))?;
+    crate::ui::print(&render(&images, args, SystemTime::now())?)?;
     Ok(0)
 }
 
-fn render(images: &[Image], args: &ImageLsArgs, now: SystemTime) -> String {
+/// Docker's columns.
+const COLUMNS: [(&str, &str); 5] = [
+    ("REPOSITORY", "Repository"),
+    ("TAG", "Tag"),
+    ("IMAGE ID", "ID"),
+    ("CREATED", "CreatedSince"),
+    ("SIZE", "Size"),
+];
+
+fn render(images: &[Image], args: &ImageLsArgs, now: SystemTime) -> Result<String> {
     let id = |image: &Image| {
         if args.no_trunc {
             image.id.to_string()
@@ -131,40 +140,29 @@ fn render(images: &[Image], args: &ImageLsArgs, now: SystemTime) -> String {
     };
     if args.quiet {
         let ids: BTreeSet<_> = images.iter().map(id).collect();
-        return lines(ids);
+        return Ok(lines(ids));
     }
-    let created = |image: &Image| {
-        let since_epoch = Duration::from_secs(image.created);
-        SystemTime::UNIX_EPOCH
-            .checked_add(since_epoch)
-            .unwrap_or(SystemTime::UNIX_EPOCH)
+    let row = |image: &Image| {
+        let reference = &image.reference;
+        let created = created(image);
+        json!({
+            "Repository": reference.name(),
+            "Tag": reference.tag().unwrap_or("<none>"),
+            "Digest": reference.digest().map_or("<none>".into(), ToString::to_string),
+            "ID": id(image),
+            "CreatedAt": timestamp(created),
+            "CreatedSince": ago(created, now),
+            "Size": decimal_size(image.size),
+        })
     };
-    let tag = |image: &Image| image.reference.tag().unwrap_or("<none>").to_owned();
-    if args.format == Format::Json {
-        let object = |image: &Image| {
-            json!({
-                "Repository": image.reference.name(),
-                "Tag": tag(image),
-                "Digest": image.reference.digest().map_or("<none>".into(), ToString::to_string),
-                "ID": id(image),
-                "CreatedAt": timestamp(created(image)),
-                "CreatedSince": ago(created(image), now),
-                "Size": decimal_size(image.size),
-            })
-        };
-        return lines(images.iter().map(object));
-    }
-    let mut table = Table::new(&["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"]);
-    for image in images {
-        table.row(&[
-            image.reference.name(),
-            tag(image),
-            id(image),
-            ago(created(image), now),
-            decimal_size(image.size),
-        ]);
-    }
-    table.to_string()
+    let rows: Vec<_> = images.iter().map(row).collect();
+    listing(&args.format, &COLUMNS, &rows)
+}
+
+fn created(image: &Image) -> SystemTime {
+    SystemTime::UNIX_EPOCH
+        .checked_add(Duration::from_secs(image.created))
+        .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// `coop image rm`, `coop rmi`.
@@ -270,6 +268,7 @@ mod tests {
     use coop_image::ImageConfig;
 
     use super::*;
+    use crate::args::Format;
 
     fn images() -> Vec<Image> {
         let image = |name: &str, digit: &str, age: u64, size| Image {
@@ -289,7 +288,8 @@ mod tests {
 
     fn shown(args: &ImageLsArgs) -> String {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_714_564_800);
-        lines(render(&images(), args, now).lines().map(str::trim_end))
+        let shown = render(&images(), args, now).unwrap();
+        lines(shown.lines().map(str::trim_end))
     }
 
     const TABLE: ImageLsArgs = ImageLsArgs {

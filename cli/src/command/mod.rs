@@ -32,12 +32,13 @@ mod top;
 mod ui;
 pub(crate) mod up;
 mod update;
+mod version;
 mod volume;
 mod wait;
 
 use anyhow::Result;
 
-use crate::args::{Cli, Command, Format, VersionArgs};
+use crate::args::{Cli, Command};
 use crate::host::Host;
 
 /// Runs the command and gives its exit status.
@@ -83,7 +84,7 @@ pub(crate) fn run(cli: &Cli) -> Result<i32> {
         Command::Ui(args) => ui::ui(&host, args),
         Command::Completion(args) => completion::completion(args),
         Command::Man(args) => man::man(args),
-        Command::Version(args) => version(args),
+        Command::Version(args) => version::version(args),
     }
 }
 
@@ -97,16 +98,6 @@ pub(crate) fn failed(command: &Command) -> i32 {
         Command::Run(_) | Command::Create(_) => FAILED,
         _ => 1,
     }
-}
-
-fn version(args: &VersionArgs) -> Result<i32> {
-    let version = env!("CARGO_PKG_VERSION");
-    let shown = match &args.format {
-        Format::Table => format!("coop version {version}\n"),
-        format => crate::ui::listing(format, &[], &[serde_json::json!({ "Version": version })])?,
-    };
-    crate::ui::print(&shown)?;
-    Ok(0)
 }
 
 /// Docker's answer of commands that do something to named containers: their names.

@@ -9,12 +9,13 @@ mod size;
 mod stack_output;
 mod stream;
 mod table;
+mod template;
 mod time;
 
 pub(crate) use container_output::ContainerOutput;
 pub(crate) use error::error;
 pub(crate) use label::label;
-pub(crate) use listing::{Format, listing};
+pub(crate) use listing::{Format, document, listing};
 pub(crate) use progress::Progress;
 pub(crate) use size::{binary_size, decimal_size};
 pub(crate) use stack_output::StackOutput;
