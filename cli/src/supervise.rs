@@ -2,8 +2,8 @@
 //! of one that was killed.
 
 use anyhow::{Context, Result};
-use coop_launcher::store::{ContainerId, Lock, StackName, State, Status};
-use coop_launcher::supervisor::{self, Client, Report, Request, Supervisor};
+use coop_launcher::store::{ContainerId, Lock, Name, StackName, State, Status};
+use coop_launcher::supervisor::{self, Client, Report, Request, RestartPolicy, Supervisor};
 use coop_ns::pidfd;
 use std::os::fd::AsFd;
 
@@ -126,9 +126,8 @@ fn mend(host: &Host, state: &State) -> Result<bool> {
         .join(coop_launcher::JOURNAL);
     match state.status {
         Status::Stopped if !journal.exists() => return Ok(false),
-        Status::Running | Status::Paused | Status::Restarting if state.init_alive() => {
-            return Ok(true);
-        }
+        Status::Running | Status::Paused if state.init_alive() => return Ok(true),
+        Status::Restarting if state.current_status() == Status::Restarting => return Ok(true),
         _ => {}
     }
     if let Some(init) = state.live_init()
@@ -148,20 +147,31 @@ fn mend(host: &Host, state: &State) -> Result<bool> {
     }
     let wires = Wires::new(host);
     supervisor::undo_run(&host.store, &wires, &state.id)?;
-    let goes_with_its_end = || {
-        host.store
-            .load_config(&state.id)
-            .is_ok_and(|plan: ContainerPlan| plan.remove_at_exit)
-    };
-    if begun && !goes_with_its_end() {
-        let mut state = state.clone();
-        state.set_stopped(None);
-        state.error = Some("ended while no supervisor was there to see how".into());
-        host.store.save_state(&state)?;
-    } else {
+    let plan: Option<ContainerPlan> = host.store.load_config(&state.id).ok();
+    if !begun || plan.as_ref().is_some_and(|plan| plan.remove_at_exit) {
         remove(host, &state.id)?;
+        return Ok(false);
     }
-    Ok(false)
+    let mut state = state.clone();
+    let comes_back = ended_unseen(&mut state, plan.map(|plan| plan.unit.restart));
+    host.store.save_state(&state)?;
+    Ok(comes_back)
+}
+
+/// Writes down that a container ended, and nobody saw how. Says whether its restart policy
+/// brings it back, which no policy does over a reboot.
+fn ended_unseen(state: &mut State, policy: Option<RestartPolicy>) -> bool {
+    if state.status == Status::Stopped {
+        // That it ended was seen; it could not be undone.
+        return false;
+    }
+    let ran = matches!(state.status, Status::Running | Status::Paused);
+    // A launch by request that was killed is for the one who asked; a restart goes on.
+    let counts = state.is_of_this_boot() && (ran || state.restarts > 0);
+    state.set_stopped(None);
+    state.stop = None;
+    state.error = Some("ended while no supervisor was there to see how".into());
+    counts && policy.is_some_and(|policy| supervisor::comes_back(policy, state))
 }
 
 /// Removes a container that does not run.
@@ -308,6 +318,37 @@ pub(crate) fn stop(
         timeout,
     };
     self::request(host, stack, &request, report).map(drop)
+}
+
+/// Gives a container another name, and its state as it is then.
+#[allow(dead_code, reason = "`coop rename` is to come")]
+pub(crate) fn rename(host: &Host, state: &State, name: &Name) -> Result<()> {
+    loop {
+        let request = Request::Rename {
+            id: state.id.clone(),
+            name: name.clone(),
+        };
+        match keeper(host, &state.stack)? {
+            Keeper::Nobody(_vacancy) => {
+                crate::wire::rename(host, &state.id, name)?;
+                return Ok(());
+            }
+            Keeper::Supervisor => {
+                let mut refused = None;
+                let done = self::request(host, &state.stack, &request, &mut |report| {
+                    if let Report::Refused { error, .. } = report {
+                        refused = Some(error.clone());
+                    }
+                })?;
+                match refused {
+                    Some(error) => anyhow::bail!("{error}"),
+                    None if done => return Ok(()),
+                    // It ended meanwhile.
+                    None => {}
+                }
+            }
+        }
+    }
 }
 
 /// Sends a request to the stack's supervisor; none when it has just ended.

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use anyhow::Context;
 use coop_launcher::stdio::{Pipes, Terminal};
-use coop_launcher::store::ContainerId;
+use coop_launcher::store::{ContainerId, Name, State, StoreError};
 use coop_launcher::supervisor::{UnitSpec, Wiring};
 use coop_launcher::{BoxError, Pipeline, Process};
 use coop_net::PendingRules;
@@ -168,6 +168,13 @@ impl<'a> Wires<'a> {
     }
 }
 
+/// Gives a container another name. For its stack's supervisor, or who holds the stack's lock.
+pub(crate) fn rename(host: &Host, id: &ContainerId, name: &Name) -> Result<State, StoreError> {
+    host.store.rename(id, name, |plan| {
+        plan["unit"]["name"] = name.as_str().into();
+    })
+}
+
 impl Wiring for Wires<'_> {
     fn spec(&self, id: &ContainerId) -> Result<UnitSpec, BoxError> {
         Ok(self.plan(id)?.unit)
@@ -238,6 +245,25 @@ impl Wiring for Wires<'_> {
     fn thaw(&self, id: &ContainerId) -> Result<(), BoxError> {
         let plan = self.plan(id)?;
         Ok(self.host.cgroups()?.open(&plan.cgroup)?.thaw()?)
+    }
+
+    fn rename(&self, id: &ContainerId, name: &Name) -> Result<(), BoxError> {
+        rename(self.host, id, name)?;
+        Ok(())
+    }
+
+    fn adopted(&self, id: &ContainerId) {
+        let Ok(plan) = self.plan(id) else { return };
+        if let Connection::Bridge {
+            lease: Some(lease), ..
+        } = &plan.network
+        {
+            match coop_net::reserve(&lease.ports) {
+                Ok(reserved) => self.ports.borrow_mut().push((id.clone(), reserved)),
+                // The rules are in the kernel: connections go to the container all the same.
+                Err(error) => log::warn!("{}: {error}", plan.unit.name),
+            }
+        }
     }
 
     /// Waits for what was begun, and forgets it.

@@ -51,7 +51,7 @@ pub use id::{ContainerId, Name, StackName};
 pub use lock::{Lock, lock_owner};
 pub use procfs::{ProcStat, boot_id};
 pub use registry::Swept;
-pub use state::{Health, State, Status};
+pub use state::{Health, HealthCheck, State, Status, Stop};
 
 use std::path::PathBuf;
 

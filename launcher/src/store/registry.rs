@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 
 use super::{
-    CONFIG, ContainerId, Lock, Name, STATE, State, Store, StoreError, file, make_private_dir,
+    CONFIG, ContainerId, Event, Lock, Name, STATE, State, Store, StoreError, file, make_private_dir,
 };
 
 /// What begins so is half made, or half removed, or left by a killed process.
@@ -31,7 +31,9 @@ impl Store {
         let registry = self.lock_registry()?;
         self.claim_name(&registry, &state.name, &state.id)?;
         let made = self.make_container(&registry, &state.id, &config, &encoded);
-        if made.is_err() {
+        if made.is_ok() {
+            self.emit(&Event::of_container(state, "create"));
+        } else {
             // The first error is the one to tell; what stays is stale, and swept later.
             let _ = remove_tree(&self.staging(STAGING, &state.id));
             let _ = unlink(self.dirs.names().join(state.name.as_str()));
@@ -106,14 +108,17 @@ impl Store {
     /// [`StoreError::Io`].
     pub fn remove(&self, id: &ContainerId) -> Result<(), StoreError> {
         let registry = self.lock_registry()?;
-        let name = self.load_state(id).ok().map(|state| state.name);
+        let state = self.load_state(id).ok();
         let removed = self.staging(REMOVED, id);
         match renameat(&registry, id.as_str(), &registry, format!("{REMOVED}{id}")) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => return Err(StoreError::io("remove", &self.dirs.container(id))(errno)),
         }
-        match name {
-            Some(name) => self.release_name(OsStr::new(name.as_str()), id)?,
+        match &state {
+            Some(state) => {
+                self.release_name(OsStr::new(state.name.as_str()), id)?;
+                self.emit(&Event::of_container(state, "destroy"));
+            }
             // Damaged, or a second attempt: whichever name points there.
             None => {
                 for name in entries(&self.dirs.names())? {
@@ -125,6 +130,42 @@ impl Store {
         drop(registry);
         remove_tree(&removed)?;
         remove_tree(&self.dirs.container_run(id))
+    }
+
+    /// Gives the container another name. `edit` changes it in the configuration, whose shape
+    /// is the caller's own. Only the stack's supervisor, or who holds the stack's lock in the
+    /// place of one, may do so.
+    ///
+    /// Readers find the container by one of the two names, or by both, at any moment; after a
+    /// kill half-way the same call completes it, and the name that is not the one in the state
+    /// goes with [`Store::sweep`].
+    ///
+    /// # Errors
+    /// [`StoreError::NameInUse`], [`StoreError::Gone`], [`StoreError::Io`],
+    /// [`StoreError::Decode`].
+    pub fn rename(
+        &self,
+        id: &ContainerId,
+        name: &Name,
+        edit: impl FnOnce(&mut serde_json::Value),
+    ) -> Result<State, StoreError> {
+        let registry = self.lock_registry()?;
+        let mut state = self.load_state(id)?;
+        let mut config = self.load_config(id)?;
+        let old = std::mem::replace(&mut state.name, name.clone());
+        if self.owner_of(OsStr::new(name.as_str()))?.as_ref() != Some(id) {
+            self.claim_name(&registry, name, id)?;
+        }
+        edit(&mut config);
+        let path = self.config_path(id);
+        file::replace(&path, &file::encode(&config, &path)?)?;
+        self.save_state(&state)?;
+        if old != *name {
+            self.release_name(OsStr::new(old.as_str()), id)?;
+        }
+        let event = Event::of_container(&state, "rename").with("oldName", old.as_str());
+        self.emit(&event);
+        Ok(state)
     }
 
     /// Removes what processes that were killed left behind: half-made and half-removed
@@ -145,7 +186,13 @@ impl Store {
         }
         for name in entries(&self.dirs.names())? {
             let path = self.dirs.names().join(&name);
-            if path.symlink_metadata().is_ok() && !path.exists() {
+            let is_stale = || match self.owner_of(&name) {
+                Ok(Some(owner)) => self
+                    .load_state(&owner)
+                    .is_ok_and(|state| *state.name.as_str() != *name),
+                _ => false,
+            };
+            if path.symlink_metadata().is_ok() && (!path.exists() || is_stale()) {
                 ok_if_gone(unlink(&path)).map_err(StoreError::io("remove", &path))?;
                 swept.removed.push(path);
             }

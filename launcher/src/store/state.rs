@@ -1,7 +1,7 @@
 //! What is known of one container: `state.json`.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
@@ -124,6 +124,50 @@ pub struct State {
     /// Whether its end was asked for: the restart policy does not hold then.
     #[serde(default)]
     pub stop_requested: bool,
+    /// A stop that is under way, for the next supervisor to go on with.
+    #[serde(default)]
+    pub stop: Option<Stop>,
+    /// How long the last wait for a restart by policy was, counted from the end of the run.
+    #[serde(default)]
+    pub restart_pause: Duration,
+    /// How many health checks have failed in a row.
+    #[serde(default)]
+    pub failing_streak: u32,
+    /// The last health checks, oldest first.
+    #[serde(default)]
+    pub health_log: Vec<HealthCheck>,
+}
+
+/// How far a stop by request has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// Its stop signal was not sent yet: containers that depend on it still run.
+    Asked {
+        /// What it has from the signal to `SIGKILL`.
+        grace: Duration,
+    },
+    /// Its stop signal was sent.
+    Signalled {
+        /// When it is killed.
+        #[serde(with = "time")]
+        until: SystemTime,
+    },
+}
+
+/// What one health check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthCheck {
+    /// When it was started.
+    #[serde(with = "time")]
+    pub start: SystemTime,
+    /// When it ended.
+    #[serde(with = "time")]
+    pub end: SystemTime,
+    /// Its exit status; -1 when it could not be started or took too long.
+    pub exit_code: i32,
+    /// What it printed, at most 4 KiB, or why there is no result.
+    pub output: String,
 }
 
 impl State {
@@ -149,6 +193,10 @@ impl State {
             health: None,
             restarts: 0,
             stop_requested: false,
+            stop: None,
+            restart_pause: Duration::ZERO,
+            failing_streak: 0,
+            health_log: Vec::new(),
         }
     }
 
@@ -185,6 +233,14 @@ impl State {
         self.pid_start_time = None;
     }
 
+    /// Notes that the container, which has ended, is started again by its policy after this
+    /// time.
+    pub fn wait_for_restart(&mut self, pause: Duration) {
+        self.status = Status::Restarting;
+        self.restarts += 1;
+        self.restart_pause = pause;
+    }
+
     /// Whether the very init that was saved lives: same boot, same start, no zombie.
     /// What cannot be read counts as gone.
     pub fn init_alive(&self) -> bool {
@@ -196,8 +252,10 @@ impl State {
     pub fn live_init(&self) -> Option<Pid> {
         let pid = Pid::from_raw(i32::try_from(self.pid?).ok()?)?;
         let stat = ProcStat::of(pid).ok().flatten()?;
-        (Some(stat.start_time) == self.pid_start_time && !stat.has_ended() && self.same_boot())
-            .then_some(pid)
+        (Some(stat.start_time) == self.pid_start_time
+            && !stat.has_ended()
+            && self.is_of_this_boot())
+        .then_some(pid)
     }
 
     /// The status, corrected by what the kernel says: a container whose init is gone
@@ -210,12 +268,15 @@ impl State {
                 Status::Stopped
             }
             // Between two runs there is no init, but a reboot ends the waiting.
-            Status::Restarting if self.boot_id.is_some() && !self.same_boot() => Status::Stopped,
+            Status::Restarting if self.boot_id.is_some() && !self.is_of_this_boot() => {
+                Status::Stopped
+            }
             saved => saved,
         }
     }
 
-    fn same_boot(&self) -> bool {
+    /// Whether what is saved of its process is of this boot.
+    pub fn is_of_this_boot(&self) -> bool {
         self.boot_id.is_some() && boot_id().ok() == self.boot_id
     }
 }

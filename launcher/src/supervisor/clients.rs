@@ -2,26 +2,28 @@
 
 use super::control::{Inbox, Peer, Report, Request};
 use super::reactor::{Reactor, Token};
-use super::unit::Phase;
-use super::{Supervisor, SupervisorError};
 use crate::store::ContainerId;
 
 /// What a client waits for.
 #[derive(Debug)]
-enum Awaited {
+pub(super) enum Awaited {
     /// Its request has not come yet.
     Request,
     /// None of these waits for its start any more.
     Started(Vec<ContainerId>),
-    /// None of these lives any more.
+    /// None of these lives or waits for its restart any more.
     Ended(Vec<ContainerId>),
+    /// All of these have ended and were started again.
+    Restarted(Vec<ContainerId>),
+    /// Nothing: what was asked for was done at once.
+    Done(Vec<ContainerId>),
 }
 
 impl Awaited {
     fn ids(&self) -> &[ContainerId] {
         match self {
             Self::Request => &[],
-            Self::Started(ids) | Self::Ended(ids) => ids,
+            Self::Started(ids) | Self::Ended(ids) | Self::Restarted(ids) | Self::Done(ids) => ids,
         }
     }
 }
@@ -116,14 +118,14 @@ impl Clients {
         }
     }
 
-    fn awaits(&mut self, index: u32, awaited: Awaited) {
+    pub(super) fn awaits(&mut self, index: u32, awaited: Awaited) {
         if let Some(Some(client)) = self.0.get_mut(index as usize) {
             client.awaited = awaited;
         }
     }
 
     /// Tells each client that waits for something that has come.
-    fn answer(&mut self, is_done: impl Fn(&Awaited) -> bool, reactor: &Reactor) {
+    pub(super) fn answer(&mut self, is_done: impl Fn(&Awaited) -> bool, reactor: &Reactor) {
         for index in 0..self.0.len() {
             if let Some(client) = &mut self.0[index]
                 && is_done(&client.awaited)
@@ -133,62 +135,5 @@ impl Clients {
                 self.settle(index, reactor);
             }
         }
-    }
-}
-
-impl Supervisor<'_> {
-    /// Takes a request that came with the supervisor itself, from the command that forked it.
-    ///
-    /// # Errors
-    /// [`SupervisorError`]; a container's own failure is a [`Report::Failed`].
-    pub fn first_client(&mut self, peer: Peer, request: Request) -> Result<(), SupervisorError> {
-        match self.clients.add(peer, &self.reactor) {
-            Some(index) => self.serve(index, request),
-            None => Ok(()),
-        }
-    }
-
-    /// Creates these containers and starts them in the order of their dependencies.
-    ///
-    /// # Errors
-    /// [`SupervisorError`]; a container's own failure is a [`Report::Failed`].
-    pub fn start_containers(&mut self, ids: &[ContainerId]) -> Result<(), SupervisorError> {
-        self.launch(ids);
-        self.start_what_may()
-    }
-
-    pub(super) fn serve(&mut self, index: u32, request: Request) -> Result<(), SupervisorError> {
-        match request {
-            Request::Start { ids } => {
-                self.clients.awaits(index, Awaited::Started(ids.clone()));
-                self.start_containers(&ids)
-            }
-            Request::Stop { ids, timeout } => {
-                self.ask_to_stop(&ids, timeout);
-                self.clients.awaits(index, Awaited::Ended(ids));
-                Ok(())
-            }
-            Request::Watch { ids } => {
-                self.clients.awaits(index, Awaited::Ended(ids));
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Tells each client whose request is done that it is.
-    pub(super) fn answer_clients(&mut self) {
-        let none = |ids: &[ContainerId], busy: fn(&Phase) -> bool| {
-            !self
-                .units
-                .iter()
-                .any(|unit| busy(&unit.phase) && ids.contains(&unit.spec.id))
-        };
-        let is_done = |awaited: &Awaited| match awaited {
-            Awaited::Request => false,
-            Awaited::Started(ids) => none(ids, |phase| matches!(phase, Phase::Waiting(_))),
-            Awaited::Ended(ids) => none(ids, |phase| !matches!(phase, Phase::Ended)),
-        };
-        self.clients.answer(is_done, &self.reactor);
     }
 }

@@ -155,10 +155,11 @@ impl Supervisor<'_> {
                 continue;
             }
             match foreground.on_signal {
-                OnSignal::Forward => self
-                    .units
-                    .iter()
-                    .for_each(|unit| unit.signal(received.signal)),
+                OnSignal::Forward => {
+                    for index in 0..self.units.len() {
+                        self.pass_on(index, received.signal);
+                    }
+                }
                 OnSignal::Stop => {
                     foreground.interrupts += 1;
                     if foreground.interrupts == 1 {

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::Signal;
 
@@ -11,7 +11,7 @@ use super::spec::HealthTiming;
 use super::unit::Unit;
 use super::{Report, Supervisor, SupervisorError, after, kernel};
 use crate::error::{BoxError, Error};
-use crate::store::Health;
+use crate::store::{Health, State};
 
 /// The checks of one container.
 #[derive(Debug)]
@@ -54,6 +54,27 @@ impl Checks {
         self.started = now;
         self.failures = 0;
         self.warm_up = Some(FIRST_CHECK);
+        self.next = after(now, FIRST_CHECK.min(self.interval(now)));
+    }
+
+    /// Other times hold from the next check on.
+    pub(super) fn retime(&mut self, timing: &HealthTiming) {
+        self.timing = timing.clone();
+        let now = Instant::now();
+        self.next = self.next.min(after(now, self.interval(now)));
+    }
+
+    /// Goes on where an earlier supervisor stopped, or the container was frozen.
+    pub(super) fn resume(&mut self, state: &State) {
+        let now = Instant::now();
+        let ran = state
+            .started
+            .and_then(|started| SystemTime::now().duration_since(started).ok())
+            .unwrap_or_default();
+        self.started = now.checked_sub(ran).unwrap_or(now);
+        self.failures = state.failing_streak;
+        self.warm_up = None;
+        // A check may have been under way: another one soon makes up for it.
         self.next = after(now, FIRST_CHECK.min(self.interval(now)));
     }
 
@@ -129,7 +150,7 @@ impl Supervisor<'_> {
         now: Instant,
     ) -> Result<(), SupervisorError> {
         let unit = &mut self.units[index];
-        if !unit.is_running() || unit.stopping.is_some() {
+        if !unit.may_be_checked() {
             return Ok(());
         }
         let Some(checks) = &mut unit.checks else {

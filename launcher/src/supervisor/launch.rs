@@ -3,14 +3,26 @@
 use std::borrow::Cow;
 
 use super::unit::{Phase, Unit};
-use super::{Report, Supervisor, SupervisorError, order, plan_failure};
+use super::{Report, Supervisor, SupervisorError, order, plan_failure, restart};
 use crate::error::chain;
 use crate::journal::Journal;
 use crate::pipeline::Cloned;
-use crate::store::{ContainerId, State, Status};
+use crate::store::{ContainerId, Event, State, Status};
 
 /// The exit status that Docker's users expect when a container cannot be set up.
 const SET_UP_FAILED: i32 = 125;
+
+/// Why a run of a container is begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Someone wants it to run.
+    Request,
+    /// Someone wants it to be started anew.
+    Restart,
+    /// Its restart policy. It was there before: it waits for nothing that it depends on, and
+    /// when it cannot be started now, that is tried again.
+    Policy,
+}
 
 /// Why one container of a batch could not be made.
 struct Fault {
@@ -29,7 +41,7 @@ impl Fault {
 
 impl Supervisor<'_> {
     /// Creates these saved containers, all or none, and leaves them waiting for their start.
-    pub(super) fn launch(&mut self, ids: &[ContainerId]) {
+    pub(super) fn launch(&mut self, ids: &[ContainerId], cause: Cause) {
         let mut batch = Vec::with_capacity(ids.len());
         let mut known = true;
         for id in ids {
@@ -40,7 +52,7 @@ impl Supervisor<'_> {
             if already {
                 continue;
             }
-            match self.enlist(id) {
+            match self.enlist(id, cause) {
                 Ok(index) => batch.push(index),
                 Err(error) => {
                     known = false;
@@ -67,8 +79,20 @@ impl Supervisor<'_> {
         }
     }
 
+    /// Creates a container that is listed already.
+    pub(super) fn launch_one(&mut self, index: usize) {
+        if let Err(fault) = self.create(&[index]) {
+            self.wiring.abandon_batch();
+            self.fail(index, fault.message, SET_UP_FAILED);
+        }
+    }
+
     /// A unit for the container, in the place of an earlier run's.
-    fn enlist(&mut self, id: &ContainerId) -> Result<usize, SupervisorError> {
+    pub(super) fn enlist(
+        &mut self,
+        id: &ContainerId,
+        cause: Cause,
+    ) -> Result<usize, SupervisorError> {
         let mut state = self.store.load_state(id)?;
         let spec = self.wiring.spec(id).map_err(|error| plan_failure(&error))?;
         state.error = None;
@@ -76,9 +100,18 @@ impl Supervisor<'_> {
         state.oom_killed = false;
         state.finished = None;
         state.health = None;
+        state.failing_streak = 0;
+        state.health_log.clear();
+        state.stop_requested = false;
+        state.stop = None;
+        if cause != Cause::Policy {
+            state.restarts = 0;
+            state.restart_pause = std::time::Duration::ZERO;
+        }
         let place = self.units.iter().position(|unit| unit.spec.id == *id);
         let index = place.unwrap_or(self.units.len());
-        let unit = Unit::new(index as u32, spec, state, self.store)?;
+        let mut unit = Unit::new(index as u32, spec, state, self.store)?;
+        unit.cause = cause;
         match place {
             Some(index) => self.units[index] = unit,
             None => self.units.push(unit),
@@ -88,10 +121,7 @@ impl Supervisor<'_> {
 
     /// There is no such container, or nothing can be known of it.
     fn refuse(&mut self, id: &ContainerId, error: String) {
-        let name = match self.store.load_state(id) {
-            Ok(state) => state.name.to_string(),
-            Err(_) => id.short().to_owned(),
-        };
+        let name = self.name_of(id);
         self.tell(&Report::Failed {
             id: id.clone(),
             name,
@@ -174,7 +204,11 @@ impl Supervisor<'_> {
                 if !matches!(unit.phase, Phase::Waiting(_)) || unit.stopping.is_some() {
                     continue;
                 }
-                let decision = order::decide(&unit.spec, |id| self.state_of(id));
+                let decision = if unit.cause == Cause::Policy {
+                    order::Decision::Start
+                } else {
+                    order::decide(&unit.spec, |id| self.state_of(id))
+                };
                 match decision {
                     order::Decision::Start => self.start(index)?,
                     order::Decision::Wait => continue,
@@ -212,6 +246,12 @@ impl Supervisor<'_> {
                 self.save(index);
                 self.sync_later(index);
                 self.tell(&report);
+                let unit = &self.units[index];
+                self.store.emit(&Event::of_container(&unit.state, "start"));
+                if unit.cause == Cause::Restart {
+                    self.store
+                        .emit(&Event::of_container(&unit.state, "restart"));
+                }
             }
             Err(error) => self.fail(index, chain(&error), error.exit_code()),
         }
@@ -221,7 +261,17 @@ impl Supervisor<'_> {
     /// The container could not be started: nothing of it stays in the kernel, and why is told.
     fn fail(&mut self, index: usize, error: String, exit_code: i32) {
         let error = self.give_up(index, error, exit_code);
-        let unit = &self.units[index];
+        let unit = &mut self.units[index];
+        if unit.cause == Cause::Policy
+            && restart::is_tried_again(unit.spec.restart, &mut unit.state)
+        {
+            log::warn!("{}: cannot be started again yet: {error}", unit.spec.name);
+            unit.phase = Phase::Resting(restart::due(&unit.state));
+            let report = Report::Restarting(Box::new(unit.state.clone()));
+            self.save(index);
+            self.tell(&report);
+            return;
+        }
         let (id, name) = (unit.spec.id.clone(), unit.spec.name.clone());
         self.tell(&Report::Failed {
             id,

@@ -10,7 +10,9 @@
 
 mod clients;
 mod control;
+mod detach;
 mod durable;
+mod ending;
 mod exit;
 mod foreground;
 mod health;
@@ -18,21 +20,25 @@ mod launch;
 mod order;
 mod output;
 mod reactor;
+mod requests;
+mod restart;
 mod spec;
 mod stop;
 mod unit;
+mod wiring;
 
 use std::time::{Duration, Instant};
 
-use rustix::process::Pid;
-
 pub use control::{Client, ControlError, Peer, Report, Request};
+pub use detach::detach;
+pub use ending::undo_run;
 pub use foreground::{Foreground, OnSignal, Show};
+pub use restart::comes_back;
 pub use spec::{Condition, Dependency, HealthTiming, RestartPolicy, UnitSpec};
+pub use wiring::Wiring;
 
 use crate::error::{BoxError, Error, Failure, chain};
 use crate::logs::LogError;
-use crate::pipeline::Pipeline;
 use crate::signals::SignalError;
 use crate::store::{ContainerId, Lock, StackName, Store, StoreError};
 use crate::terminal::TerminalError;
@@ -40,66 +46,6 @@ use clients::Clients;
 use control::Listener;
 use reactor::{Reactor, Token};
 use unit::Unit;
-
-/// What the supervisor's program supplies: how containers are made of stages.
-pub trait Wiring {
-    /// What the supervisor has to know of a saved container.
-    ///
-    /// # Errors
-    /// When its saved plan cannot be read.
-    fn spec(&self, id: &ContainerId) -> Result<UnitSpec, BoxError>;
-
-    /// The pipeline that makes the container, from its saved plan.
-    ///
-    /// # Errors
-    /// When the plan cannot be carried out on this host.
-    fn pipeline(&self, id: &ContainerId) -> Result<Pipeline, BoxError>;
-
-    /// The pipeline that runs the container's health check in it.
-    ///
-    /// # Errors
-    /// When the container is gone.
-    fn health_check(&self, id: &ContainerId, init: Pid) -> Result<Pipeline, BoxError>;
-
-    /// Does the work that the batch's [`HostSide::Batched`](crate::HostSide::Batched) stages
-    /// queued.
-    ///
-    /// # Errors
-    /// Ends the launch of the whole batch.
-    fn commit_batch(&self) -> Result<(), BoxError>;
-
-    /// The batch has failed: what is queued for it and not done yet must not be done with the
-    /// next one.
-    fn abandon_batch(&self) {}
-
-    /// The container has ended, or could not be started, and nothing of it is undone yet. Says
-    /// whether the kernel killed something in it for want of memory.
-    fn ended(&self, id: &ContainerId) -> bool;
-
-    /// Stops every process of a running container where it is: `freezer` of `cgroups(7)`.
-    ///
-    /// # Errors
-    /// When the kernel cannot.
-    fn freeze(&self, id: &ContainerId) -> Result<(), BoxError>;
-
-    /// Lets a frozen container go on. One that is not frozen is fine.
-    ///
-    /// # Errors
-    /// When the kernel cannot.
-    fn thaw(&self, id: &ContainerId) -> Result<(), BoxError>;
-
-    /// Nothing of the ended container is left in the kernel. Says whether it stays, to be
-    /// started again; one that goes with its end (`--rm`) is removed here.
-    fn stays(&self, _id: &ContainerId) -> bool {
-        true
-    }
-
-    /// Carries out one record of a container's journal.
-    ///
-    /// # Errors
-    /// When what the record names may still exist.
-    fn undo(&self, stage: &str, record: &str) -> Result<(), BoxError>;
-}
 
 /// Errors that end a supervisor.
 #[derive(Debug, thiserror::Error)]
@@ -167,6 +113,9 @@ pub struct Supervisor<'a> {
     listener: Listener,
     clients: Clients,
     units: Vec<Unit>,
+    /// Who is to be started again by request: those of one request together, once none of
+    /// them runs.
+    restarting: Vec<Vec<ContainerId>>,
     /// Whose files are to be written to the disk.
     unsynced: Vec<ContainerId>,
     foreground: Option<Foreground<'a>>,
@@ -199,6 +148,7 @@ impl<'a> Supervisor<'a> {
             listener,
             clients: Clients::default(),
             units: Vec::new(),
+            restarting: Vec::new(),
             unsynced: Vec::new(),
             foreground: None,
             unfinished: false,
@@ -219,7 +169,8 @@ impl<'a> Supervisor<'a> {
         Ok(self)
     }
 
-    /// Takes over containers that run already: their pidfds, logs and health checks. One that
+    /// Takes over containers that run already, their pidfds, logs, health checks and what was
+    /// asked of them, and those that wait for their restart. One that
     /// cannot be taken over is left as it is, with a warning in the log.
     pub fn adopt(&mut self, ids: &[ContainerId]) {
         for id in ids {
@@ -233,13 +184,12 @@ impl<'a> Supervisor<'a> {
     fn adopt_one(&self, id: &ContainerId) -> Result<Option<Unit>, SupervisorError> {
         let state = self.store.load_state(id)?;
         let spec = self.wiring.spec(id).map_err(|error| plan_failure(&error))?;
-        Unit::adopt(
-            self.units.len() as u32,
-            spec,
-            state,
-            self.store,
-            &self.reactor,
-        )
+        let index = self.units.len() as u32;
+        let unit = Unit::adopt(index, spec, state, self.store, &self.reactor)?;
+        if unit.as_ref().is_some_and(Unit::is_running) {
+            self.wiring.adopted(id);
+        }
+        Ok(unit)
     }
 
     /// Runs until no container is left to look after.
@@ -251,8 +201,9 @@ impl<'a> Supervisor<'a> {
             // Before the wait: a request that came with the process may be done already.
             self.start_what_may()?;
             self.stop_what_may();
+            self.restart_what_may();
             self.answer_clients();
-            let needed = self.units.iter().any(Unit::is_live) || self.clients.are_waiting();
+            let needed = self.units.iter().any(Unit::is_kept) || self.clients.are_waiting();
             let timeout = if needed && self.unsynced.is_empty() {
                 self.timeout()
             } else {
@@ -318,7 +269,8 @@ impl<'a> Supervisor<'a> {
     fn on_time(&mut self) -> Result<(), SupervisorError> {
         let now = Instant::now();
         for index in 0..self.units.len() {
-            self.units[index].kill_if_overdue(now);
+            self.kill_if_overdue(index, now);
+            self.restart_if_due(index, now);
             self.check_if_due(index, now)?;
         }
         Ok(())
@@ -335,121 +287,17 @@ impl<'a> Supervisor<'a> {
             }
         });
     }
-
-    fn on_exit(&mut self, index: u32) {
-        let Some(unit) = self.units.get_mut(index as usize) else {
-            return;
-        };
-        let Some(end) = unit.reap(&self.reactor) else {
-            return;
-        };
-        let foreground = &mut self.foreground;
-        unit.drain_output(&self.reactor, |spec, stream, bytes| {
-            if let Some(foreground) = foreground {
-                foreground.output(spec, stream, bytes);
-            }
-        });
-        unit.end_check(&self.reactor);
-        let oom_killed = self.wiring.ended(&unit.spec.id);
-        unit.record_exit(end, oom_killed);
-        let report = Report::Exited(Box::new(unit.state.clone()));
-        let index = index as usize;
-        let undone = self.undo(index);
-        if !undone || self.wiring.stays(&self.units[index].spec.id) {
-            self.save(index);
-            self.sync_later(index);
-        }
-        self.tell(&report);
-    }
-
-    /// Carries out the container's journal. Says whether nothing of this run is left in the
-    /// kernel; what is left stays in the journal, for the next command that looks.
-    fn undo(&mut self, index: usize) -> bool {
-        let unit = &self.units[index];
-        let Err(error) = undo_run(self.store, self.wiring, &unit.spec.id) else {
-            return true;
-        };
-        log::warn!("{}: {}", unit.spec.name, crate::error::chain(&error));
-        self.unfinished = true;
-        false
-    }
-
-    fn tell(&mut self, report: &Report) {
-        if let Some(foreground) = &mut self.foreground {
-            foreground.report(report);
-        }
-        self.clients.report(report, &self.reactor);
-    }
 }
 
 impl Drop for Supervisor<'_> {
     fn drop(&mut self) {
-        // With containers that run, the directory is what the next supervisor goes by.
+        // With containers that run or wait for their restart, the directory is what the next supervisor goes by.
         if !self.unfinished
-            && !self.units.iter().any(Unit::is_live)
+            && !self.units.iter().any(Unit::is_kept)
             && let Some(lock) = self.lock.take()
             && let Err(error) = self.store.remove_stack(&self.stack, lock)
         {
             log::warn!("{}", chain(&error));
         }
     }
-}
-
-/// Undoes what one run of a container made outside its process. Nothing to undo is fine.
-///
-/// # Errors
-/// The first record that failed; the journal stays for the next try.
-pub fn undo_run(store: &Store, wiring: &dyn Wiring, id: &ContainerId) -> Result<(), Error> {
-    let dir = store.dirs().container_run(id);
-    crate::journal::unwind(&dir.join(crate::JOURNAL), |stage, record| {
-        wiring.undo(stage, record)
-    })?;
-    let _ = std::fs::remove_dir_all(&dir);
-    Ok(())
-}
-
-/// Forks a supervisor that outlives this command: in a session of its own, with no terminal.
-///
-/// `body` runs in the new process and gets the other end of the returned connection.
-///
-/// # Errors
-/// When the process cannot be made.
-pub fn detach(
-    body: impl FnOnce(Peer) -> Result<Outcome, SupervisorError>,
-) -> Result<Client, SupervisorError> {
-    let (client, peer) = Client::pair()?;
-    let args = coop_ns::CloneArgs {
-        namespaces: coop_ns::Namespaces::empty(),
-        cgroup: None,
-    };
-    // SAFETY: commands of this program have a single thread (see the crate's documentation).
-    match unsafe { coop_ns::clone3(&args) }.map_err(Error::Clone)? {
-        coop_ns::Forked::Parent(_) => Ok(client),
-        coop_ns::Forked::Child => {
-            drop(client);
-            let code = match leave_terminal().and_then(|()| body(peer)) {
-                Ok(_) => 0,
-                Err(error) => {
-                    log::error!("{}", chain(&error));
-                    1
-                }
-            };
-            coop_ns::exit_child(code)
-        }
-    }
-}
-
-fn leave_terminal() -> Result<(), SupervisorError> {
-    use rustix::fs::{Mode, OFlags};
-
-    rustix::process::setsid().map_err(kernel("setsid"))?;
-    // Not to keep a filesystem busy that the user wants to unmount.
-    rustix::process::chdir("/").map_err(kernel("chdir /"))?;
-    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-        .map_err(kernel("open /dev/null"))?;
-    rustix::stdio::dup2_stdin(&null).map_err(kernel("redirect standard input"))?;
-    rustix::stdio::dup2_stdout(&null).map_err(kernel("redirect standard output"))?;
-    rustix::stdio::dup2_stderr(&null).map_err(kernel("redirect standard error"))?;
-    // Whoever started us with more than these may wait for their end just as well.
-    crate::sys::redirect_inherited(&null).map_err(kernel("redirect an inherited descriptor"))
 }

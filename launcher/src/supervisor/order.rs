@@ -59,7 +59,9 @@ fn met(dependency: &Dependency, state: Option<&State>) -> Decision {
     if met {
         return Decision::Start;
     }
-    if let Some(error) = &state.error {
+    if let Some(error) = &state.error
+        && state.status != Status::Restarting
+    {
         return Decision::Never(format!("dependency {name} failed to start: {error}"));
     }
     if ended {

@@ -1,29 +1,61 @@
 //! Stopping in order: those that depend on others end first.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use coop_ns::Signal;
 
-use super::unit::{Phase, Stopping, Unit};
-use super::{Supervisor, after, order};
-use crate::store::ContainerId;
+use super::unit::{Phase, Stopping};
+use super::{Report, Supervisor, after, order};
+use crate::store::{ContainerId, Event, Status, Stop};
 
 const NOT_STARTED: &str = "stopped before it was started";
 
 impl Supervisor<'_> {
-    /// Takes note that these containers are to end.
+    /// Takes note that these containers are to end, and to stay so.
     pub(super) fn ask_to_stop(&mut self, ids: &[ContainerId], timeout: Option<Duration>) {
+        self.forget_restarts(ids);
         for index in 0..self.units.len() {
-            let unit = &self.units[index];
-            if ids.contains(&unit.spec.id) && matches!(unit.phase, Phase::Waiting(_)) {
-                self.abandon(index, NOT_STARTED);
+            if ids.contains(&self.units[index].spec.id) {
+                self.give_up_start(index);
             }
         }
-        for unit in self
-            .units
-            .iter_mut()
-            .filter(|unit| unit.is_live() && ids.contains(&unit.spec.id))
-        {
+        self.end_in_order(ids, timeout);
+    }
+
+    /// A container that waits for its first start or its next one waits in vain.
+    fn give_up_start(&mut self, index: usize) {
+        let unit = &mut self.units[index];
+        match unit.phase {
+            Phase::Waiting(_) => {
+                unit.state.stop_requested = true;
+                self.abandon(index, NOT_STARTED);
+            }
+            Phase::Resting(_) => self.cancel_restart(index),
+            // One that ended to be started again with others that still run.
+            Phase::Ended if unit.state.status == Status::Restarting => self.cancel_restart(index),
+            Phase::Running(_) | Phase::Ended => {}
+        }
+    }
+
+    /// A container that has ended and waits for its restart stays down.
+    pub(super) fn cancel_restart(&mut self, index: usize) {
+        let unit = &mut self.units[index];
+        unit.phase = Phase::Ended;
+        unit.state.status = Status::Stopped;
+        unit.state.stop_requested = true;
+        let report = Report::Exited(Box::new(unit.state.clone()));
+        self.save(index);
+        self.sync_later(index);
+        self.tell(&report);
+    }
+
+    /// Takes note that those of these containers that run are to end.
+    pub(super) fn end_in_order(&mut self, ids: &[ContainerId], timeout: Option<Duration>) {
+        for index in 0..self.units.len() {
+            let unit = &mut self.units[index];
+            if !unit.is_running() || !ids.contains(&unit.spec.id) {
+                continue;
+            }
             let grace = timeout.unwrap_or(unit.spec.stop_grace_period);
             // Who asks again may be less patient, not more.
             unit.stopping = Some(match unit.stopping {
@@ -36,7 +68,26 @@ impl Supervisor<'_> {
                 },
                 Some(Stopping::Killed) => Stopping::Killed,
             });
+            // Before the signal: should this supervisor be killed, the next one must not take
+            // the end for one that a restart policy holds for.
+            self.save_stop(index);
         }
+    }
+
+    fn save_stop(&mut self, index: usize) {
+        let unit = &mut self.units[index];
+        unit.state.stop_requested = true;
+        unit.state.stop = match unit.stopping {
+            Some(Stopping::Asked { grace }) => Some(Stop::Asked { grace }),
+            Some(Stopping::Signalled { deadline }) => {
+                let rest = deadline.saturating_duration_since(Instant::now());
+                SystemTime::now()
+                    .checked_add(rest)
+                    .map(|until| Stop::Signalled { until })
+            }
+            Some(Stopping::Killed) | None => None,
+        };
+        self.save(index);
     }
 
     /// Asks all containers to end.
@@ -47,14 +98,33 @@ impl Supervisor<'_> {
 
     /// Kills all containers at once.
     pub(super) fn kill_all(&mut self) {
+        self.restarting.clear();
         for index in 0..self.units.len() {
-            let unit = &mut self.units[index];
-            if unit.is_running() {
-                unit.signal(Signal::KILL);
-                unit.stopping = Some(Stopping::Killed);
-            } else if unit.is_live() {
-                self.abandon(index, NOT_STARTED);
+            if self.units[index].is_running() {
+                self.kill(index);
+            } else {
+                self.give_up_start(index);
             }
+        }
+    }
+
+    /// Kills a container that runs, for good.
+    fn kill(&mut self, index: usize) {
+        self.units[index].stopping = Some(Stopping::Killed);
+        self.save_stop(index);
+        self.signal_for_good(index, Signal::KILL);
+    }
+
+    /// Sends a signal that ends the container, or should. One that is frozen hears it only
+    /// when it goes on.
+    pub(super) fn signal_for_good(&mut self, index: usize, signal: Signal) {
+        let unit = &self.units[index];
+        unit.signal(signal);
+        let event = Event::of_container(&unit.state, "kill");
+        self.store
+            .emit(&event.with("signal", signal.number().to_string()));
+        if self.units[index].is_paused() {
+            self.thaw(index);
         }
     }
 
@@ -70,16 +140,26 @@ impl Supervisor<'_> {
                 .filter(|unit| unit.is_live() && unit.stopping.is_some())
                 .map(|unit| &unit.spec);
             if order::may_stop(&self.units[index].spec.id, stopping) {
-                signal_to_stop(&mut self.units[index], grace);
+                self.signal_to_stop(index, grace);
             }
         }
     }
-}
 
-fn signal_to_stop(unit: &mut Unit, grace: Duration) {
-    let signal = Signal::new(unit.spec.stop_signal).unwrap_or(Signal::TERM);
-    log::info!("stopping container {}", unit.spec.name);
-    unit.signal(signal);
-    let deadline = after(Instant::now(), grace);
-    unit.stopping = Some(Stopping::Signalled { deadline });
+    fn signal_to_stop(&mut self, index: usize, grace: Duration) {
+        let unit = &mut self.units[index];
+        let signal = Signal::new(unit.spec.stop_signal).unwrap_or(Signal::TERM);
+        log::info!("stopping container {}", unit.spec.name);
+        let deadline = after(Instant::now(), grace);
+        unit.stopping = Some(Stopping::Signalled { deadline });
+        self.signal_for_good(index, signal);
+        self.save_stop(index);
+    }
+
+    /// Kills a container whose grace period is over.
+    pub(super) fn kill_if_overdue(&mut self, index: usize, now: Instant) {
+        let stopping = self.units[index].stopping;
+        if matches!(stopping, Some(Stopping::Signalled { deadline }) if deadline <= now) {
+            self.kill(index);
+        }
+    }
 }

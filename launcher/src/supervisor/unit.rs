@@ -2,20 +2,21 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use coop_ns::Signal;
 use rustix::process::Pid;
 
 use super::exit::{self, End};
 use super::health::Checks;
+use super::launch::Cause;
 use super::reactor::{Reactor, Token};
 use super::spec::UnitSpec;
-use super::{SupervisorError, kernel};
+use super::{SupervisorError, after, kernel, restart};
 use crate::error::chain;
 use crate::logs::LogWriter;
 use crate::pipeline::Created;
-use crate::store::{Health, State, Store};
+use crate::store::{Health, State, Status, Stop, Store};
 
 /// Where a container is in its life.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(super) enum Phase {
     Waiting(Created),
     /// The program runs.
     Running(Rc<OwnedFd>),
+    /// The program ended and is started again at this time, by its policy.
+    Resting(Instant),
     /// Over, or never begun.
     Ended,
 }
@@ -39,6 +42,21 @@ pub(super) enum Stopping {
     Killed,
 }
 
+impl Stopping {
+    /// Goes on with what was asked of an earlier supervisor.
+    fn resume(stop: Stop) -> Self {
+        match stop {
+            Stop::Asked { grace } => Self::Asked { grace },
+            Stop::Signalled { until } => Self::Signalled {
+                deadline: after(
+                    Instant::now(),
+                    until.duration_since(SystemTime::now()).unwrap_or_default(),
+                ),
+            },
+        }
+    }
+}
+
 /// A container with all that belongs to it in this process.
 #[derive(Debug)]
 pub(super) struct Unit {
@@ -50,6 +68,8 @@ pub(super) struct Unit {
     pub(super) checks: Option<Checks>,
     pub(super) log: LogWriter,
     pub(super) outputs: Vec<(Token, OwnedFd)>,
+    /// Why this run was begun.
+    pub(super) cause: Cause,
 }
 
 impl Unit {
@@ -69,10 +89,12 @@ impl Unit {
             stopping: None,
             log,
             outputs: Vec::new(),
+            cause: Cause::Request,
         })
     }
 
-    /// Takes over a container that runs. `None` when it ended meanwhile.
+    /// Takes over a container that runs or waits for its restart. `None` when it ended
+    /// meanwhile.
     pub(super) fn adopt(
         index: u32,
         spec: UnitSpec,
@@ -80,6 +102,11 @@ impl Unit {
         store: &Store,
         reactor: &Reactor,
     ) -> Result<Option<Self>, SupervisorError> {
+        if state.status == Status::Restarting {
+            let mut unit = Self::new(index, spec, state, store)?;
+            unit.phase = Phase::Resting(restart::due(&unit.state));
+            return Ok(Some(unit));
+        }
         let Some(pid) = state.pid.and_then(|pid| Pid::from_raw(pid as i32)) else {
             return Ok(None);
         };
@@ -97,8 +124,9 @@ impl Unit {
             log::warn!("{}: {}", unit.spec.name, chain(&error));
         }
         if let Some(checks) = &mut unit.checks {
-            checks.begin(Instant::now());
+            checks.resume(&unit.state);
         }
+        unit.stopping = unit.state.stop.map(Stopping::resume);
         unit.run(Rc::new(pidfd), reactor)?;
         log::info!("adopted container {}", unit.spec.name);
         Ok(Some(unit))
@@ -106,7 +134,16 @@ impl Unit {
 
     /// Whether there is a process to look after.
     pub(super) fn is_live(&self) -> bool {
+        matches!(self.phase, Phase::Waiting(_) | Phase::Running(_))
+    }
+
+    /// Whether it lives or waits for its restart.
+    pub(super) fn is_kept(&self) -> bool {
         !matches!(self.phase, Phase::Ended)
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.is_running() && self.state.status == Status::Paused
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -147,6 +184,8 @@ impl Unit {
         self.state.set_stopped(end.code());
         self.state.oom_killed = oom_killed;
         self.state.health = None;
+        self.state.failing_streak = 0;
+        self.state.stop = None;
         self.stopping = None;
     }
 
@@ -154,6 +193,7 @@ impl Unit {
     pub(super) fn record_failure(&mut self, error: &str, exit_code: i32) {
         self.state.set_stopped(Some(exit_code));
         self.state.error = Some(error.to_owned());
+        self.state.stop = None;
         self.stopping = None;
     }
 
@@ -170,21 +210,22 @@ impl Unit {
             Some(Stopping::Signalled { deadline }) => Some(deadline),
             _ => None,
         };
-        // One that is to end is not checked any more.
-        let check = if self.is_running() && self.stopping.is_none() {
+        let check = if self.may_be_checked() {
             self.checks.as_ref().map(Checks::deadline)
         } else {
             None
         };
-        kill.into_iter().chain(check).min()
+        let restart = match self.phase {
+            Phase::Resting(due) => Some(due),
+            _ => None,
+        };
+        kill.into_iter().chain(check).chain(restart).min()
     }
 
-    /// Kills the container when its grace period is over.
-    pub(super) fn kill_if_overdue(&mut self, now: Instant) {
-        if matches!(self.stopping, Some(Stopping::Signalled { deadline }) if deadline <= now) {
-            self.signal(Signal::KILL);
-            self.stopping = Some(Stopping::Killed);
-        }
+    /// Whether a health check makes sense: in a frozen container it would never end, and one
+    /// that is to end is not checked any more.
+    pub(super) fn may_be_checked(&self) -> bool {
+        self.is_running() && self.stopping.is_none() && !self.is_paused()
     }
 
     /// The program was started just now.

@@ -423,6 +423,13 @@ impl Wiring for Wires<'_> {
         Ok(())
     }
 
+    fn rename(&self, id: &ContainerId, name: &Name) -> Result<(), BoxError> {
+        let renamed = self.0.store.rename(id, name, |config| {
+            config["unit"]["name"] = name.as_str().into();
+        });
+        Ok(renamed.map(drop)?)
+    }
+
     fn health_check(&self, id: &ContainerId, init: Pid) -> Result<Pipeline, BoxError> {
         let plan = self.plan(id)?;
         let check = plan.check.ok_or("no check")?;

@@ -1,0 +1,50 @@
+//! A supervisor that outlives the command that made it.
+
+use super::{Client, Outcome, Peer, SupervisorError, kernel};
+use crate::error::{Error, chain};
+
+/// Forks a supervisor that outlives this command: in a session of its own, with no terminal.
+///
+/// `body` runs in the new process and gets the other end of the returned connection.
+///
+/// # Errors
+/// When the process cannot be made.
+pub fn detach(
+    body: impl FnOnce(Peer) -> Result<Outcome, SupervisorError>,
+) -> Result<Client, SupervisorError> {
+    let (client, peer) = Client::pair()?;
+    let args = coop_ns::CloneArgs {
+        namespaces: coop_ns::Namespaces::empty(),
+        cgroup: None,
+    };
+    // SAFETY: commands of this program have a single thread (see the crate's documentation).
+    match unsafe { coop_ns::clone3(&args) }.map_err(Error::Clone)? {
+        coop_ns::Forked::Parent(_) => Ok(client),
+        coop_ns::Forked::Child => {
+            drop(client);
+            let code = match leave_terminal().and_then(|()| body(peer)) {
+                Ok(_) => 0,
+                Err(error) => {
+                    log::error!("{}", chain(&error));
+                    1
+                }
+            };
+            coop_ns::exit_child(code)
+        }
+    }
+}
+
+fn leave_terminal() -> Result<(), SupervisorError> {
+    use rustix::fs::{Mode, OFlags};
+
+    rustix::process::setsid().map_err(kernel("setsid"))?;
+    // Not to keep a filesystem busy that the user wants to unmount.
+    rustix::process::chdir("/").map_err(kernel("chdir /"))?;
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .map_err(kernel("open /dev/null"))?;
+    rustix::stdio::dup2_stdin(&null).map_err(kernel("redirect standard input"))?;
+    rustix::stdio::dup2_stdout(&null).map_err(kernel("redirect standard output"))?;
+    rustix::stdio::dup2_stderr(&null).map_err(kernel("redirect standard error"))?;
+    // Whoever started us with more than these may wait for their end just as well.
+    crate::sys::redirect_inherited(&null).map_err(kernel("redirect an inherited descriptor"))
+}
