@@ -4,6 +4,7 @@
 //! lease is made, so that after a `kill -9` the next command gives back what no container
 //! came of.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
@@ -62,8 +63,9 @@ pub(crate) fn realize(
     fault("begin")?;
     Journal::open(dir.join(PLANNING))?.record(PLANNING, &planned)?;
     let result = lease_and_save(host, &stack, drafts, neighbours);
-    if result.is_err() {
-        give_back(host, &planned);
+    if result.is_err() && give_back(host, &planned) {
+        // Otherwise the next command that looks at the stack tries again.
+        let _ = std::fs::remove_file(dir.join(PLANNING));
     }
     result
 }
@@ -204,11 +206,14 @@ pub(crate) fn mapped_root(plan: &ContainerPlan) -> (u32, u32) {
     }
 }
 
-/// Gives back what was leased and made for containers that are not to be.
-pub(crate) fn give_back(host: &Host, planned: &Planned) {
+/// Gives back what was leased and made for containers that are not to be. Says whether
+/// nothing of it is left.
+pub(crate) fn give_back(host: &Host, planned: &Planned) -> bool {
+    let clean = Cell::new(true);
     for PlannedContainer { id, volumes } in &planned.containers {
         let warn = |what: &str, error: &dyn std::fmt::Display| {
             log::warn!("{}: {what}: {error}", id.short());
+            clean.set(false);
         };
         for network in &planned.networks {
             if let Err(error) = host.networks.release(network, id.as_str()) {
@@ -227,6 +232,7 @@ pub(crate) fn give_back(host: &Host, planned: &Planned) {
             warn("remove files", &error);
         }
     }
+    clean.get()
 }
 
 /// Removes a container that has ended, with all that it was given.

@@ -38,7 +38,10 @@ impl Vacancy<'_> {
 
 impl Drop for Vacancy<'_> {
     fn drop(&mut self) {
+        let planning = self.host.store.dirs().stack_run(&self.stack).join(PLANNING);
         if let Some(lock) = self.lock.take()
+            // What could not be given back stays on record.
+            && !planning.exists()
             && let Err(error) = self.host.store.remove_stack(&self.stack, lock)
         {
             log::warn!("{error}");
@@ -92,11 +95,13 @@ fn free_lock(host: &Host, stack: &StackName) -> Result<Option<Lock>> {
     const PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
     const TRIES: u32 = 5000;
     for _ in 0..TRIES {
-        if let Some(lock) = host.store.stack_lock(stack)? {
-            return Ok(Some(lock));
-        }
-        if host.store.supervisor(stack)?.is_some() {
-            return Ok(None);
+        match host.store.stack_lock(stack) {
+            Ok(Some(lock)) => return Ok(Some(lock)),
+            Ok(None) if host.store.supervisor(stack)?.is_some() => return Ok(None),
+            Ok(None) => {}
+            // On a full or read-only disk a supervisor still answers.
+            Err(_) if matches!(host.store.supervisor(stack), Ok(Some(_))) => return Ok(None),
+            Err(error) => return Err(error.into()),
         }
         std::thread::sleep(PAUSE);
     }

@@ -82,6 +82,7 @@ fn set_up(
     wait(channel)?;
     step(EXEC, "enter", || {
         crate::signals::reset_for_child()?;
+        crate::descriptors::restore_limit();
         rustix::process::set_parent_process_death_signal(None)?;
         // Only 0, 1 and 2 go to the program (CVE-2024-21626). The channel must close by the
         // exec itself, so that its end of file tells of success.

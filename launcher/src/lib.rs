@@ -45,6 +45,7 @@
 
 mod channel;
 mod child;
+mod descriptors;
 pub mod error;
 pub mod fault;
 pub mod journal;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use rustix::fs::{rmdir, unlink};
 use rustix::process::Pid;
 
 use super::registry::{entries, remove_tree};
@@ -18,11 +19,22 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn stack_lock(&self, stack: &StackName) -> Result<Option<Lock>, StoreError> {
-        let lock = Lock::try_file(&self.stack_lock_path(stack))?;
-        if let Some(lock) = &lock {
-            lock.record_owner()?;
+        let path = self.stack_lock_path(stack);
+        let lock = Lock::try_file(&path).inspect_err(|_| self.forget_empty_stack(stack))?;
+        if let Some(lock) = &lock
+            && let Err(error) = lock.record_owner()
+        {
+            // Nobody can have it while we hold it; without descriptors or room on the disk this
+            // still works.
+            let _ = unlink(&path);
+            self.forget_empty_stack(stack);
+            return Err(error);
         }
         Ok(lock)
+    }
+
+    fn forget_empty_stack(&self, stack: &StackName) {
+        let _ = rmdir(self.dirs.stack_run(stack));
     }
 
     /// The stack's living supervisor. Takes no lock, so that looking never keeps a

@@ -134,6 +134,7 @@ impl<'a> Supervisor<'a> {
         stack: &StackName,
         lock: Lock,
     ) -> Result<Self, SupervisorError> {
+        crate::descriptors::raise_limit();
         let reactor = Reactor::new().map_err(kernel("epoll_create"))?;
         let listener = Listener::bind(&store.dirs().stack_run(stack))?;
         reactor
