@@ -63,10 +63,13 @@ fn start_log(args: &GlobalArgs) {
     env_logger::Builder::new()
         .filter_level(level)
         .parse_env("COOP_LOG")
-        .format(|out, record| match record.level() {
-            Level::Error => writeln!(out, "error: {}", record.args()),
-            Level::Warn => writeln!(out, "warning: {}", record.args()),
-            _ => writeln!(out, "[coop] {}", record.args()),
+        .format(|out, record| {
+            ui::note_logged_line();
+            match record.level() {
+                Level::Error => writeln!(out, "error: {}", record.args()),
+                Level::Warn => writeln!(out, "warning: {}", record.args()),
+                _ => writeln!(out, "[coop] {}", record.args()),
+            }
         })
         .init();
 }

@@ -25,7 +25,7 @@ pub struct Running<'h> {
     command: String,
     child: Child,
     pidfd: OwnedFd,
-    stdin: Option<OwnedFd>,
+    pub(crate) stdin: Option<OwnedFd>,
     stdout: Stream,
     stderr: Stream,
     status: Option<ExitStatus>,
@@ -212,7 +212,23 @@ impl<'h> Running<'h> {
         output
     }
 
-    fn ended(&mut self) -> bool {
+    /// All that has come until now, of what goes to standard output or to the terminal, after
+    /// waiting a moment for more.
+    pub(crate) fn written(&mut self) -> &[u8] {
+        self.pump();
+        &self.stdout.text
+    }
+
+    /// How long this command may take.
+    pub(crate) fn patience(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Whether it has ended.
+    ///
+    /// # Panics
+    /// When that cannot be told.
+    pub fn ended(&mut self) -> bool {
         if self.status.is_none() {
             self.status = self.child.try_wait().expect("wait for the command");
         }

@@ -23,6 +23,12 @@ pub(crate) struct UpArgs {
     /// Print the resources used at exit
     #[arg(long, conflicts_with = "detach")]
     pub usage: bool,
+    /// No colours
+    #[arg(long)]
+    pub no_color: bool,
+    /// Do not put the container's name before each line of its output
+    #[arg(long)]
+    pub no_log_prefix: bool,
     /// Only these services and what they depend on
     #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,

@@ -59,6 +59,12 @@ pub(super) fn stop_and_remove(
     timeout: Option<Duration>,
     progress: &mut Progress,
 ) -> Result<()> {
+    let running: Vec<_> = ids
+        .iter()
+        .filter_map(|id| host.store.load_state(id).ok())
+        .filter(State::init_alive)
+        .collect();
+    progress.stopping(running.iter().map(|state| state.name.as_str()));
     supervise::stop(host, stack, ids, timeout, &mut |report| {
         progress.report(report);
     })?;

@@ -15,10 +15,15 @@ use crate::ui::Progress;
 pub(crate) fn stop(host: &Host, stack: &StackArgs, args: &StopArgs) -> Result<i32> {
     require_root("stop containers")?;
     let mut by_stack: BTreeMap<StackName, Vec<ContainerId>> = BTreeMap::new();
-    for state in load::select(host, stack, &args.names)? {
+    let states = load::select(host, stack, &args.names)?;
+    let mut progress = Progress::new();
+    if args.names.is_empty() {
+        let running = states.iter().filter(|state| state.init_alive());
+        progress.stopping(running.map(|state| state.name.as_str()));
+    }
+    for state in states {
         by_stack.entry(state.stack).or_default().push(state.id);
     }
-    let mut progress = Progress::new();
     for (stack, ids) in by_stack {
         supervise::stop(
             host,

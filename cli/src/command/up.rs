@@ -4,14 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 
 use anyhow::{Result, bail};
 use coop_launcher::store::{ContainerId, Lock, StackName, State};
-use coop_launcher::supervisor::{Foreground, OnSignal, Report, Supervisor};
+use coop_launcher::supervisor::{Foreground, OnSignal, Report, Supervisor, UnitSpec};
 
 use crate::args::{StackArgs, UpArgs};
 use crate::host::{Host, require_root};
 use crate::load::Loaded;
 use crate::plan::{self, ContainerPlan, StackPlan};
 use crate::supervise::{self, Keeper};
-use crate::ui::{Progress, StackOutput};
+use crate::ui::{LogStyle, Progress, StackOutput};
 use crate::wire::Wires;
 use crate::{ports, realize};
 
@@ -22,6 +22,9 @@ pub(crate) fn up(host: &Host, stack: &StackArgs, args: &UpArgs) -> Result<i32> {
     let order = loaded.order(&args.services)?;
     let name = loaded.name()?;
     let mut progress = Progress::new();
+    if args.no_color {
+        progress = progress.without_colours();
+    }
 
     drop(supervise::keeper(host, &name)?);
     let mut existing = supervise::containers(host, &name)?;
@@ -49,19 +52,33 @@ pub(crate) fn up(host: &Host, stack: &StackArgs, args: &UpArgs) -> Result<i32> {
         name: &name,
         new: &new,
     };
+    progress.starting(&units(host, &to_start)?);
     match keeper {
         Keeper::Nobody(vacancy) if !args.detach => {
-            foreground(&started, vacancy.take()?, &to_start, args.usage)
+            let style = LogStyle {
+                colours: !args.no_color,
+                prefixes: !args.no_log_prefix,
+            };
+            let output = StackOutput::new(progress, style);
+            foreground(&started, vacancy.take()?, &to_start, output, args.usage)
         }
         keeper => {
             started.in_background(keeper, &to_start, &mut progress)?;
             if args.detach {
                 Ok(0)
             } else {
+                progress.close();
                 super::logs::follow_stack(host, &name)
             }
         }
     }
+}
+
+/// What a supervisor has to know of these containers.
+fn units(host: &Host, ids: &[ContainerId]) -> Result<Vec<UnitSpec>> {
+    ids.iter()
+        .map(|id| Ok(host.store.load_config::<ContainerPlan>(id)?.unit))
+        .collect()
 }
 
 /// What has to be done, after what is there.
@@ -285,24 +302,33 @@ impl Failures {
 }
 
 /// Supervises the stack itself, shows its logs, and takes it down at ctrl-C.
-fn foreground(brought: &Brought<'_>, lock: Lock, ids: &[ContainerId], usage: bool) -> Result<i32> {
+fn foreground(
+    brought: &Brought<'_>,
+    lock: Lock,
+    ids: &[ContainerId],
+    mut output: StackOutput,
+    usage: bool,
+) -> Result<i32> {
     let Brought { host, name, .. } = brought;
     let mut wires = Wires::new(host);
     if usage {
         wires = wires.with_usage();
     }
-    let mut output = StackOutput::new();
     let foreground = Foreground::new(&mut output, OnSignal::Stop)?;
     let mut supervisor =
         Supervisor::new(&host.store, &wires, name, lock)?.in_foreground(foreground)?;
     supervisor.start_containers(ids)?;
     let outcome = supervisor.run()?;
+    let StackOutput {
+        failures,
+        mut progress,
+        ..
+    } = output;
     if usage {
+        progress.close();
         crate::usage::print(&wires.usage())?;
     }
-    let StackOutput { failures, .. } = output;
     if failures.in_set_up || outcome.interrupted {
-        let mut progress = Progress::new();
         let all: Vec<_> = supervise::containers(host, name)?
             .into_iter()
             .map(|state| state.id)
@@ -314,6 +340,7 @@ fn foreground(brought: &Brought<'_>, lock: Lock, ids: &[ContainerId], usage: boo
         };
         super::rm::stop_and_remove(host, name, ids, None, &mut progress)?;
     }
+    drop(progress);
     failures.result()?;
     Ok(if outcome.interrupted { 130 } else { 0 })
 }

@@ -67,6 +67,10 @@ impl Sink {
         Self { stream, open: true }
     }
 
+    pub(super) fn descriptor(&self) -> BorrowedFd<'static> {
+        descriptor(self.stream)
+    }
+
     pub(super) fn write(&mut self, bytes: &[u8]) {
         if self.open && write_all(descriptor(self.stream), bytes).is_err() {
             self.open = false;
