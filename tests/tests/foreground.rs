@@ -30,6 +30,9 @@ services:
     stop_grace_period: 1h
 ";
 
+/// One more service.
+const SLEEPER: &str = "  sN: {image: coop/host, command: sleep 1000, stop_signal: SIGKILL}\n";
+
 /// The lines with the containers' states, without the time taken.
 fn states(screen: &str) -> Vec<String> {
     screen
@@ -266,13 +269,10 @@ services:
 fn a_narrow_and_low_window_is_not_garbled_nor_is_one_that_changes() {
     let host = Host::new();
     std::fs::create_dir(host.work().join("gate")).unwrap();
-    let services: String = (0..6)
-        .map(|number| {
-            format!(
-                "  s{number}: {{image: coop/host, command: sleep 1000, stop_signal: SIGKILL}}\n"
-            )
-        })
-        .collect();
+    let mut services = String::new();
+    for number in 0..6 {
+        services += SLEEPER.replace('N', &number.to_string()).as_str();
+    }
     let stack = host.stack(&(SHOP.to_owned() + &services));
     let mut screen = Screen::of(stack.coop("up"), 24, 5);
     let text = screen.wait_until("the end of the start", |text| text.contains("more"));
