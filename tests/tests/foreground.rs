@@ -73,7 +73,7 @@ fn on_a_terminal_each_container_has_one_line_that_changes_and_logs_follow() {
             ]
     });
     // What is there to be read is not held back until all have started.
-    screen.wait_for("db-1  | from db");
+    screen.wait_for("db-1   | from db");
     host.file("gate/open", "");
     let up = screen.wait_for("web-1  | from web");
     assert_eq!(
@@ -91,7 +91,10 @@ fn on_a_terminal_each_container_has_one_line_that_changes_and_logs_follow() {
     );
     let lines: Vec<_> = up.lines().collect();
     let place = |text: &str| lines.iter().position(|line| line.contains(text));
-    assert!(place("Started") < place("from web"), "{up}");
+    assert!(
+        place("Started").is_some() && place("Started") < place("from web"),
+        "{up}"
+    );
     let raw = screen.raw();
     assert!(raw.contains("\x1b[32m✔"), "{raw}");
 
@@ -101,7 +104,7 @@ fn on_a_terminal_each_container_has_one_line_that_changes_and_logs_follow() {
         text.matches("Removed").count() == 3
     });
     assert!(
-        end.contains("✔ Container shop-web-1   Removed") && end.contains("✔ Network"),
+        end.contains("✔ Container shop-web-1  Removed") && end.contains("✔ Network"),
         "{end}"
     );
     screen.wait().code(130);
@@ -116,12 +119,10 @@ fn ctrl_c_once_asks_and_twice_kills() {
     let mut screen = Screen::of(stack.coop("up"), 80, 24);
     screen.wait_for("mule-1  | up");
     screen.send("\x03");
-    let asked = screen.wait_for("mule-1  | no");
-    assert!(
-        asked.contains("Gracefully stopping")
-            && asked.contains("⠿ Container mule-mule-1  Stopping"),
-        "{asked}"
-    );
+    let asked = screen.wait_until("it stops, and says no", |text| {
+        text.contains("mule-1  | no") && text.contains("⠿ Container mule-mule-1  Stopping")
+    });
+    assert!(asked.contains("Gracefully stopping"), "{asked}");
     // What it still says comes above the line of what stops.
     let lines: Vec<_> = asked.lines().collect();
     let place = |text: &str| lines.iter().position(|line| line.contains(text));
