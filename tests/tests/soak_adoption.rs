@@ -5,7 +5,7 @@ use rustix::process::{Pid, Signal};
 
 /// `counter` prints numbers to both streams, without a pause between some of them; `phoenix`
 /// ends again and again; `checked` has a health check; `asleep` is paused.
-const STACK: &str = r#"
+const STACK: &str = r"
 name: soak
 services:
   counter:
@@ -35,7 +35,7 @@ services:
     image: coop/host
     stop_signal: SIGKILL
     command: sleep 1000
-"#;
+";
 
 fn kill(pid: u32) {
     if let Some(pid) = Pid::from_raw(pid.cast_signed()) {

@@ -4,6 +4,7 @@ mod build;
 mod cargo;
 mod lint;
 mod packages;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -23,6 +24,8 @@ enum Task {
     ///
     /// The integration tests start real containers and need root.
     Test(test::Options),
+    /// The long tests with the release build: ten thousand containers, hundreds of kills
+    Soak(soak::Options),
     /// Format check and lints, with every feature set that has to compile
     Check,
     /// Builds the release binary and prints its path
@@ -32,6 +35,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Test(options) => test::run(&options),
+        Task::Soak(options) => soak::run(&options),
         Task::Check => lint::run(),
         Task::Build => build::release(),
     };

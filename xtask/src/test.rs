@@ -7,7 +7,7 @@ use crate::build::{self, Profile};
 use crate::{cargo, lint, packages};
 
 /// The package of the integration tests. They need root and a `coop` to run.
-const INTEGRATION: &str = "coop-tests";
+pub(crate) const INTEGRATION: &str = "coop-tests";
 
 #[derive(Args)]
 pub(crate) struct Options {
