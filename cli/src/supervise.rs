@@ -3,9 +3,11 @@
 
 use anyhow::{Context, Result};
 use coop_launcher::store::{ContainerId, Lock, Name, StackName, State, Status};
-use coop_launcher::supervisor::{self, Client, Report, Request, RestartPolicy, Supervisor};
+use coop_launcher::supervisor::{
+    self, Attachment, Client, Report, Request, RestartPolicy, Supervisor,
+};
 use coop_ns::pidfd;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::host::Host;
 use crate::plan::ContainerPlan;
@@ -323,6 +325,28 @@ pub(crate) fn stop(
         timeout,
     };
     self::request(host, stack, &request, report).map(drop)
+}
+
+/// Has a container's output written to these pipes, and opens its input: see
+/// [`Client::attach`]. The connection tells of the end of this run.
+#[allow(dead_code, reason = "`coop attach` is to come")]
+pub(crate) fn attach(
+    host: &Host,
+    state: &State,
+    output: &[BorrowedFd<'_>],
+) -> Result<(Client, Box<State>, Option<OwnedFd>)> {
+    while let Keeper::Supervisor = keeper(host, &state.stack)? {
+        let Some(client) = Client::connect(&host.store.dirs().stack_run(&state.stack))? else {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            continue;
+        };
+        match client.attach(&state.id, output)? {
+            Attachment::Attached { state, input } => return Ok((client, state, input)),
+            Attachment::Refused(why) => anyhow::bail!("{why}"),
+            Attachment::Gone => {}
+        }
+    }
+    anyhow::bail!("You cannot attach to a stopped container, start it first")
 }
 
 /// Gives a container another name, and its state as it is then.

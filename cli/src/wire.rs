@@ -101,7 +101,12 @@ fn stdio(
         return pipeline.stage(Terminal::new()).stage(Console);
     }
     let owner = crate::realize::mapped_root(plan);
-    pipeline.stage(Pipes::for_container(run_dir, owner, stdin))
+    let pipes = Pipes::for_container(run_dir, owner, stdin);
+    pipeline.stage(if plan.process.stdin_open {
+        pipes.with_open_input()
+    } else {
+        pipes
+    })
 }
 
 /// What the supervisor asks for, answered from the saved plans.

@@ -72,6 +72,7 @@ pub const EXEC: &str = "exec";
 /// The journal's name in a container's run directory.
 pub const JOURNAL: &str = "journal";
 
-/// Names of the output pipes in a container's run directory.
+/// Names of the pipes in a container's run directory.
+pub(crate) const STDIN_PIPE: &str = "stdin";
 pub(crate) const STDOUT_PIPE: &str = "stdout";
 pub(crate) const STDERR_PIPE: &str = "stderr";

@@ -13,12 +13,14 @@ use rustix::fs::{Gid, Uid};
 use crate::error::BoxError;
 use crate::logs::LogPipe;
 use crate::pipeline::{Prepare, Stage};
-use crate::{ChildSide, STDERR_PIPE, STDOUT_PIPE};
+use crate::{ChildSide, STDERR_PIPE, STDIN_PIPE, STDOUT_PIPE};
 
 /// Standard streams that are no terminal.
 #[derive(Debug)]
 pub struct Pipes {
     to_make: Option<(PathBuf, u32, u32)>,
+    /// Whether input comes through a named pipe as well.
+    input_stays_open: bool,
     stdin: Option<OwnedFd>,
     stdout: Option<OwnedFd>,
     stderr: Option<OwnedFd>,
@@ -33,16 +35,26 @@ impl Pipes {
     pub fn for_container(dir: PathBuf, (uid, gid): (u32, u32), stdin: Option<OwnedFd>) -> Self {
         Self {
             to_make: Some((dir, uid, gid)),
+            input_stays_open: false,
             stdin,
             stdout: None,
             stderr: None,
         }
     }
 
+    /// Input from one more named pipe instead of none, for those who attach. The container
+    /// holds it open for writing as well: it outlives the supervisor, and who detaches does
+    /// not end it.
+    pub fn with_open_input(mut self) -> Self {
+        self.input_stays_open = true;
+        self
+    }
+
     /// The given descriptors.
     pub fn given(stdin: Option<OwnedFd>, stdout: OwnedFd, stderr: OwnedFd) -> Self {
         Self {
             to_make: None,
+            input_stays_open: false,
             stdin,
             stdout: Some(stdout),
             stderr: Some(stderr),
@@ -75,6 +87,9 @@ impl Stage for Pipes {
             };
             self.stdout = Some(make(STDOUT_PIPE)?);
             self.stderr = Some(make(STDERR_PIPE)?);
+            if self.input_stays_open && self.stdin.is_none() {
+                self.stdin = Some(make(STDIN_PIPE)?);
+            }
         }
         if self.stdin.is_none() {
             self.stdin = Some(File::open("/dev/null")?.into());

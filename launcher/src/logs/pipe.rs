@@ -63,6 +63,14 @@ impl LogPipe {
         open(path, OFlags::RDONLY | OFlags::NONBLOCK)
     }
 
+    /// An end to write to a pipe that the container reads from, non-blocking.
+    ///
+    /// # Errors
+    /// As [`LogPipe::open_rw`]; `ENXIO` when nobody has it open for reading.
+    pub fn open_writer(path: &Path) -> Result<OwnedFd, LogError> {
+        open(path, OFlags::WRONLY | OFlags::NONBLOCK)
+    }
+
     /// Reads all that is in the pipe now; at most 1 MiB, which is more than fits, should
     /// someone go on writing.
     ///

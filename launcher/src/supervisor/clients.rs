@@ -1,5 +1,7 @@
 //! Who is connected to the control socket, and what they wait for.
 
+use std::os::fd::OwnedFd;
+
 use super::control::{Inbox, Peer, Report, Request};
 use super::reactor::{Reactor, Token};
 use crate::store::ContainerId;
@@ -15,6 +17,8 @@ pub(super) enum Awaited {
     Ended(Vec<ContainerId>),
     /// All of these have ended and were started again.
     Restarted(Vec<ContainerId>),
+    /// None of these lives any more, whether it is started again or not.
+    EndOfRun(Vec<ContainerId>),
     /// Nothing: what was asked for was done at once.
     Done(Vec<ContainerId>),
 }
@@ -23,7 +27,11 @@ impl Awaited {
     fn ids(&self) -> &[ContainerId] {
         match self {
             Self::Request => &[],
-            Self::Started(ids) | Self::Ended(ids) | Self::Restarted(ids) | Self::Done(ids) => ids,
+            Self::Started(ids)
+            | Self::Ended(ids)
+            | Self::Restarted(ids)
+            | Self::EndOfRun(ids)
+            | Self::Done(ids) => ids,
         }
     }
 }
@@ -68,13 +76,17 @@ impl Clients {
     }
 
     /// What the client asks for, if anything; one that went away or asks nonsense is dropped.
-    pub(super) fn ready(&mut self, index: u32, reactor: &Reactor) -> Option<Request> {
+    pub(super) fn ready(
+        &mut self,
+        index: u32,
+        reactor: &Reactor,
+    ) -> Option<(Request, Vec<OwnedFd>)> {
         let client = self.0.get_mut(index as usize)?.as_mut()?;
         client.peer.flush();
         let inbox = client.peer.read();
         self.settle(index as usize, reactor);
         match inbox {
-            Inbox::Request(request) => Some(request),
+            Inbox::Request(request, fds) => Some((request, fds)),
             Inbox::Nothing => None,
             Inbox::Gone => {
                 self.remove(index as usize, reactor);
@@ -89,9 +101,23 @@ impl Clients {
             if let Some(client) = &mut self.0[index]
                 && { report.id() }.is_some_and(|id| client.awaited.ids().contains(id))
             {
-                client.peer.report(report);
+                client.peer.report(report, None);
                 self.settle(index, reactor);
             }
+        }
+    }
+
+    /// Tells one client, and gives it a descriptor.
+    pub(super) fn report_to(
+        &mut self,
+        index: u32,
+        report: &Report,
+        fd: Option<OwnedFd>,
+        reactor: &Reactor,
+    ) {
+        if let Some(Some(client)) = self.0.get_mut(index as usize) {
+            client.peer.report(report, fd);
+            self.settle(index as usize, reactor);
         }
     }
 
@@ -131,7 +157,7 @@ impl Clients {
                 && is_done(&client.awaited)
             {
                 client.awaited = Awaited::Request;
-                client.peer.report(&Report::Done);
+                client.peer.report(&Report::Done, None);
                 self.settle(index, reactor);
             }
         }

@@ -4,6 +4,8 @@
 //! [`Report::Done`]. Packets keep their borders. The kernel tells who the peer is: only root and the supervisor's own user are heard.
 
 use std::collections::VecDeque;
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,8 +13,9 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with,
-    bind, connect, listen, recv, send, socket_with, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind,
+    connect, listen, recvmsg, sendmsg, socket_with, socketpair,
 };
 use serde::{Deserialize, Serialize};
 
@@ -219,13 +222,14 @@ impl AsFd for Listener {
 pub struct Peer {
     fd: OwnedFd,
     /// What the client had no room for yet.
-    unsent: VecDeque<Vec<u8>>,
+    unsent: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
 }
 
 /// What came from a client.
 #[derive(Debug)]
 pub(crate) enum Inbox {
-    Request(Request),
+    /// A request, and the descriptors that came with it.
+    Request(Request, Vec<OwnedFd>),
     Nothing,
     /// It went away, or does not speak our language.
     Gone,
@@ -243,24 +247,26 @@ impl Peer {
     pub(crate) fn read(&self) -> Inbox {
         match receive(&self.fd, RecvFlags::DONTWAIT) {
             Err(Errno::AGAIN) => Inbox::Nothing,
-            Ok(Some(packet)) => serde_json::from_slice(&packet).map_or(Inbox::Gone, Inbox::Request),
+            Ok(Some((packet, fds))) => serde_json::from_slice(&packet)
+                .map_or(Inbox::Gone, |request| Inbox::Request(request, fds)),
             Ok(None) | Err(_) => Inbox::Gone,
         }
     }
 
     /// Tells the client, or keeps it for when the client has room: a report that is lost,
-    /// the last one above all, would leave it waiting for ever.
-    pub(crate) fn report(&mut self, report: &Report) {
+    /// the last one above all, would leave it waiting for ever. A descriptor may go along.
+    pub(crate) fn report(&mut self, report: &Report, fd: Option<OwnedFd>) {
         if let Ok(packet) = serde_json::to_vec(report) {
-            self.unsent.push_back(packet);
+            self.unsent.push_back((packet, fd));
             self.flush();
         }
     }
 
     /// Sends what the client has room for.
     pub(crate) fn flush(&mut self) {
-        while let Some(packet) = self.unsent.front() {
-            match send(&self.fd, packet, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+        while let Some((packet, fd)) = self.unsent.front() {
+            let fds: Vec<_> = fd.iter().map(AsFd::as_fd).collect();
+            match send(&self.fd, packet, &fds, SendFlags::DONTWAIT) {
                 Err(Errno::AGAIN) => return,
                 Err(Errno::INTR) => {}
                 // One that is gone is no reason to stop; the event loop learns of it.
@@ -279,6 +285,23 @@ impl AsFd for Peer {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// What became of [`Client::attach`].
+#[derive(Debug)]
+pub enum Attachment {
+    /// The container's output comes.
+    Attached {
+        /// The container.
+        state: Box<State>,
+        /// Where to write for its standard input: its terminal's master or the end of a pipe,
+        /// non-blocking. None when that is not open.
+        input: Option<OwnedFd>,
+    },
+    /// It cannot be done, and why.
+    Refused(String),
+    /// The supervisor is gone.
+    Gone,
 }
 
 /// A command's connection to a supervisor.
@@ -346,10 +369,47 @@ impl Client {
     /// [`ControlError`].
     pub fn request(&self, request: &Request) -> Result<bool, ControlError> {
         let packet = serde_json::to_vec(request).unwrap_or_default();
-        match send(&self.fd, &packet, SendFlags::NOSIGNAL) {
-            Ok(_) => Ok(true),
+        self.send(&packet, &[])
+    }
+
+    fn send(&self, packet: &[u8], fds: &[BorrowedFd<'_>]) -> Result<bool, ControlError> {
+        match send(&self.fd, packet, fds, SendFlags::empty()) {
+            Ok(()) => Ok(true),
             Err(Errno::PIPE | Errno::CONNRESET) => Ok(false),
             Err(source) => Err(self.fail("write to", source)),
+        }
+    }
+
+    /// Asks to see what a container prints from now on. `output` are the writing ends of pipes:
+    /// for its standard output, or its terminal, and for its standard error; the supervisor
+    /// makes them non-blocking, and closes them at the container's end.
+    ///
+    /// After [`Attachment::Attached`], [`Client::next`] tells how this run of the container
+    /// ends, and is then [`Report::Done`].
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub fn attach(
+        &self,
+        id: &ContainerId,
+        output: &[BorrowedFd<'_>],
+    ) -> Result<Attachment, ControlError> {
+        let request = Request::Attach { id: id.clone() };
+        let packet = serde_json::to_vec(&request).unwrap_or_default();
+        if !self.send(&packet, output)? {
+            return Ok(Attachment::Gone);
+        }
+        loop {
+            return Ok(match self.receive()? {
+                Some((Report::Attached(state), fds)) => Attachment::Attached {
+                    state,
+                    input: fds.into_iter().next(),
+                },
+                Some((Report::Refused { error, .. }, _)) => Attachment::Refused(error),
+                // What happened to the container meanwhile.
+                Some((report, _)) if report != Report::Done => continue,
+                _ => Attachment::Gone,
+            });
         }
     }
 
@@ -358,9 +418,13 @@ impl Client {
     /// # Errors
     /// [`ControlError`].
     pub fn next(&self) -> Result<Option<Report>, ControlError> {
-        let packet = receive(&self.fd, RecvFlags::empty())
+        Ok(self.receive()?.map(|(report, _)| report))
+    }
+
+    fn receive(&self) -> Result<Option<(Report, Vec<OwnedFd>)>, ControlError> {
+        let received = receive(&self.fd, RecvFlags::empty())
             .map_err(|source| self.fail("read from", source))?;
-        Ok(packet.and_then(|packet| serde_json::from_slice(&packet).ok()))
+        Ok(received.and_then(|(packet, fds)| Some((serde_json::from_slice(&packet).ok()?, fds))))
     }
 
     fn fail(&self, operation: &'static str, source: Errno) -> ControlError {
@@ -381,20 +445,48 @@ fn seqpacket() -> Result<OwnedFd, Errno> {
     )
 }
 
-fn receive(fd: &OwnedFd, flags: RecvFlags) -> Result<Option<Vec<u8>>, Errno> {
+/// Descriptors that a packet may have: a viewer's standard output and error.
+const MOST_FDS: usize = 2;
+
+fn send(
+    fd: &OwnedFd,
+    packet: &[u8],
+    fds: &[BorrowedFd<'_>],
+    flags: SendFlags,
+) -> Result<(), Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(Errno::INVAL);
+    }
+    let packet = [IoSlice::new(packet)];
+    sendmsg(fd, &packet, &mut control, flags | SendFlags::NOSIGNAL).map(drop)
+}
+
+fn receive(fd: &OwnedFd, flags: RecvFlags) -> Result<Option<(Vec<u8>, Vec<OwnedFd>)>, Errno> {
     let mut buffer = vec![0; MAX_PACKET];
-    loop {
-        match recv(fd, &mut buffer[..], flags) {
-            Ok((0, _)) => return Ok(None),
-            Ok((length, _)) => {
-                buffer.truncate(length);
-                return Ok(Some(buffer));
-            }
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let length = loop {
+        let mut io = [IoSliceMut::new(&mut buffer)];
+        match recvmsg(fd, &mut io, &mut control, flags | RecvFlags::CMSG_CLOEXEC) {
+            Ok(message) => break message.bytes,
             // A reset is told once, and before what the other side had sent: read on.
             Err(Errno::INTR | Errno::CONNRESET) => {}
             Err(errno) => return Err(errno),
         }
+    };
+    let mut fds = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            fds.extend(received);
+        }
     }
+    if length == 0 {
+        return Ok(None);
+    }
+    buffer.truncate(length);
+    Ok(Some((buffer, fds)))
 }
 
 /// A socket's address is at most 107 bytes, a state directory's path may be longer: the

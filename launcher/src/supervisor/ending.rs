@@ -15,12 +15,14 @@ impl Supervisor<'_> {
         let Some(end) = unit.reap(&self.reactor) else {
             return;
         };
-        let foreground = &mut self.foreground;
+        let (foreground, viewers) = (&mut self.foreground, &mut self.viewers);
         unit.drain_output(&self.reactor, |spec, stream, bytes| {
             if let Some(foreground) = foreground {
                 foreground.output(spec, stream, bytes);
             }
+            viewers.show(index, stream, bytes, &self.reactor);
         });
+        viewers.leave(index, &self.reactor);
         unit.end_check(&self.reactor);
         let oom_killed = self.wiring.ended(&unit.spec.id);
         let stopped = unit.stopping.is_some();

@@ -8,6 +8,7 @@
 //! in the pipes that they hold open themselves, and the next one [adopts](Supervisor::adopt)
 //! them.
 
+mod attach;
 mod clients;
 mod control;
 mod detach;
@@ -29,7 +30,7 @@ mod wiring;
 
 use std::time::{Duration, Instant};
 
-pub use control::{Client, ControlError, Peer, Report, Request};
+pub use control::{Attachment, Client, ControlError, Peer, Report, Request};
 pub use detach::detach;
 pub use ending::undo_run;
 pub use foreground::{Foreground, OnSignal, Show};
@@ -42,6 +43,7 @@ use crate::logs::LogError;
 use crate::signals::SignalError;
 use crate::store::{ContainerId, Lock, StackName, Store, StoreError};
 use crate::terminal::TerminalError;
+use attach::Viewers;
 use clients::Clients;
 use control::Listener;
 use reactor::{Reactor, Token};
@@ -112,6 +114,7 @@ pub struct Supervisor<'a> {
     reactor: Reactor,
     listener: Listener,
     clients: Clients,
+    viewers: Viewers,
     units: Vec<Unit>,
     /// Who is to be started again by request: those of one request together, once none of
     /// them runs.
@@ -148,6 +151,7 @@ impl<'a> Supervisor<'a> {
             reactor,
             listener,
             clients: Clients::default(),
+            viewers: Viewers::default(),
             units: Vec::new(),
             restarting: Vec::new(),
             unsynced: Vec::new(),
@@ -204,7 +208,9 @@ impl<'a> Supervisor<'a> {
             self.stop_what_may();
             self.restart_what_may();
             self.answer_clients();
-            let needed = self.units.iter().any(Unit::is_kept) || self.clients.are_waiting();
+            let needed = self.units.iter().any(Unit::is_kept)
+                || self.clients.are_waiting()
+                || self.viewers.linger();
             let timeout = if needed && self.unsynced.is_empty() {
                 self.timeout()
             } else {
@@ -244,13 +250,14 @@ impl<'a> Supervisor<'a> {
                 }
             }
             Token::Client(index) => {
-                if let Some(request) = self.clients.ready(index, &self.reactor) {
-                    self.serve(index, request)?;
+                if let Some((request, fds)) = self.clients.ready(index, &self.reactor) {
+                    self.serve(index, request, fds)?;
                 }
             }
             Token::Exit(index) => self.on_exit(index),
             Token::Stdout(index) | Token::Stderr(index) => self.on_output(index, token),
             Token::Check(index) => self.on_check_end(index),
+            Token::Viewer(number) => self.viewers.ready(number, &self.reactor),
             Token::Signal => self.on_signal(),
             Token::Input => {
                 if let Some(foreground) = &mut self.foreground {
@@ -263,12 +270,14 @@ impl<'a> Supervisor<'a> {
 
     /// How long nothing has to be done by the clock.
     fn timeout(&self) -> Option<Duration> {
-        let next = self.units.iter().filter_map(Unit::deadline).min()?;
+        let units = self.units.iter().filter_map(Unit::deadline);
+        let next = units.chain(self.viewers.deadline()).min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
 
     fn on_time(&mut self) -> Result<(), SupervisorError> {
         let now = Instant::now();
+        self.viewers.leave_overdue(now, &self.reactor);
         for index in 0..self.units.len() {
             self.kill_if_overdue(index, now);
             self.restart_if_due(index, now);
@@ -281,11 +290,12 @@ impl<'a> Supervisor<'a> {
         let Some(unit) = self.units.get_mut(index as usize) else {
             return;
         };
-        let foreground = &mut self.foreground;
+        let (foreground, viewers) = (&mut self.foreground, &mut self.viewers);
         unit.read_output(token, &self.reactor, |spec, stream, bytes| {
             if let Some(foreground) = foreground {
                 foreground.output(spec, stream, bytes);
             }
+            viewers.show(index, stream, bytes, &self.reactor);
         });
     }
 }

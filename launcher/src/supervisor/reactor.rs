@@ -23,6 +23,8 @@ pub(crate) enum Token {
     Stderr(u32),
     /// A health check ended.
     Check(u32),
+    /// A viewer's pipe has room, or nobody reads from it.
+    Viewer(u32),
     /// The user's input, or the container's room for it.
     Input,
 }
@@ -38,6 +40,7 @@ impl Token {
             Self::Stderr(index) => (5, index),
             Self::Check(index) => (6, index),
             Self::Input => (7, 0),
+            Self::Viewer(index) => (8, index),
         };
         (kind << 32) | u64::from(index)
     }
@@ -57,6 +60,7 @@ impl Token {
             4 => Self::Stdout(index),
             5 => Self::Stderr(index),
             6 => Self::Check(index),
+            8 => Self::Viewer(index),
             _ => Self::Input,
         }
     }

@@ -1,10 +1,12 @@
 //! What clients ask for, one function for each request.
 
+use std::os::fd::OwnedFd;
+
 use coop_ns::Signal;
 
 use super::clients::Awaited;
 use super::launch::Cause;
-use super::unit::Phase;
+use super::unit::{Phase, Unit};
 use super::{Peer, Report, Request, Supervisor, SupervisorError};
 use crate::error::chain;
 use crate::store::{ContainerId, Event, Name, Status};
@@ -19,7 +21,7 @@ impl Supervisor<'_> {
     /// [`SupervisorError`]; a container's own failure is a [`Report::Failed`].
     pub fn first_client(&mut self, peer: Peer, request: Request) -> Result<(), SupervisorError> {
         match self.clients.add(peer, &self.reactor) {
-            Some(index) => self.serve(index, request),
+            Some(index) => self.serve(index, request, Vec::new()),
             None => Ok(()),
         }
     }
@@ -33,21 +35,34 @@ impl Supervisor<'_> {
         self.start_what_may()
     }
 
-    pub(super) fn serve(&mut self, index: u32, request: Request) -> Result<(), SupervisorError> {
+    /// Serves a client's request, with the descriptors that came along.
+    pub(super) fn serve(
+        &mut self,
+        client: u32,
+        request: Request,
+        fds: Vec<OwnedFd>,
+    ) -> Result<(), SupervisorError> {
         // First, so that the client hears of what is done at once.
-        self.clients.awaits(index, awaited(&request));
+        self.clients.awaits(client, awaited(&request));
         match request {
             Request::Start { ids } => self.start_containers(&ids)?,
             Request::Stop { ids, timeout } => self.ask_to_stop(&ids, timeout),
             Request::Restart { ids, timeout } => self.ask_to_restart(&ids, timeout),
             Request::Signal { ids, signal } => {
-                self.each(&ids, |this, at| this.send_signal(at, signal));
+                self.each(client, &ids, |this, at| this.send_signal(at, signal));
             }
-            Request::Pause { ids } => self.each(&ids, Self::pause),
-            Request::Unpause { ids } => self.each(&ids, Self::unpause),
-            Request::Rename { id, name } => self.each(&[id], |this, at| this.rename(at, &name)),
-            Request::Reload { ids } => self.each(&ids, Self::reload),
-            Request::Watch { .. } | Request::Attach { .. } => {}
+            Request::Pause { ids } => self.each(client, &ids, Self::pause),
+            Request::Unpause { ids } => self.each(client, &ids, Self::unpause),
+            Request::Rename { id, name } => {
+                self.each(client, &[id], |this, at| this.rename(at, &name));
+            }
+            Request::Reload { ids } => self.each(client, &ids, Self::reload),
+            Request::Watch { .. } => {}
+            Request::Attach { id } => {
+                if let Err(why) = self.attach(client, &id, fds) {
+                    self.refuse_request(client, &id, why);
+                }
+            }
         }
         Ok(())
     }
@@ -56,6 +71,7 @@ impl Supervisor<'_> {
     /// done.
     fn each(
         &mut self,
+        client: u32,
         ids: &[ContainerId],
         mut work: impl FnMut(&mut Self, usize) -> Result<(), Refusal>,
     ) {
@@ -65,15 +81,22 @@ impl Supervisor<'_> {
                 Some(index) => work(self, index),
                 None => Err(not_running(&self.name_of(id))),
             };
-            if let Err(error) = done {
-                let name = self.name_of(id);
-                self.tell(&Report::Refused {
-                    id: id.clone(),
-                    name,
-                    error,
-                });
+            if let Err(why) = done {
+                self.refuse_request(client, id, why);
             }
         }
+    }
+
+    /// Tells the client who has asked, and nobody else.
+    fn refuse_request(&mut self, client: u32, id: &ContainerId, error: Refusal) {
+        let report = Report::Refused {
+            id: id.clone(),
+            name: self.name_of(id),
+            error,
+        };
+        self.clients.report_to(client, &report, None, &self.reactor);
+        // Done, whatever it wanted to wait for.
+        self.clients.awaits(client, Awaited::Done(vec![id.clone()]));
     }
 
     /// A container's name, for messages.
@@ -234,21 +257,22 @@ impl Supervisor<'_> {
 
     /// Tells each client whose request is done that it is.
     pub(super) fn answer_clients(&mut self) {
-        let none = |ids: &[ContainerId], busy: fn(&Phase) -> bool| {
+        let none = |ids: &[ContainerId], busy: fn(&Unit) -> bool| {
             !self
                 .units
                 .iter()
-                .any(|unit| busy(&unit.phase) && ids.contains(&unit.spec.id))
+                .any(|unit| busy(unit) && ids.contains(&unit.spec.id))
         };
-        let waits = |phase: &Phase| matches!(phase, Phase::Waiting(_));
-        let kept = |phase: &Phase| !matches!(phase, Phase::Ended);
+        let waits = |unit: &Unit| matches!(unit.phase, Phase::Waiting(_));
+        let stops = |unit: &Unit| unit.is_running() && unit.stopping.is_some();
         let jobs = &self.restarting;
         let to_restart = |ids: &[ContainerId]| jobs.iter().flatten().any(|id| ids.contains(id));
         let is_done = |awaited: &Awaited| match awaited {
             Awaited::Request => false,
             Awaited::Started(ids) => none(ids, waits),
-            Awaited::Restarted(ids) => !to_restart(ids) && none(ids, waits),
-            Awaited::Ended(ids) => !to_restart(ids) && none(ids, kept),
+            Awaited::Restarted(ids) => !to_restart(ids) && none(ids, waits) && none(ids, stops),
+            Awaited::Ended(ids) => !to_restart(ids) && none(ids, Unit::is_kept),
+            Awaited::EndOfRun(ids) => none(ids, Unit::is_live),
             Awaited::Done(_) => true,
         };
         self.clients.answer(is_done, &self.reactor);
@@ -261,7 +285,7 @@ fn awaited(request: &Request) -> Awaited {
         Request::Start { ids } => Awaited::Started(ids.clone()),
         Request::Restart { ids, .. } => Awaited::Restarted(ids.clone()),
         Request::Stop { ids, .. } | Request::Watch { ids } => Awaited::Ended(ids.clone()),
-        Request::Attach { id } => Awaited::Ended(vec![id.clone()]),
+        Request::Attach { id } => Awaited::EndOfRun(vec![id.clone()]),
         Request::Signal { ids, .. }
         | Request::Pause { ids }
         | Request::Unpause { ids }

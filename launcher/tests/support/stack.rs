@@ -191,6 +191,14 @@ impl Stack {
             .expect("a supervisor")
     }
 
+    /// Changes the saved plan of a container.
+    pub(crate) fn rewrite(&self, plan: &Plan) {
+        let path = self.store.dirs().container(&plan.id()).join("config.json");
+        let new = path.with_extension("new");
+        std::fs::write(&new, serde_json::to_vec(plan).unwrap()).unwrap();
+        std::fs::rename(new, path).unwrap();
+    }
+
     pub(crate) fn ask(&self, request: &Request) -> Vec<Report> {
         let client = self.connect();
         client.request(request).unwrap();
@@ -408,7 +416,12 @@ impl Wiring for Wires<'_> {
         Ok(if plan.unit.terminal {
             pipeline.stage(Terminal::new())
         } else {
-            pipeline.stage(Pipes::for_container(run_dir, (0, 0), None))
+            let pipes = Pipes::for_container(run_dir, (0, 0), None);
+            pipeline.stage(if plan.unit.stdin_open {
+                pipes.with_open_input()
+            } else {
+                pipes
+            })
         })
     }
 
