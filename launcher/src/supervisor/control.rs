@@ -4,25 +4,17 @@
 //! [`Report::Done`]. Packets keep their borders. The kernel tells who the peer is: only root and the supervisor's own user are heard.
 
 use std::collections::VecDeque;
-use std::io::{IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind,
-    connect, listen, recvmsg, sendmsg, socket_with, socketpair,
-};
+use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, bind, listen};
 use serde::{Deserialize, Serialize};
 
+use super::packet::{SOCKET, address, receive, send, seqpacket};
 use crate::store::{ContainerId, Name, State};
-
-const SOCKET: &str = "control.sock";
-const MAX_PACKET: usize = 192 * 1024;
 
 /// What a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,10 +156,10 @@ impl Report {
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} control socket {}", path.display())]
 pub struct ControlError {
-    operation: &'static str,
-    path: PathBuf,
+    pub(super) operation: &'static str,
+    pub(super) path: PathBuf,
     #[source]
-    source: Errno,
+    pub(super) source: Errno,
 }
 
 /// The supervisor's end.
@@ -236,7 +228,7 @@ pub(crate) enum Inbox {
 }
 
 impl Peer {
-    fn new(fd: OwnedFd) -> Self {
+    pub(super) fn new(fd: OwnedFd) -> Self {
         Self {
             fd,
             unsent: VecDeque::new(),
@@ -270,7 +262,7 @@ impl Peer {
                 Err(Errno::AGAIN) => return,
                 Err(Errno::INTR) => {}
                 // One that is gone is no reason to stop; the event loop learns of it.
-                Ok(_) | Err(_) => drop(self.unsent.pop_front()),
+                Ok(()) | Err(_) => drop(self.unsent.pop_front()),
             }
         }
     }
@@ -285,218 +277,4 @@ impl AsFd for Peer {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
-}
-
-/// What became of [`Client::attach`].
-#[derive(Debug)]
-pub enum Attachment {
-    /// The container's output comes.
-    Attached {
-        /// The container.
-        state: Box<State>,
-        /// Where to write for its standard input: its terminal's master or the end of a pipe,
-        /// non-blocking. None when that is not open.
-        input: Option<OwnedFd>,
-    },
-    /// It cannot be done, and why.
-    Refused(String),
-    /// The supervisor is gone.
-    Gone,
-}
-
-/// A command's connection to a supervisor.
-#[derive(Debug)]
-pub struct Client {
-    fd: OwnedFd,
-    path: PathBuf,
-}
-
-impl Client {
-    /// Connects to the supervisor of the stack whose run directory is `dir`. `Ok(None)`: none
-    /// listens there.
-    ///
-    /// # Errors
-    /// [`ControlError`], for example without permission.
-    pub fn connect(dir: &Path) -> Result<Option<Self>, ControlError> {
-        let path = dir.join(SOCKET);
-        let fail = |operation, source| ControlError {
-            operation,
-            path: path.clone(),
-            source,
-        };
-        let (address, _dir) = match address(dir) {
-            Ok(address) => address,
-            Err(Errno::NOENT) => return Ok(None),
-            Err(errno) => return Err(fail("find", errno)),
-        };
-        let fd = seqpacket().map_err(|errno| fail("make", errno))?;
-        match connect(&fd, &address) {
-            Ok(()) => Ok(Some(Self { fd, path })),
-            Err(Errno::NOENT | Errno::CONNREFUSED) => Ok(None),
-            Err(errno) => Err(fail("connect to", errno)),
-        }
-    }
-
-    /// A connection that exists already: the command's end and the one for a supervisor that
-    /// the command is about to fork.
-    ///
-    /// # Errors
-    /// [`ControlError`].
-    pub(crate) fn pair() -> Result<(Self, Peer), ControlError> {
-        let (ours, theirs) = socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .map_err(|source| ControlError {
-            operation: "make",
-            path: SOCKET.into(),
-            source,
-        })?;
-        Ok((
-            Self {
-                fd: ours,
-                path: SOCKET.into(),
-            },
-            Peer::new(theirs),
-        ))
-    }
-
-    /// Sends the request; `false` when the supervisor is gone.
-    ///
-    /// # Errors
-    /// [`ControlError`].
-    pub fn request(&self, request: &Request) -> Result<bool, ControlError> {
-        let packet = serde_json::to_vec(request).unwrap_or_default();
-        self.send(&packet, &[])
-    }
-
-    fn send(&self, packet: &[u8], fds: &[BorrowedFd<'_>]) -> Result<bool, ControlError> {
-        match send(&self.fd, packet, fds, SendFlags::empty()) {
-            Ok(()) => Ok(true),
-            Err(Errno::PIPE | Errno::CONNRESET) => Ok(false),
-            Err(source) => Err(self.fail("write to", source)),
-        }
-    }
-
-    /// Asks to see what a container prints from now on. `output` are the writing ends of pipes:
-    /// for its standard output, or its terminal, and for its standard error; the supervisor
-    /// makes them non-blocking, and closes them at the container's end.
-    ///
-    /// After [`Attachment::Attached`], [`Client::next`] tells how this run of the container
-    /// ends, and is then [`Report::Done`].
-    ///
-    /// # Errors
-    /// [`ControlError`].
-    pub fn attach(
-        &self,
-        id: &ContainerId,
-        output: &[BorrowedFd<'_>],
-    ) -> Result<Attachment, ControlError> {
-        let request = Request::Attach { id: id.clone() };
-        let packet = serde_json::to_vec(&request).unwrap_or_default();
-        if !self.send(&packet, output)? {
-            return Ok(Attachment::Gone);
-        }
-        loop {
-            return Ok(match self.receive()? {
-                Some((Report::Attached(state), fds)) => Attachment::Attached {
-                    state,
-                    input: fds.into_iter().next(),
-                },
-                Some((Report::Refused { error, .. }, _)) => Attachment::Refused(error),
-                // What happened to the container meanwhile.
-                Some((report, _)) if report != Report::Done => continue,
-                _ => Attachment::Gone,
-            });
-        }
-    }
-
-    /// Waits for the next report; `None` when the supervisor is gone.
-    ///
-    /// # Errors
-    /// [`ControlError`].
-    pub fn next(&self) -> Result<Option<Report>, ControlError> {
-        Ok(self.receive()?.map(|(report, _)| report))
-    }
-
-    fn receive(&self) -> Result<Option<(Report, Vec<OwnedFd>)>, ControlError> {
-        let received = receive(&self.fd, RecvFlags::empty())
-            .map_err(|source| self.fail("read from", source))?;
-        Ok(received.and_then(|(packet, fds)| Some((serde_json::from_slice(&packet).ok()?, fds))))
-    }
-
-    fn fail(&self, operation: &'static str, source: Errno) -> ControlError {
-        ControlError {
-            operation,
-            path: self.path.clone(),
-            source,
-        }
-    }
-}
-
-fn seqpacket() -> Result<OwnedFd, Errno> {
-    socket_with(
-        AddressFamily::UNIX,
-        SocketType::SEQPACKET,
-        SocketFlags::CLOEXEC,
-        None,
-    )
-}
-
-/// Descriptors that a packet may have: a viewer's standard output and error.
-const MOST_FDS: usize = 2;
-
-fn send(
-    fd: &OwnedFd,
-    packet: &[u8],
-    fds: &[BorrowedFd<'_>],
-    flags: SendFlags,
-) -> Result<(), Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
-        return Err(Errno::INVAL);
-    }
-    let packet = [IoSlice::new(packet)];
-    sendmsg(fd, &packet, &mut control, flags | SendFlags::NOSIGNAL).map(drop)
-}
-
-fn receive(fd: &OwnedFd, flags: RecvFlags) -> Result<Option<(Vec<u8>, Vec<OwnedFd>)>, Errno> {
-    let mut buffer = vec![0; MAX_PACKET];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let length = loop {
-        let mut io = [IoSliceMut::new(&mut buffer)];
-        match recvmsg(fd, &mut io, &mut control, flags | RecvFlags::CMSG_CLOEXEC) {
-            Ok(message) => break message.bytes,
-            // A reset is told once, and before what the other side had sent: read on.
-            Err(Errno::INTR | Errno::CONNRESET) => {}
-            Err(errno) => return Err(errno),
-        }
-    };
-    let mut fds = Vec::new();
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(received) = message {
-            fds.extend(received);
-        }
-    }
-    if length == 0 {
-        return Ok(None);
-    }
-    buffer.truncate(length);
-    Ok(Some((buffer, fds)))
-}
-
-/// A socket's address is at most 107 bytes, a state directory's path may be longer: the
-/// directory is named by a descriptor, which has to live until the address was used.
-fn address(dir: &Path) -> Result<(SocketAddrUnix, OwnedFd), Errno> {
-    let dir = rustix::fs::open(
-        dir,
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
-    let path = format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd());
-    Ok((SocketAddrUnix::new(path)?, dir))
 }

@@ -9,6 +9,7 @@
 //! them.
 
 mod attach;
+mod client;
 mod clients;
 mod control;
 mod detach;
@@ -20,6 +21,7 @@ mod health;
 mod launch;
 mod order;
 mod output;
+mod packet;
 mod reactor;
 mod requests;
 mod restart;
@@ -30,7 +32,8 @@ mod wiring;
 
 use std::time::{Duration, Instant};
 
-pub use control::{Attachment, Client, ControlError, Peer, Report, Request};
+pub use client::{Attachment, Client};
+pub use control::{ControlError, Peer, Report, Request};
 pub use detach::detach;
 pub use ending::undo_run;
 pub use foreground::{Foreground, OnSignal, Show};
