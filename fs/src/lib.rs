@@ -45,6 +45,7 @@
 //! # }
 //! ```
 
+pub mod archive;
 mod attach;
 mod cgroup_mount;
 mod console;
