@@ -15,7 +15,7 @@ use rustix::process::Pid;
 use crate::host::Host;
 use crate::plan::{Connection, ContainerPlan, ProcessPlan};
 use crate::stage::{
-    Cgroup, Console, Join, Links, Namespaces, Network, Privileges, Rootfs, Seccomp,
+    Cgroup, Console, Join, Links, Namespaces, Network, Privileges, Rootfs, Seccomp, Transfer,
 };
 
 /// What happens to a container, in order.
@@ -69,6 +69,39 @@ pub(crate) fn exec_pipeline(
             &process_plan.cwd,
         ))
         .stage(Seccomp::new(&plan.seccomp)))
+}
+
+/// What happens to a process that works on a container's files as the container sees them, in
+/// order: in the namespaces of a running container's `init`, or else in the root of a stopped
+/// one, built as for its start, with its volumes and bind mounts.
+pub(crate) fn files_pipeline(
+    plan: &ContainerPlan,
+    init: Option<OwnedFd>,
+    transfer: Transfer,
+) -> anyhow::Result<Pipeline> {
+    let pipeline = Pipeline::new(process(&plan.process)?);
+    Ok(match init {
+        Some(init) => pipeline.stage(Join::files(init, plan.namespaces)),
+        None => {
+            let files = only_files(plan);
+            pipeline
+                .stage(Namespaces::new(&files))
+                .stage(Rootfs::new(&files))
+        }
+    }
+    .stage(transfer))
+}
+
+/// The plan of a container that has files and nothing else.
+fn only_files(plan: &ContainerPlan) -> ContainerPlan {
+    let is_bind = |mount: &&coop_fs::Mount| matches!(mount, coop_fs::Mount::Bind { .. });
+    ContainerPlan {
+        namespaces: plan.namespaces & (coop_ns::Namespaces::MOUNT | coop_ns::Namespaces::USER),
+        mounts: plan.mounts.iter().filter(is_bind).cloned().collect(),
+        hostname: None,
+        sysctls: Vec::new(),
+        ..plan.clone()
+    }
 }
 
 fn process(plan: &ProcessPlan) -> anyhow::Result<Process> {

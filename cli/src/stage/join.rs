@@ -11,7 +11,9 @@ use coop_ns::{Namespaces, privileges};
 pub(crate) struct Join {
     init: Rc<OwnedFd>,
     namespaces: Namespaces,
-    cgroup: Cgroup,
+    /// None for a process that only looks: it works for the host, also when the container is
+    /// frozen.
+    cgroup: Option<Cgroup>,
     entrance: Option<Entrance>,
 }
 
@@ -21,7 +23,17 @@ impl Join {
         Self {
             init: Rc::new(init),
             namespaces,
-            cgroup,
+            cgroup: Some(cgroup),
+            entrance: None,
+        }
+    }
+
+    /// Joins only what decides how files look, and stays in the host's cgroup.
+    pub(crate) fn files(init: OwnedFd, namespaces: Namespaces) -> Self {
+        Self {
+            init: Rc::new(init),
+            namespaces: namespaces & (Namespaces::MOUNT | Namespaces::USER),
+            cgroup: None,
             entrance: None,
         }
     }
@@ -36,9 +48,12 @@ impl Stage for Join {
         if self.namespaces.contains(Namespaces::PID) {
             launch.in_pid_namespace_of(Rc::clone(&self.init));
         }
-        match self.cgroup.clone_into() {
+        let Some(cgroup) = &self.cgroup else {
+            return Ok(());
+        };
+        match cgroup.clone_into() {
             Some(fd) => launch.born_in(Rc::new(fd.try_clone_to_owned()?)),
-            None => self.entrance = Some(self.cgroup.entrance()?),
+            None => self.entrance = Some(cgroup.entrance()?),
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ mod network;
 mod privileges;
 mod rootfs;
 mod seccomp;
+mod transfer;
 
 pub(crate) use cgroup::Cgroup;
 pub(crate) use console::Console;
@@ -19,3 +20,4 @@ pub(crate) use network::{Links, Network};
 pub(crate) use privileges::Privileges;
 pub(crate) use rootfs::Rootfs;
 pub(crate) use seccomp::Seccomp;
+pub(crate) use transfer::{Transfer, Work};

@@ -81,10 +81,7 @@ pub enum ArchiveError {
 }
 
 /// For `map_err`.
-pub(super) fn at(
-    operation: &'static str,
-    path: &Path,
-) -> impl Fn(Errno) -> ArchiveError + use<> {
+pub(super) fn at(operation: &'static str, path: &Path) -> impl Fn(Errno) -> ArchiveError + use<> {
     let path = path.to_owned();
     move |source| ArchiveError::System {
         operation,
