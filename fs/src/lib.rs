@@ -48,6 +48,7 @@
 pub mod archive;
 mod attach;
 mod cgroup_mount;
+mod changes;
 mod console;
 mod copy;
 mod detached;
@@ -69,8 +70,10 @@ mod sys;
 mod sysctl;
 mod user;
 mod volume;
+mod volume_record;
 mod workdir;
 
+pub use changes::{ChangeKind, FileChange, changes};
 pub use console::mount_console;
 pub use dev::{Device, DeviceKind, DeviceNode};
 pub use dev_owner::chown_dev;
@@ -91,4 +94,5 @@ pub use root::{Root, RootSource};
 pub use sysctl::{Sysctl, is_namespaced_sysctl, set_sysctl};
 pub use user::{User, lookup_group, lookup_user, lookup_user_in};
 pub use volume::Volumes;
+pub use volume_record::Volume;
 pub use workdir::{create_working_dir, enter_working_dir};

@@ -50,18 +50,27 @@ impl Volumes {
     /// [`Error::VolumeName`]; [`Error::System`] naming the directory.
     pub fn create(&self, name: &str) -> Result<PathBuf, Error> {
         let data = self.path(name)?;
+        self.make_directory(&self.dir.join(name))?;
+        self.make_directory(&data)?;
+        Ok(data)
+    }
+
+    /// Makes one directory of a volume, with that of all volumes.
+    pub(crate) fn make_directory(&self, dir: &Path) -> Result<(), Error> {
         fs::create_dir_all(&self.dir)
             .map_err(|error| at(Operation::Create, &self.dir)(errno_of(&error)))?;
-        for dir in [&self.dir.join(name), &data] {
-            match mkdirat(CWD, dir, Mode::from_raw_mode(0o755)) {
-                // The files must be reachable, whatever the umask.
-                Ok(()) => rustix::fs::chmod(dir, Mode::from_raw_mode(0o755))
-                    .map_err(at(Operation::ChangeMode, dir))?,
-                Err(Errno::EXIST) => {}
-                Err(errno) => return Err(at(Operation::Create, dir)(errno)),
-            }
+        match mkdirat(CWD, dir, Mode::from_raw_mode(0o755)) {
+            // The files must be reachable, whatever the umask.
+            Ok(()) => rustix::fs::chmod(dir, Mode::from_raw_mode(0o755))
+                .map_err(at(Operation::ChangeMode, dir)),
+            Err(Errno::EXIST) => Ok(()),
+            Err(errno) => Err(at(Operation::Create, dir)(errno)),
         }
-        Ok(data)
+    }
+
+    /// The directory of all volumes.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The names of all volumes, sorted.

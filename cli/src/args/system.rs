@@ -14,6 +14,9 @@ pub(crate) struct EventsArgs {
 /// `coop ls`.
 #[derive(Debug, Args)]
 pub(crate) struct LsArgs {
+    /// Only some: name=TEXT
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub filter: Vec<Filter>,
     /// Also stacks of which nothing runs
     #[arg(short, long)]
     pub all: bool,
@@ -28,6 +31,9 @@ pub(crate) struct LsArgs {
 /// `coop prune`.
 #[derive(Debug, Args)]
 pub(crate) struct PruneArgs {
+    /// Only some: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE]
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub filter: Vec<Filter>,
     /// Do not ask
     #[arg(short, long)]
     pub force: bool,
@@ -65,6 +71,9 @@ pub(crate) enum SystemCommand {
 /// `coop system df`.
 #[derive(Debug, Args)]
 pub(crate) struct SystemDfArgs {
+    /// Each image, container and volume
+    #[arg(short, long)]
+    pub verbose: bool,
     /// How to print it: table, json, or a Go template
     #[arg(long, value_name = "FORMAT", default_value_t)]
     pub format: Format,
@@ -81,6 +90,9 @@ pub(crate) struct SystemCheckArgs {
 /// `coop system prune`.
 #[derive(Debug, Args)]
 pub(crate) struct SystemPruneArgs {
+    /// Only some: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE]
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub filter: Vec<Filter>,
     /// Also images that no container uses
     #[arg(short, long)]
     pub all: bool,
@@ -120,6 +132,15 @@ pub(crate) enum VolumeCommand {
 /// `coop volume create`.
 #[derive(Debug, Args)]
 pub(crate) struct VolumeCreateArgs {
+    /// What makes it: only local is there
+    #[arg(short, long, value_name = "DRIVER", default_value = "local")]
+    pub driver: String,
+    /// A label, as KEY=VALUE
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub label: Vec<String>,
+    /// An option of the driver: local has none
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub opt: Vec<String>,
     /// Its name [default: a random one]
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
@@ -128,6 +149,9 @@ pub(crate) struct VolumeCreateArgs {
 /// `coop volume ls`.
 #[derive(Debug, Args)]
 pub(crate) struct VolumeLsArgs {
+    /// Only some: dangling=true|false, name=TEXT, label=KEY[=VALUE], driver=NAME
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub filter: Vec<Filter>,
     /// Print only the names
     #[arg(short, long)]
     pub quiet: bool,
@@ -139,6 +163,9 @@ pub(crate) struct VolumeLsArgs {
 /// `coop volume inspect`.
 #[derive(Debug, Args)]
 pub(crate) struct VolumeInspectArgs {
+    /// How to print it: json, or a Go template
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<Format>,
     /// Volumes
     #[arg(value_name = "NAME", required = true)]
     pub names: Vec<String>,
@@ -158,6 +185,9 @@ pub(crate) struct VolumeRmArgs {
 /// `coop volume prune`.
 #[derive(Debug, Args)]
 pub(crate) struct VolumePruneArgs {
+    /// Only some: label=KEY[=VALUE], label!=KEY[=VALUE]
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub filter: Vec<Filter>,
     /// Also named volumes
     #[arg(short, long)]
     pub all: bool,

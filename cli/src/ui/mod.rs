@@ -1,5 +1,6 @@
 //! What the user sees: answers on standard output, all else on standard error.
 
+mod ask;
 mod container_output;
 mod error;
 mod label;
@@ -16,6 +17,7 @@ mod template;
 mod time;
 mod waiting;
 
+pub(crate) use ask::confirmed;
 pub(crate) use container_output::ContainerOutput;
 pub(crate) use error::error;
 pub(crate) use label::label;

@@ -1,0 +1,172 @@
+//! What a container has changed in its root: the upper directory against the layers below.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Dir, FileType, OFlags, ResolveFlags, Stat, fgetxattr, statat};
+use rustix::io::Errno;
+
+use crate::detached::open_dir;
+use crate::error::{Operation, at};
+use crate::overlay::merge_readonly;
+use crate::resolve::resolve;
+use crate::{Error, Overlay};
+
+/// How a file differs from the image's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChangeKind {
+    /// The image has none.
+    Added,
+    /// Content or attributes; of a directory also what is in it.
+    Changed,
+    /// The image has it, the container has not.
+    Deleted,
+}
+
+/// One file that differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileChange {
+    /// The path in the container.
+    pub path: PathBuf,
+    /// How.
+    pub kind: ChangeKind,
+}
+
+/// What differs from the image, each directory before what is in it, in alphabetical order.
+/// `made` are paths where something is mounted: for these the upper directory has files and
+/// directories that nobody wrote, and they are left out.
+///
+/// # Errors
+/// [`Error::System`] naming the file; [`Error::Overlay`] when the layers cannot be merged.
+pub fn changes(overlay: &Overlay, made: &[PathBuf]) -> Result<Vec<FileChange>, Error> {
+    let comparison = Comparison {
+        upper: open_dir(&overlay.upper)?,
+        image: merge_readonly(&overlay.lowers)?,
+        made,
+    };
+    let mut found = Vec::new();
+    comparison.directory(Path::new(""), &mut found)?;
+    Ok(found)
+}
+
+struct Comparison<'a> {
+    upper: OwnedFd,
+    image: OwnedFd,
+    made: &'a [PathBuf],
+}
+
+impl Comparison<'_> {
+    /// What differs below one directory of the upper.
+    fn directory(&self, dir: &Path, found: &mut Vec<FileChange>) -> Result<(), Error> {
+        let shown_dir = Path::new("/").join(dir);
+        let failed = |operation| at(operation, &shown_dir);
+        let here = open_below(&self.upper, dir).map_err(failed(Operation::Open))?;
+        let image = open_below(&self.image, dir).ok();
+        let mut entries = names(&here).map_err(failed(Operation::Read))?;
+        let mut gone = Vec::new();
+        if let Some(image) = &image
+            && is_opaque(&here)
+        {
+            // Made anew: what the image has in it does not show.
+            gone = names(image).map_err(failed(Operation::Read))?;
+            gone.retain(|name| !entries.contains(name));
+        }
+        entries.extend(gone.iter().cloned());
+        entries.sort_unstable();
+        for name in entries {
+            let relative = dir.join(&name);
+            let change = |kind| FileChange {
+                path: Path::new("/").join(&relative),
+                kind,
+            };
+            if gone.contains(&name) {
+                found.push(change(ChangeKind::Deleted));
+                continue;
+            }
+            let shown = Path::new("/").join(&relative);
+            let stat = match look(here.as_fd(), &name) {
+                Err(Errno::NOENT) => continue,
+                stat => stat.map_err(at(Operation::Inspect, &shown))?,
+            };
+            let below = image
+                .as_ref()
+                .and_then(|image| look(image.as_fd(), &name).ok());
+            if is_whiteout(&stat) {
+                found.extend(below.map(|_| change(ChangeKind::Deleted)));
+                continue;
+            }
+            if below.is_none() && self.made.contains(&shown) {
+                continue;
+            }
+            let kind = match below {
+                None => ChangeKind::Added,
+                Some(_) => ChangeKind::Changed,
+            };
+            if kind_of(&stat) != FileType::Directory {
+                // An empty file below a mount of Coop's own.
+                if !self.made.contains(&shown) {
+                    found.push(change(kind));
+                }
+                continue;
+            }
+            let before = found.len();
+            found.push(change(kind));
+            self.directory(&relative, found)?;
+            let nothing_below = found.len() == before + 1;
+            if nothing_below && self.is_way_to_a_mount(&shown, &stat, below.as_ref()) {
+                found.pop();
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a directory is in the upper only because something is mounted on it or below.
+    fn is_way_to_a_mount(&self, path: &Path, stat: &Stat, below: Option<&Stat>) -> bool {
+        let same_mode = below.is_none_or(|below| below.st_mode == stat.st_mode);
+        same_mode && self.made.iter().any(|made| made.starts_with(path))
+    }
+}
+
+/// Whether what the image has in a directory does not show in the container.
+fn is_opaque(dir: &OwnedFd) -> bool {
+    let mut value = [0; 1];
+    [c"trusted.overlay.opaque", c"user.overlay.opaque"]
+        .iter()
+        .any(|name| matches!(fgetxattr(dir, *name, &mut value), Ok(1)) && value[0] == b'y')
+}
+
+/// A character device of number 0: overlay's mark of a file that is gone.
+fn is_whiteout(stat: &Stat) -> bool {
+    kind_of(stat) == FileType::CharacterDevice && stat.st_rdev == 0
+}
+
+fn kind_of(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
+}
+
+fn look(dir: BorrowedFd<'_>, name: &OsStr) -> Result<Stat, Errno> {
+    statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn open_below(root: &OwnedFd, dir: &Path) -> Result<OwnedFd, Errno> {
+    let dir = if dir.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        dir
+    };
+    let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    resolve(root.as_fd(), dir, OFlags::RDONLY | OFlags::DIRECTORY, how)
+}
+
+fn names(dir: &OwnedFd) -> Result<Vec<OsString>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(dir)? {
+        let entry = entry?;
+        if ![c".", c".."].contains(&entry.file_name()) {
+            names.push(OsStr::from_bytes(entry.file_name().to_bytes()).to_owned());
+        }
+    }
+    Ok(names)
+}
