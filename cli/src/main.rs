@@ -15,6 +15,8 @@ mod stage;
 mod supervise;
 mod ui;
 mod usage;
+mod usage_on_disk;
+mod users;
 mod wire;
 
 use std::io::Write;

@@ -6,6 +6,7 @@
 
 mod container;
 mod files;
+mod filter;
 mod image;
 mod lifecycle;
 mod run;
@@ -19,6 +20,7 @@ pub(crate) use container::{
     ExecArgs, InspectArgs, KillArgs, LogsArgs, PsArgs, RmArgs, StartArgs, StatsArgs, StopArgs, Tail,
 };
 pub(crate) use files::{CpArgs, DiffArgs};
+pub(crate) use filter::{Filter, boolean};
 pub(crate) use image::{ImageArgs, ImageCommand, ImageImportArgs, ImageLsArgs, ImageRmArgs};
 pub(crate) use lifecycle::{
     AttachArgs, PauseArgs, PortArgs, RenameArgs, RestartArgs, TopArgs, UnpauseArgs, UpdateArgs,
@@ -28,7 +30,9 @@ pub(crate) use run::RunArgs;
 pub(crate) use shell::{CompletionArgs, ManArgs, UiArgs};
 pub(crate) use stack::{ConfigArgs, DownArgs, PlanArgs, UpArgs};
 pub(crate) use system::{
-    EventsArgs, InfoArgs, LsArgs, PruneArgs, SystemArgs, SystemCommand, VolumeArgs, VolumeCommand,
+    EventsArgs, InfoArgs, LsArgs, PruneArgs, SystemArgs, SystemCheckArgs, SystemCommand,
+    SystemDfArgs, SystemPruneArgs, VolumeArgs, VolumeCommand, VolumeCreateArgs, VolumeInspectArgs,
+    VolumeLsArgs, VolumePruneArgs, VolumeRmArgs,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

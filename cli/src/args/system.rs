@@ -1,6 +1,6 @@
 //! Verbs about everything on this host.
 
-use super::Format;
+use super::{Filter, Format};
 use clap::{Args, Subcommand};
 
 /// `coop events`.
