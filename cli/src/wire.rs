@@ -80,16 +80,15 @@ pub(crate) fn files_pipeline(
     transfer: Transfer,
 ) -> anyhow::Result<Pipeline> {
     let pipeline = Pipeline::new(process(&plan.process)?);
-    Ok(match init {
-        Some(init) => pipeline.stage(Join::files(init, plan.namespaces)),
-        None => {
-            let files = only_files(plan);
-            pipeline
-                .stage(Namespaces::new(&files))
-                .stage(Rootfs::new(&files))
-        }
-    }
-    .stage(transfer))
+    let pipeline = if let Some(init) = init {
+        pipeline.stage(Join::files(init, plan.namespaces))
+    } else {
+        let files = only_files(plan);
+        pipeline
+            .stage(Namespaces::new(&files))
+            .stage(Rootfs::new(&files))
+    };
+    Ok(pipeline.stage(transfer))
 }
 
 /// The plan of a container that has files and nothing else.

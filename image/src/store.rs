@@ -197,6 +197,29 @@ impl Store {
         Ok(removed)
     }
 
+    /// What imports and removals that were killed have left: half-unpacked layers, layers
+    /// half removed.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn unfinished(&self) -> Result<Vec<PathBuf>, Error> {
+        lock::stale(&self.tmp_dir())
+    }
+
+    /// Removes what [`unfinished`](Self::unfinished) finds.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn remove_unfinished(&self) -> Result<(), Error> {
+        match lock::sweep(&self.tmp_dir()) {
+            Err(error) if !self.tmp_dir().exists() => {
+                log::debug!("{error}");
+                Ok(())
+            }
+            swept => swept,
+        }
+    }
+
     pub(crate) fn layers_dir(&self) -> PathBuf {
         self.dir.join("layers")
     }

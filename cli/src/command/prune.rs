@@ -1,10 +1,22 @@
-//! `coop prune`: what is not in use goes.
+//! `coop prune`: containers that do not run go.
 
 use anyhow::Result;
 
-use crate::args::PruneArgs;
-use crate::host::Host;
+use super::system::prune_containers;
+use super::volume::print_removed;
+use crate::args::{Filter, PruneArgs};
+use crate::host::{Host, require_root};
+use crate::ui::{confirmed, decimal_size, print};
 
-pub(super) fn prune(_host: &Host, _args: &PruneArgs) -> Result<i32> {
-    anyhow::bail!("not implemented yet")
+/// `coop prune`, as Docker's `container prune`.
+pub(super) fn prune(host: &Host, args: &PruneArgs) -> Result<i32> {
+    require_root("remove containers")?;
+    Filter::check(&args.filter, &["label", "until"])?;
+    if !args.force && !confirmed("WARNING! This will remove all stopped containers.")? {
+        return Ok(1);
+    }
+    let (ids, bytes) = prune_containers(host, &args.filter)?;
+    print_removed("Deleted Containers:", &ids)?;
+    print(&format!("Total reclaimed space: {}\n", decimal_size(bytes)))?;
+    Ok(0)
 }

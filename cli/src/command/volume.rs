@@ -15,7 +15,7 @@ use crate::args::{
 use crate::host::{Host, require_root};
 use crate::ui::{document, lines, listing, print};
 use crate::users::VolumeUsers;
-pub(super) use prune::prune_volumes;
+pub(super) use prune::{Which, print_removed, prune_volumes};
 
 /// `coop volume`.
 pub(super) fn volume(host: &Host, command: &VolumeCommand) -> Result<i32> {
@@ -136,7 +136,7 @@ fn inspect(host: &Host, args: &VolumeInspectArgs) -> Result<i32> {
     for name in &args.names {
         match known(host, name) {
             Ok(volume) => found.push(json!({
-                "CreatedAt": time::format(volume.created),
+                "CreatedAt": seconds(volume.created),
                 "Driver": "local",
                 "Labels": volume.labels,
                 "Mountpoint": volume.path,
@@ -162,6 +162,12 @@ fn inspect(host: &Host, args: &VolumeInspectArgs) -> Result<i32> {
         }
     }
     Ok(exit_code)
+}
+
+/// RFC 3339 without fractions.
+fn seconds(time: std::time::SystemTime) -> String {
+    let text = time::format(time);
+    format!("{}Z", text.get(..19).unwrap_or(&text))
 }
 
 fn known(host: &Host, name: &str) -> Result<Volume> {

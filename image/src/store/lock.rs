@@ -114,6 +114,30 @@ fn is_named(file: &OwnedFd, path: &Path) -> Result<bool, Error> {
     }
 }
 
+/// What [`sweep`] would remove.
+pub(crate) fn stale(tmp: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = match fs::read_dir(tmp) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.at("read", tmp)?,
+    };
+    let mut stale = Vec::new();
+    for entry in entries {
+        let path = entry.at("read", tmp)?.path();
+        if path.extension().is_some_and(|e| e == "lock") {
+            let Ok(file) = File::open(&path).map(OwnedFd::from) else {
+                continue;
+            };
+            let alive = flock(&file, FlockOperation::NonBlockingLockExclusive).is_err();
+            if !alive && is_named(&file, &path)? {
+                stale.push(path);
+            }
+        } else if path.extension().is_some_and(|e| e == TRASH) {
+            stale.push(path);
+        }
+    }
+    Ok(stale)
+}
+
 /// Removes the workspaces of dead processes.
 pub(crate) fn sweep(tmp: &Path) -> Result<(), Error> {
     for entry in fs::read_dir(tmp).at("read", tmp)? {

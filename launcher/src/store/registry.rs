@@ -176,35 +176,65 @@ impl Store {
     pub fn sweep(&self) -> Result<Swept, StoreError> {
         let registry = self.lock_registry()?;
         let mut swept = Swept::default();
+        for path in self.stale()? {
+            if path.is_symlink() {
+                ok_if_gone(unlink(&path)).map_err(StoreError::io("remove", &path))?;
+            } else {
+                remove_tree(&path)?;
+            }
+            swept.removed.push(path);
+        }
+        drop(registry);
+        Ok(swept)
+    }
+
+    /// What [`Store::sweep`] would remove, and what some command is just making or removing:
+    /// it takes no lock.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn stale(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let mut stale = Vec::new();
         for name in entries(&self.dirs.containers())? {
             if [STAGING, REMOVED]
                 .iter()
                 .any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
             {
-                swept.tree(self.dirs.containers().join(name))?;
+                stale.push(self.dirs.containers().join(name));
             }
         }
         for name in entries(&self.dirs.names())? {
             let path = self.dirs.names().join(&name);
-            let is_stale = || match self.owner_of(&name) {
-                Ok(Some(owner)) => self
-                    .load_state(&owner)
-                    .is_ok_and(|state| *state.name.as_str() != *name),
-                _ => false,
-            };
-            if path.symlink_metadata().is_ok() && (!path.exists() || is_stale()) {
-                ok_if_gone(unlink(&path)).map_err(StoreError::io("remove", &path))?;
-                swept.removed.push(path);
+            if path.symlink_metadata().is_ok() && !path.exists() {
+                stale.push(path);
             }
         }
         let live = self.dirs.run.join("containers");
         for name in entries(&live)? {
             if !self.dirs.containers().join(&name).exists() {
-                swept.tree(live.join(name))?;
+                stale.push(live.join(name));
             }
         }
-        drop(registry);
-        Ok(swept)
+        Ok(stale)
+    }
+
+    /// Files beside a container's own that a writer was about to put in their place when it
+    /// was killed.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn abandoned_writes(&self, id: &ContainerId) -> Result<Vec<PathBuf>, StoreError> {
+        let dir = self.dirs.container(id);
+        let is_abandoned = |name: &std::ffi::OsString| {
+            let writer = [CONFIG, STATE].iter().find_map(|file| {
+                let rest = name.to_str()?.strip_prefix(file)?;
+                rest.strip_prefix('.')?.parse::<u32>().ok()
+            });
+            writer.is_some_and(|thread| !Path::new(&format!("/proc/{thread}")).exists())
+        };
+        let mut names = entries(&dir)?;
+        names.retain(is_abandoned);
+        Ok(names.into_iter().map(|name| dir.join(name)).collect())
     }
 
     fn staging(&self, prefix: &str, id: &ContainerId) -> PathBuf {
@@ -277,14 +307,6 @@ impl Store {
 pub struct Swept {
     /// Directories and symbolic links.
     pub removed: Vec<PathBuf>,
-}
-
-impl Swept {
-    fn tree(&mut self, path: PathBuf) -> Result<(), StoreError> {
-        remove_tree(&path)?;
-        self.removed.push(path);
-        Ok(())
-    }
 }
 
 /// The names in a directory; none when there is no such directory.

@@ -1,0 +1,104 @@
+//! Cgroups and networks that no running container is the reason for.
+
+use anyhow::Result;
+use coop_cgroup::CgroupPath;
+use coop_launcher::store::Status;
+use coop_net::Finding;
+
+use super::files::{exists, planned};
+use super::{Findings, lasting};
+use crate::host::Host;
+use crate::plan::{Connection, ContainerPlan};
+
+pub(super) fn check(host: &Host, findings: &mut Findings) -> Result<()> {
+    cgroups(host, findings)?;
+    networks(host, findings)
+}
+
+/// Cgroups of containers that do not run. Those of containers that are not known here are
+/// another root's, or were in a journal that has been carried out by now.
+fn cgroups(host: &Host, findings: &mut Findings) -> Result<()> {
+    let hierarchy = host.cgroups()?;
+    let stale = || {
+        let mut stale: Vec<(String, CgroupPath)> = Vec::new();
+        for state in host.store.list()? {
+            let settled = matches!(state.status, Status::Stopped | Status::Created)
+                && !state.init_alive()
+                && host.store.supervisor(&state.stack)?.is_none();
+            if !settled {
+                continue;
+            }
+            if let Ok(plan) = host.store.load_config::<ContainerPlan>(&state.id)
+                && hierarchy.exists(&plan.cgroup)
+            {
+                stale.push((state.name.to_string(), plan.cgroup));
+            }
+        }
+        Ok(stale)
+    };
+    for (name, path) in lasting(stale)? {
+        let wrong = format!("cgroup {path} of container {name}, which does not run");
+        findings.found(&wrong, "removed", || Ok(hierarchy.remove(&path)?))?;
+    }
+    Ok(())
+}
+
+/// Leases, bridges and rules.
+fn networks(host: &Host, findings: &mut Findings) -> Result<()> {
+    let look = || {
+        // The closure is asked after the leases were read: what is leased is in a plan
+        // before, and a container afterwards.
+        let is_live =
+            |id: &str| planned(host).is_ok_and(|ids| ids.contains(id)) || exists(host, id);
+        let found = host.networks.check(is_live)?;
+        let mut wrong = Vec::new();
+        for finding in found {
+            match &finding {
+                // Made with the first container that starts.
+                Finding::NoBridge { network, .. } | Finding::NoRules { network }
+                    if !has_running(host, network)? => {}
+                _ => wrong.push(finding),
+            }
+        }
+        Ok(wrong)
+    };
+    for finding in lasting(look)? {
+        let done = match &finding {
+            Finding::NoBridge { .. } | Finding::NoRules { .. } => "made again",
+            _ => "removed",
+        };
+        findings.found(&finding.to_string(), done, || mend(host, &finding))?;
+    }
+    Ok(())
+}
+
+fn mend(host: &Host, finding: &Finding) -> Result<()> {
+    match finding {
+        // As if for a container that it does not have: with a lease in it meanwhile, it stays.
+        Finding::Empty { network } => Ok(host.networks.release(network, "none")?),
+        Finding::Lease { network, container } => Ok(host.networks.release(network, container)?),
+        Finding::NoBridge { network, .. } => {
+            host.networks.ensure_bridge(network)?;
+            Ok(host.networks.apply_rules(network)?.wait()?)
+        }
+        Finding::NoRules { network } => Ok(host.networks.apply_rules(network)?.wait()?),
+        other => anyhow::bail!("this version of coop cannot mend it: {other}"),
+    }
+}
+
+fn has_running(host: &Host, network: &str) -> Result<bool> {
+    for state in host.store.list()? {
+        if !state.init_alive() {
+            continue;
+        }
+        let plan = host.store.load_config::<ContainerPlan>(&state.id);
+        if plan.is_ok_and(|plan| is_on(&plan, network)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_on(plan: &ContainerPlan, network: &str) -> bool {
+    matches!(&plan.network, Connection::Bridge { network: own, .. } if own == network)
+}
