@@ -1,37 +1,78 @@
 //! The files that Coop writes for each container: its hosts, hostname and resolv.conf.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{Context, Result};
 
 use crate::host::Host;
-use crate::plan::{Connection, ContainerPlan};
+use crate::plan::{Connection, ContainerPlan, Resolver};
+use crate::stack::value::HostAddress;
 
 /// Writes them beside the container's plan. `stack` is the whole stack: addresses are leased
 /// before anything starts, so the list is complete.
 pub(crate) fn write(host: &Host, plan: &ContainerPlan, stack: &[&ContainerPlan]) -> Result<()> {
-    let dir = host.store.dirs().container(&plan.unit.id);
-    let hostname = plan.hostname.clone().unwrap_or_else(crate::host::hostname);
-    let write = |name: &str, text: &str| {
-        let path = dir.join(name);
-        std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))
-    };
-    write("hostname", &format!("{hostname}\n"))?;
+    write_file(host, plan, "hostname", &format!("{}\n", hostname(plan)))?;
     let servers = coop_net::host_resolv_conf().unwrap_or_default();
-    match crate::realize::address(plan) {
+    let inherited = match plan.network {
+        // On the host's network, the host's servers are in reach.
+        Connection::Host => servers,
+        _ => coop_net::resolv_conf(&servers),
+    };
+    write_file(
+        host,
+        plan,
+        "resolv.conf",
+        &resolv_conf(&inherited, &plan.resolver),
+    )?;
+    write_hosts(host, plan, stack)
+}
+
+/// Writes the file of names alone, after the stack has changed: in place, since a container that
+/// runs has this very file mounted.
+pub(crate) fn write_hosts(
+    host: &Host,
+    plan: &ContainerPlan,
+    stack: &[&ContainerPlan],
+) -> Result<()> {
+    let mut text = match crate::realize::address(plan) {
         // On the host's network, the host's names are the container's.
         None if plan.network == Connection::Host => {
-            write(
-                "hosts",
-                &std::fs::read_to_string("/etc/hosts").unwrap_or_default(),
-            )?;
-            write("resolv.conf", &servers)
+            std::fs::read_to_string("/etc/hosts").unwrap_or_default()
         }
         address => {
-            let own = (address.unwrap_or(Ipv4Addr::LOCALHOST), vec![hostname]);
-            write("hosts", &coop_net::hosts_file(&own, &entries(plan, stack)))?;
-            write("resolv.conf", &coop_net::resolv_conf(&servers))
+            let own = (address.unwrap_or(Ipv4Addr::LOCALHOST), vec![hostname(plan)]);
+            coop_net::hosts_file(&own, &entries(plan, stack))
         }
+    };
+    for (name, address) in &plan.resolver.hosts {
+        let address = match address {
+            HostAddress::At(address) => *address,
+            HostAddress::Gateway => gateway(plan),
+        };
+        text.extend([address.to_string().as_str(), "\t", name, "\n"]);
+    }
+    write_file(host, plan, "hosts", &text)
+}
+
+fn write_file(host: &Host, plan: &ContainerPlan, name: &str, text: &str) -> Result<()> {
+    let path = host.store.dirs().container(&plan.unit.id).join(name);
+    if std::fs::read_to_string(&path).is_ok_and(|before| before == text) {
+        return Ok(());
+    }
+    std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))
+}
+
+fn hostname(plan: &ContainerPlan) -> String {
+    plan.hostname.clone().unwrap_or_else(crate::host::hostname)
+}
+
+/// Where a container reaches the machine that it runs on.
+fn gateway(plan: &ContainerPlan) -> IpAddr {
+    match &plan.network {
+        Connection::Bridge {
+            lease: Some(lease), ..
+        } => lease.gateway.into(),
+        _ => Ipv4Addr::LOCALHOST.into(),
     }
 }
 
@@ -40,14 +81,71 @@ fn entries(plan: &ContainerPlan, stack: &[&ContainerPlan]) -> Vec<(Ipv4Addr, Vec
     let Connection::Bridge { network: own, .. } = &plan.network else {
         return Vec::new();
     };
+    let links = &plan.resolver.links;
     let named = |other: &&ContainerPlan| match &other.network {
         Connection::Bridge {
             network,
             names,
             lease: Some(lease),
             ..
-        } if network == own => Some((lease.address, names.clone())),
+        } if network == own => {
+            let linked = { links.iter() }.filter(|(to, _)| other.service.as_ref() == Some(to));
+            let aliases = linked.map(|(_, alias)| alias);
+            Some((
+                lease.address,
+                names.iter().chain(aliases).cloned().collect(),
+            ))
+        }
         _ => None,
     };
     stack.iter().filter_map(named).collect()
+}
+
+/// The text with what the container is given instead: as Docker, each of name servers, domains
+/// and options as a whole. See resolv.conf(5).
+fn resolv_conf(inherited: &str, resolver: &Resolver) -> String {
+    let replaced = |line: &&str| match line.split_whitespace().next() {
+        Some("nameserver") => !resolver.servers.is_empty(),
+        Some("search" | "domain") => !resolver.search.is_empty(),
+        Some("options") => !resolver.options.is_empty(),
+        _ => false,
+    };
+    let mut text = String::new();
+    for line in inherited.lines().filter(|line| !replaced(line)) {
+        text.extend([line, "\n"]);
+    }
+    for server in &resolver.servers {
+        text.extend(["nameserver ", &server.to_string(), "\n"]);
+    }
+    // As Docker: a dot is none at all.
+    if !resolver.search.is_empty() && resolver.search != ["."] {
+        text.extend(["search ", &resolver.search.join(" "), "\n"]);
+    }
+    if !resolver.options.is_empty() {
+        text.extend(["options ", &resolver.options.join(" "), "\n"]);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_replaces_what_is_inherited() {
+        let inherited = "# host\nnameserver 192.0.2.1\nsearch example.org\noptions edns0\n";
+        assert_eq!(resolv_conf(inherited, &Resolver::default()), inherited);
+        let resolver = Resolver {
+            servers: vec![[192, 0, 2, 53].into(), [192, 0, 2, 54].into()],
+            search: vec![".".into()],
+            options: vec!["ndots:2".into(), "rotate".into()],
+            ..Resolver::default()
+        };
+        insta::assert_snapshot!(resolv_conf(inherited, &resolver), @r"
+        # host
+        nameserver 192.0.2.53
+        nameserver 192.0.2.54
+        options ndots:2 rotate
+        ");
+    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use coop_launcher::store::{StackName, State};
 
-use crate::args::StackArgs;
+use crate::args::{Scale, StackArgs};
 use crate::host::Host;
 use crate::stack::{self, Diagnostic, LoadError, Request, Source, Stack, Variables};
 use crate::supervise;
@@ -17,6 +17,8 @@ pub(crate) struct Loaded {
     /// What a variable without a value takes its value from.
     pub variables: Variables,
     source: Source,
+    /// The profiles that are on.
+    profiles: Vec<String>,
 }
 
 /// An error that can be shown where it is in the stack file.
@@ -38,10 +40,21 @@ impl Loaded {
         for warning in &loaded.warnings {
             log::warn!("{}", warning.render(&loaded.source));
         }
+        let profiles = if args.profiles.is_empty() {
+            let listed = loaded.variables.get("COMPOSE_PROFILES");
+            let names = listed.iter().flat_map(|list| list.split(','));
+            names
+                .map(|name| name.trim().to_owned())
+                .filter(|name| !name.is_empty())
+                .collect()
+        } else {
+            args.profiles.clone()
+        };
         Ok(Self {
             stack: loaded.stack,
             variables: loaded.variables,
             source: loaded.source,
+            profiles,
         })
     }
 
@@ -54,6 +67,7 @@ impl Loaded {
             stack: loaded.stack,
             variables: loaded.variables,
             source: loaded.source,
+            profiles: Vec::new(),
         })
     }
 
@@ -73,25 +87,51 @@ impl Loaded {
         Ok(StackName::parse(&self.stack.name)?)
     }
 
-    /// The named services and all that they depend on, each after what it depends on; all of
-    /// the stack when none is named.
+    /// The named services and all that they depend on, each after what it depends on; all that
+    /// the profiles have when none is named.
     pub(crate) fn order(&self, named: &[String]) -> Result<Vec<String>> {
-        if let Some(unknown) = named
+        self.check_known(named)?;
+        let order = self.stack.with_dependencies(named, &self.profiles);
+        let order = self.explain(order.map_err(|problem| Located(problem).into()))?;
+        Ok(order.into_iter().map(str::to_owned).collect())
+    }
+
+    /// The same without what the named services depend on.
+    pub(crate) fn order_alone(&self, named: &[String]) -> Result<Vec<String>> {
+        let mut order = self.order(named)?;
+        order.retain(|name| named.is_empty() || named.contains(name));
+        Ok(order)
+    }
+
+    fn check_known(&self, named: &[String]) -> Result<()> {
+        let unknown = named
             .iter()
-            .find(|name| !self.stack.services.contains_key(*name))
-        {
+            .find(|name| !self.stack.services.contains_key(*name));
+        if let Some(unknown) = unknown {
             let known: Vec<_> = self.stack.services.keys().map(String::as_str).collect();
             bail!(
                 "no such service: {unknown}\n  help: the stack has {}",
                 known.join(", ")
             );
         }
-        Ok(self
-            .stack
-            .with_dependencies(named)
-            .into_iter()
-            .map(str::to_owned)
-            .collect())
+        Ok(())
+    }
+
+    /// Gives services another number of containers (`--scale`).
+    pub(crate) fn scale(&mut self, scales: &[Scale]) -> Result<()> {
+        for Scale { service, replicas } in scales {
+            self.check_known(std::slice::from_ref(service))?;
+            if let Some(scaled) = self.stack.services.get_mut(service) {
+                scaled.instances.scale = Some(*replicas);
+                if let Some(deploy) = &mut scaled.deploy {
+                    deploy.replicas = None;
+                }
+            }
+            if let Some(problem) = self.stack.replicas_problem(service) {
+                return self.explain(Err(Located(problem).into()));
+            }
+        }
+        Ok(())
     }
 
     /// Shows an error in the stack file where it can be: [`Located`] knows the place.
@@ -190,13 +230,13 @@ services:
     #[test]
     fn a_stack_is_known_by_its_name_alone() {
         let args = StackArgs {
-            file: None,
             project: Some("shop".into()),
+            ..StackArgs::default()
         };
         assert_eq!(stack_name(&args).unwrap().as_str(), "shop");
         let missing = StackArgs {
             file: Some("/no/such/stack.yaml".into()),
-            project: None,
+            ..StackArgs::default()
         };
         assert!(Loaded::find(&missing).is_err());
         assert!(stack_name(&missing).is_err());
@@ -216,8 +256,8 @@ services:
         add("b", "web", "web", None);
         let found = |project: &str, name: &str| {
             let args = StackArgs {
-                file: None,
                 project: Some(project.into()),
+                ..StackArgs::default()
             };
             resolve(&fixture.host, &args, name).map(|state| state.name.to_string())
         };

@@ -3,6 +3,7 @@
 mod args;
 mod command;
 mod files;
+mod grants;
 mod host;
 mod load;
 mod name;

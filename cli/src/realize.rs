@@ -17,7 +17,7 @@ use coop_ns::IdMaps;
 use serde::{Deserialize, Serialize};
 
 use crate::host::Host;
-use crate::plan::{Connection, ContainerPlan, Draft, StackPlan};
+use crate::plan::{Connection, ContainerPlan, Draft, NetworkOptions, StackPlan};
 
 /// The stack's journal: what planning leases.
 pub(crate) const PLANNING: &str = "planning";
@@ -117,15 +117,19 @@ fn lease_and_save(
     for plan in &plans {
         crate::files::write(host, plan, &all).with_context(|| plan.unit.name.clone())?;
     }
+    for plan in neighbours {
+        crate::files::write_hosts(host, plan, &all).with_context(|| plan.unit.name.clone())?;
+    }
     Ok(plans)
 }
 
 /// One lease call for each network, for all of its containers.
 fn lease_addresses(host: &Host, drafts: &mut [Draft]) -> Result<()> {
-    let mut requests: HashMap<String, Vec<LeaseRequest>> = HashMap::new();
+    let mut requests: HashMap<String, (NetworkSpec, Vec<LeaseRequest>)> = HashMap::new();
     for draft in drafts.iter() {
         if let Connection::Bridge {
             network,
+            options,
             names,
             ports,
             ..
@@ -133,7 +137,8 @@ fn lease_addresses(host: &Host, drafts: &mut [Draft]) -> Result<()> {
         {
             requests
                 .entry(network.clone())
-                .or_default()
+                .or_insert_with(|| (spec(host, network, options), Vec::new()))
+                .1
                 .push(LeaseRequest {
                     container: draft.plan.unit.id.to_string(),
                     names: names.clone(),
@@ -142,10 +147,10 @@ fn lease_addresses(host: &Host, drafts: &mut [Draft]) -> Result<()> {
                 });
         }
     }
-    for (network, requests) in requests {
+    for (network, (spec, requests)) in requests {
         let leases = host
             .networks
-            .lease(&NetworkSpec::new(&network), &requests)
+            .lease(&spec, &requests)
             .with_context(|| format!("lease addresses of network {network}"))?;
         for lease in leases {
             let of = |draft: &&mut Draft| *draft.plan.unit.id.as_str() == *lease.container;
@@ -159,8 +164,21 @@ fn lease_addresses(host: &Host, drafts: &mut [Draft]) -> Result<()> {
     Ok(())
 }
 
+/// What a network is asked to be: an external one is as it is.
+fn spec(host: &Host, network: &str, options: &NetworkOptions) -> NetworkSpec {
+    let mut spec = options.spec(network);
+    if options.external
+        && let Ok(Some(existing)) = host.networks.get(network)
+    {
+        spec.internal = existing.internal;
+        spec.mtu = existing.mtu;
+    }
+    spec
+}
+
 /// Host directories and volumes that the container mounts.
 fn make_sources(host: &Host, draft: &Draft) -> Result<()> {
+    crate::grants::leave(&draft.texts)?;
     for directory in &draft.host_directories {
         std::fs::create_dir_all(directory)
             .with_context(|| format!("make {} for a bind mount", directory.display()))?;
@@ -252,6 +270,7 @@ pub(crate) fn remove_container(host: &Host, plan: &ContainerPlan) -> Result<()> 
 
 fn remove_directories(host: &Host, id: &ContainerId) -> Result<()> {
     let dir = host.store.dirs().container(id);
+    crate::grants::remove(host.store.dirs(), id)?;
     coop_fs::remove_tree(&dir.join("upper"))?;
     coop_fs::remove_tree(&dir.join("work"))?;
     host.store.remove(id)?;

@@ -219,6 +219,7 @@ impl Wiring for Wires<'_> {
 
     fn pipeline(&self, id: &ContainerId) -> Result<Pipeline, BoxError> {
         let plan = self.plan(id)?;
+        crate::grants::provide(&plan)?;
         if let Connection::Bridge {
             network,
             lease: Some(lease),

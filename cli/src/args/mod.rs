@@ -28,7 +28,7 @@ pub(crate) use lifecycle::{
 };
 pub(crate) use run::RunArgs;
 pub(crate) use shell::{CompletionArgs, ManArgs, UiArgs};
-pub(crate) use stack::{ConfigArgs, DownArgs, PlanArgs, UpArgs};
+pub(crate) use stack::{ConfigArgs, DownArgs, PlanArgs, Scale, UpArgs};
 pub(crate) use system::{
     EventsArgs, InfoArgs, LsArgs, PruneArgs, SystemArgs, SystemCheckArgs, SystemCommand,
     SystemDfArgs, SystemPruneArgs, VolumeArgs, VolumeCommand, VolumeCreateArgs, VolumeInspectArgs,
@@ -81,6 +81,9 @@ pub(crate) struct StackArgs {
         value_name = "STACK"
     )]
     pub project: Option<String>,
+    /// Also services of this profile, * for all [default: COMPOSE_PROFILES]
+    #[arg(long = "profile", value_name = "PROFILE")]
+    pub profiles: Vec<String>,
 }
 
 /// The same without `-f` and `-p`, for verbs where Docker gave those letters away.
@@ -99,6 +102,7 @@ impl From<&LongStackArgs> for StackArgs {
         Self {
             file: args.file.clone(),
             project: args.project.clone(),
+            profiles: Vec::new(),
         }
     }
 }
@@ -315,6 +319,7 @@ impl Cli {
         StackArgs {
             file: own.file.or_else(|| self.stack.file.clone()),
             project: own.project.or_else(|| self.stack.project.clone()),
+            profiles: [own.profiles, self.stack.profiles.clone()].concat(),
         }
     }
 }

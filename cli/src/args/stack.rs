@@ -20,6 +20,30 @@ pub(crate) struct UpArgs {
     /// Remove containers of services that the file no longer has
     #[arg(long)]
     pub remove_orphans: bool,
+    /// Number of containers of a service, over what the file says
+    #[arg(long, value_name = "SERVICE=NUMBER")]
+    pub scale: Vec<Scale>,
+    /// Make containers anew that have not changed
+    #[arg(long, conflicts_with = "no_recreate")]
+    pub force_recreate: bool,
+    /// Leave containers as they are, also when their service has changed
+    #[arg(long)]
+    pub no_recreate: bool,
+    /// Only the named services, without what they depend on
+    #[arg(long)]
+    pub no_deps: bool,
+    /// Wait until everything runs, and is healthy where it is checked; goes with -d
+    #[arg(long, conflicts_with = "usage")]
+    pub wait: bool,
+    /// Seconds that --wait waits at most
+    #[arg(long, value_name = "SECONDS", requires = "wait", value_parser = super::container::seconds)]
+    pub wait_timeout: Option<Duration>,
+    /// Seconds between the stop signal and SIGKILL for what is replaced [default: the service's own]
+    #[arg(short, long, value_name = "SECONDS", value_parser = super::container::seconds)]
+    pub timeout: Option<Duration>,
+    /// Has no effect: images are local
+    #[arg(long, hide = true)]
+    pub quiet_pull: bool,
     /// Print the resources used at exit
     #[arg(long, conflicts_with = "detach")]
     pub usage: bool,
@@ -32,6 +56,39 @@ pub(crate) struct UpArgs {
     /// Only these services and what they depend on
     #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,
+}
+
+impl UpArgs {
+    /// The grace period of what is replaced, when it is not each service's own.
+    pub(crate) fn timeout(&self) -> Option<std::time::Duration> {
+        self.timeout.map(Into::into)
+    }
+}
+
+/// How many containers a service is to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scale {
+    /// The service.
+    pub service: String,
+    /// How many.
+    pub replicas: u32,
+}
+
+impl std::str::FromStr for Scale {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (service, replicas) = text
+            .split_once('=')
+            .ok_or("write SERVICE=NUMBER, such as web=3")?;
+        let replicas = replicas
+            .parse()
+            .map_err(|_| format!("{replicas:?} is not a number of containers"))?;
+        Ok(Self {
+            service: service.to_owned(),
+            replicas,
+        })
+    }
 }
 
 /// `coop down`.

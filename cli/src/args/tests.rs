@@ -56,7 +56,7 @@ fn help_is_grouped_and_has_examples() {
 #[test]
 fn the_stack_is_named_before_or_after_the_verb() {
     let stack = |line: &str| {
-        let StackArgs { file, project } = parse(line).stack();
+        let StackArgs { file, project, .. } = parse(line).stack();
         (file.map(|f| f.display().to_string()), project)
     };
     let a = (Some("a.yaml".to_owned()), Some("shop".to_owned()));

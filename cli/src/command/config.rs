@@ -1,16 +1,15 @@
 //! `coop config` and `coop plan`: what a stack file says, and what it means here.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result};
-use coop_launcher::store::{ContainerId, StackName};
+use coop_launcher::store::StackName;
 use serde::Serialize;
 
 use crate::args::{ConfigArgs, DocumentFormat, PlanArgs, StackArgs};
 use crate::host::Host;
 use crate::load::Loaded;
-use crate::plan::{self, ContainerPlan, StackPlan};
+use crate::plan::{self, ContainerPlan, Existing, StackPlan};
 use crate::stack;
 use crate::supervise;
 use crate::ui::{lines, print};
@@ -34,10 +33,7 @@ pub(super) fn config(stack: &StackArgs, args: &ConfigArgs) -> Result<i32> {
 pub(super) fn plan(host: &Host, stack: &StackArgs, args: &PlanArgs) -> Result<i32> {
     let loaded = Loaded::read(stack)?;
     let order = loaded.order(&args.services)?;
-    let existing: HashMap<String, ContainerId> = supervise::containers(host, &loaded.name()?)?
-        .into_iter()
-        .filter_map(|state| Some((state.service?, state.id)))
-        .collect();
+    let existing = Existing::of_states(host, &supervise::containers(host, &loaded.name()?)?);
     let plan = loaded.explain(plan::plan_stack(
         host,
         &loaded.stack,

@@ -1,15 +1,16 @@
 //! `coop up`: from the stack file to running containers.
 
-use std::collections::{BTreeSet, HashMap};
+mod change;
 
 use anyhow::{Result, bail};
 use coop_launcher::store::{ContainerId, Lock, StackName, State};
 use coop_launcher::supervisor::{Foreground, OnSignal, Report, Supervisor, UnitSpec};
 
+use self::change::{Change, Todo};
 use crate::args::{StackArgs, UpArgs};
 use crate::host::{Host, require_root};
 use crate::load::Loaded;
-use crate::plan::{self, ContainerPlan, StackPlan};
+use crate::plan::ContainerPlan;
 use crate::supervise::{self, Keeper};
 use crate::ui::{LogStyle, Progress, StackOutput};
 use crate::wire::Wires;
@@ -18,8 +19,13 @@ use crate::{ports, realize};
 /// `coop up`.
 pub(crate) fn up(host: &Host, stack: &StackArgs, args: &UpArgs) -> Result<i32> {
     require_root("bring a stack up")?;
-    let loaded = Loaded::read(stack)?;
-    let order = loaded.order(&args.services)?;
+    let mut loaded = Loaded::read(stack)?;
+    loaded.scale(&args.scale)?;
+    let order = if args.no_deps {
+        loaded.order_alone(&args.services)?
+    } else {
+        loaded.order(&args.services)?
+    };
     let name = loaded.name()?;
     let mut progress = Progress::new();
     if args.no_color {
@@ -28,22 +34,22 @@ pub(crate) fn up(host: &Host, stack: &StackArgs, args: &UpArgs) -> Result<i32> {
 
     drop(supervise::keeper(host, &name)?);
     let mut existing = supervise::containers(host, &name)?;
-    orphans(
+    orphans(host, &loaded, &name, &mut existing, args, &mut progress)?;
+    let change = Change {
         host,
-        &loaded,
-        &name,
-        &mut existing,
-        args.remove_orphans,
-        &mut progress,
-    )?;
-    let replaced = remove_outdated(host, &loaded, &order, &mut existing, &mut progress)?;
+        loaded: &loaded,
+        order: &order,
+        args,
+    };
+    change.remove_surplus(&mut existing, &mut progress)?;
+    let replaced = change.remove_outdated(&mut existing, &mut progress)?;
 
     let keeper = supervise::keeper(host, &name)?;
     let Todo {
         plan,
         kept,
         to_start,
-    } = todo(host, &loaded, &order, &existing, replaced)?;
+    } = change.todo(&existing, &replaced)?;
     loaded.explain(ports::check(host, &loaded.stack, &plan))?;
     let made = realize::realize(host, plan, &kept)?;
     let new: Vec<_> = made.iter().map(|plan| plan.unit.id.clone()).collect();
@@ -81,127 +87,13 @@ fn units(host: &Host, ids: &[ContainerId]) -> Result<Vec<UnitSpec>> {
         .collect()
 }
 
-/// What has to be done, after what is there.
-struct Todo {
-    /// Containers to make.
-    plan: StackPlan,
-    /// Containers that stay.
-    kept: Vec<ContainerPlan>,
-    /// Containers to start, new and old, each after what it depends on.
-    to_start: Vec<ContainerId>,
-}
-
-/// `replaced` are the ids that containers to be made have had before: what stays knows them
-/// by those.
-fn todo(
-    host: &Host,
-    loaded: &Loaded,
-    order: &[String],
-    existing: &[State],
-    replaced: HashMap<String, ContainerId>,
-) -> Result<Todo> {
-    let staying: BTreeSet<_> = existing.iter().map(|state| &state.id).collect();
-    let mut ids = by_service(existing);
-    ids.extend(replaced);
-    let mut plan = loaded.explain(plan::plan_stack(
-        host,
-        &loaded.stack,
-        order,
-        &loaded.variables,
-        &ids,
-    ))?;
-    let running: BTreeSet<_> = existing
-        .iter()
-        .filter(|state| state.init_alive())
-        .map(|state| &state.id)
-        .collect();
-    let to_start = plan
-        .drafts
-        .iter()
-        .map(|draft| draft.plan.unit.id.clone())
-        .filter(|id| !running.contains(id))
-        .collect();
-    plan.drafts
-        .retain(|draft| !staying.contains(&draft.plan.unit.id));
-    let kept = existing
-        .iter()
-        .filter_map(|state| host.store.load_config(&state.id).ok())
-        .collect();
-    Ok(Todo {
-        plan,
-        kept,
-        to_start,
-    })
-}
-
-fn by_service(existing: &[State]) -> HashMap<String, ContainerId> {
-    existing
-        .iter()
-        .filter_map(|state| Some((state.service.clone()?, state.id.clone())))
-        .collect()
-}
-
-/// Removes the containers whose service has changed since they were made, and gives their ids.
-/// Those that depend on them with `restart: true` are stopped, so that they start again.
-fn remove_outdated(
-    host: &Host,
-    loaded: &Loaded,
-    order: &[String],
-    existing: &mut Vec<State>,
-    progress: &mut Progress,
-) -> Result<HashMap<String, ContainerId>> {
-    if existing.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let mut ids = by_service(existing);
-    let plan = loaded.explain(plan::plan_stack(
-        host,
-        &loaded.stack,
-        order,
-        &loaded.variables,
-        &ids,
-    ))?;
-    let outdated: Vec<_> = plan
-        .drafts
-        .iter()
-        .filter(|draft| ids.values().any(|id| *id == draft.plan.unit.id))
-        .filter(|draft| {
-            let saved = host.store.load_config::<ContainerPlan>(&draft.plan.unit.id);
-            saved.map_or(true, |saved| saved.config_hash != draft.plan.config_hash)
-        })
-        .map(|draft| draft.plan.unit.id.clone())
-        .collect();
-    let restarted: Vec<_> = plan
-        .drafts
-        .iter()
-        .filter(|draft| !outdated.contains(&draft.plan.unit.id))
-        .filter(|draft| {
-            let service = draft.plan.service.as_ref();
-            let service = service.and_then(|name| loaded.stack.services.get(name));
-            service.is_some_and(|service| {
-                service.depends_on.iter().any(|(name, dependency)| {
-                    dependency.restart && ids.get(name).is_some_and(|id| outdated.contains(id))
-                })
-            })
-        })
-        .map(|draft| draft.plan.unit.id.clone())
-        .collect();
-    supervise::stop(host, &plan.name, &restarted, None, &mut |report| {
-        progress.report(report);
-    })?;
-    super::rm::stop_and_remove(host, &plan.name, &outdated, None, progress)?;
-    existing.retain(|state| !outdated.contains(&state.id));
-    ids.retain(|_, id| outdated.contains(id));
-    Ok(ids)
-}
-
 /// Containers of services that the file no longer has.
 fn orphans(
     host: &Host,
     loaded: &Loaded,
     name: &StackName,
     existing: &mut Vec<State>,
-    remove: bool,
+    args: &UpArgs,
     progress: &mut Progress,
 ) -> Result<()> {
     let is_orphan = |state: &State| {
@@ -218,9 +110,9 @@ fn orphans(
     if orphans.is_empty() {
         return Ok(());
     }
-    if remove {
+    if args.remove_orphans {
         let ids: Vec<_> = orphans.iter().map(|state| state.id.clone()).collect();
-        super::rm::stop_and_remove(host, name, &ids, None, progress)?;
+        super::rm::stop_and_remove(host, name, &ids, args.timeout(), progress)?;
         existing.retain(|state| !is_orphan(state));
     } else {
         let names: Vec<_> = orphans.iter().map(|state| state.name.as_str()).collect();

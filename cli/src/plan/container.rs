@@ -10,12 +10,14 @@ use coop_ns::Namespaces;
 use coop_ns::privileges::{Capability, CapabilitySet, Rlimit};
 use coop_seccomp::Profile;
 
+use super::connection::{check_external, connection, resolver};
+use super::grants::{GrantedFile, Hidden, grants};
 use super::mounts::{Mounts, Places, mounts};
 use super::volumes::VolumeUse;
 use super::{Connection, ContainerPlan, PrivilegesPlan, health, limits, process};
 use crate::host::Host;
 use crate::stack::value::{RootfsMode, Ulimit};
-use crate::stack::{Logging, NetworkMode, Service, Stack, UsernsMode, Variables};
+use crate::stack::{Instances, Logging, Service, Stack, UsernsMode, Variables};
 
 /// Compose's default grace period.
 const STOP_GRACE_PERIOD: std::time::Duration = std::time::Duration::from_secs(10);
@@ -42,6 +44,8 @@ pub(super) struct Identity<'a> {
     pub stack: &'a StackName,
     /// The service's name; none for `coop run`.
     pub service: Option<&'a str>,
+    /// Which of the service's containers, from 1.
+    pub replica: u32,
 }
 
 /// A plan that lacks only what has to be leased, and what has to be made for it.
@@ -53,6 +57,8 @@ pub(crate) struct Draft {
     pub host_directories: Vec<std::path::PathBuf>,
     /// Volumes to make, and to fill from the image.
     pub volumes: Vec<VolumeUse>,
+    /// What is left in memory for it.
+    pub texts: Vec<(std::path::PathBuf, Hidden)>,
 }
 
 /// Plans one container. Nothing is made or leased.
@@ -74,6 +80,7 @@ pub(super) fn draft(
         name,
         stack: stack_name,
         service: service_name,
+        replica,
     } = identity;
     let dir = host.store.dirs().container(&id);
     let places = Places {
@@ -82,13 +89,19 @@ pub(super) fn draft(
         readonly_root: readonly_root(service),
     };
     let Mounts {
-        in_order: mounts,
+        in_order: mut mounts,
         host_directories,
         volumes,
     } = mounts(stack, service, &config, &places)?;
-    let connection = connection(stack_name, service, service_name, &name);
+    let connection = connection(stack, stack_name, service, service_name, &name);
+    if let Some(service_name) = service_name {
+        check_external(&host.networks, stack, service_name, &connection)?;
+    }
+    let grants_directory = crate::grants::directory(host.store.dirs(), &id);
+    let grants = grants(stack, service, &grants_directory, variables)?;
     let hostname = hostname(service, &id, &connection);
     let shown_hostname = hostname.clone().unwrap_or_else(crate::host::hostname);
+    mounts.extend(grants.mounts);
     let process = process::process(service, options, &config, &shown_hostname, variables)?;
     let health = health::health(service, &config)?;
     let stop_signal = match (&service.stop_signal, &config.stop_signal) {
@@ -99,7 +112,7 @@ pub(super) fn draft(
         (None, None) => coop_ns::Signal::TERM.number(),
     };
     let plan = ContainerPlan {
-        config_hash: config_hash(service, image.as_ref()),
+        config_hash: config_hash(service, image.as_ref(), &grants.files),
         unit: UnitSpec {
             id: id.clone(),
             name: name.to_string(),
@@ -120,6 +133,10 @@ pub(super) fn draft(
         },
         stack: stack_name.clone(),
         service: service_name.map(str::to_owned),
+        replica,
+        attach: service.instances.attach.unwrap_or(true),
+        resolver: resolver(service),
+        granted: grants.files,
         image: match (&image, &service.rootfs) {
             (Some(image), _) => image.reference.to_string(),
             (None, Some(rootfs)) => rootfs.path.display().to_string(),
@@ -156,6 +173,7 @@ pub(super) fn draft(
         plan,
         host_directories,
         volumes,
+        texts: grants.texts,
     })
 }
 
@@ -219,32 +237,6 @@ fn namespaces(service: &Service, connection: &Connection) -> Namespaces {
     namespaces
 }
 
-fn connection(
-    stack: &StackName,
-    service: &Service,
-    service_name: Option<&str>,
-    name: &Name,
-) -> Connection {
-    match service.network_mode.unwrap_or(NetworkMode::Bridge) {
-        NetworkMode::Host => Connection::Host,
-        NetworkMode::None => Connection::None,
-        NetworkMode::Bridge => Connection::Bridge {
-            network: network_name(stack, service_name),
-            names: service_name
-                .into_iter()
-                .map(str::to_owned)
-                .chain([name.to_string()])
-                .collect(),
-            ports: service
-                .ports
-                .iter()
-                .flat_map(|port| port.mappings().to_vec())
-                .collect(),
-            lease: None,
-        },
-    }
-}
-
 /// As Docker: without privileges, `ping` works and ports below 1024 can be listened on. Both
 /// concern only the container's own network.
 fn sysctls(connection: &Connection) -> Vec<Sysctl> {
@@ -261,16 +253,6 @@ fn sysctls(connection: &Connection) -> Vec<Sysctl> {
         value: value.to_owned(),
     })
     .into()
-}
-
-/// The network that all single containers share: Docker's name for the same thing.
-pub(crate) const SHARED_NETWORK: &str = "bridge";
-
-fn network_name(stack: &StackName, service: Option<&str>) -> String {
-    match service {
-        Some(_) => format!("{stack}_default"),
-        None => SHARED_NETWORK.to_owned(),
-    }
 }
 
 /// As Docker: the short id, unless the container shares the host's network and so its name.
@@ -315,8 +297,23 @@ fn privileges(service: &Service, options: &RunOptions) -> Result<PrivilegesPlan>
     })
 }
 
-/// A digest of all that a container is made from.
-fn config_hash(service: &Service, image: Option<&Image>) -> String {
-    let made_from = (service, image.map(|image| &image.id));
-    coop_image::Digest::of(&serde_json::to_vec(&made_from).unwrap_or_default()).to_string()
+/// A digest of all that a container is made from. How many there are of it, and when, is no
+/// matter of the one.
+fn config_hash(service: &Service, image: Option<&Image>, granted: &[GrantedFile]) -> String {
+    let mut service = service.clone();
+    service.instances = Instances {
+        container_name: service.instances.container_name.take(),
+        ..Instances::default()
+    };
+    if let Some(deploy) = &mut service.deploy {
+        deploy.replicas = None;
+    }
+    let image = image.map(|image| &image.id);
+    let granted: Vec<_> = granted.iter().map(|file| &file.source).collect();
+    let made_from = if granted.is_empty() {
+        serde_json::to_vec(&(service, image))
+    } else {
+        serde_json::to_vec(&(service, image, granted))
+    };
+    coop_image::Digest::of(&made_from.unwrap_or_default()).to_string()
 }

@@ -3,7 +3,9 @@
 //! A plan is plain data. It is saved with the container, printed by `coop plan`, and the only
 //! thing that the stages look at: nothing downstream reads the YAML.
 
+mod connection;
 mod container;
+mod grants;
 mod health;
 mod limits;
 mod mounts;
@@ -25,8 +27,10 @@ use coop_ns::{IdMaps, Namespaces};
 use coop_seccomp::Profile;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use connection::{NetworkOptions, Resolver};
 pub(crate) use container::{Draft, RunOptions};
-pub(crate) use stack::{StackPlan, plan_single, plan_stack};
+pub(crate) use grants::{GrantedFile, GrantedSource, Hidden};
+pub(crate) use stack::{Existing, StackPlan, plan_single, plan_stack};
 
 /// Everything about one container.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +42,18 @@ pub(crate) struct ContainerPlan {
     pub stack: StackName,
     /// The service it is an instance of; none for `coop run`.
     pub service: Option<String>,
+    /// Which of the service's containers, from 1.
+    #[serde(default = "first")]
+    pub replica: u32,
+    /// Whether `up` shows its output.
+    #[serde(default = "yes")]
+    pub attach: bool,
+    /// What it knows of others beside the stack.
+    #[serde(default)]
+    pub resolver: Resolver,
+    /// Secrets and configs.
+    #[serde(default)]
+    pub granted: Vec<GrantedFile>,
     /// Digest of what it was made from: another digest means that it has to be made anew.
     pub config_hash: String,
     /// Image reference, or the root directory's path.
@@ -78,6 +94,14 @@ pub(crate) struct ContainerPlan {
     pub remove_at_exit: bool,
 }
 
+fn first() -> u32 {
+    1
+}
+
+fn yes() -> bool {
+    true
+}
+
 /// How a container is connected.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -91,6 +115,9 @@ pub(crate) enum Connection {
     Bridge {
         /// The network's name.
         network: String,
+        /// How it is made when it is not there yet.
+        #[serde(default)]
+        options: NetworkOptions,
         /// What the others of the network call it.
         names: Vec<String>,
         /// Ports to publish; host port 0 is any free one.

@@ -1,11 +1,12 @@
 //! A stack's plan: its containers, named, in order, with what each waits for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, Result};
-use coop_launcher::store::{ContainerId, Name, StackName};
+use coop_launcher::store::{ContainerId, Name, StackName, State};
 use coop_launcher::supervisor::{Condition, Dependency};
 
+use super::ContainerPlan;
 use super::container::{Draft, Identity, RunOptions, draft};
 use crate::host::Host;
 use crate::stack::{self, Service, Stack, Variables};
@@ -19,6 +20,91 @@ pub(crate) struct StackPlan {
     pub drafts: Vec<Draft>,
 }
 
+/// The containers of a stack that exist already: services, numbers from 1, ids.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Existing(HashMap<String, BTreeMap<u32, ContainerId>>);
+
+impl Existing {
+    /// Remembers a container.
+    pub(crate) fn insert(&mut self, service: &str, replica: u32, id: ContainerId) {
+        let replicas = self.0.entry(service.to_owned()).or_default();
+        replicas.insert(replica, id);
+    }
+
+    /// Those of a stack's containers that are of a service.
+    pub(crate) fn of_states(host: &Host, states: &[State]) -> Self {
+        let mut existing = Self::default();
+        for state in states {
+            let Some(service) = &state.service else {
+                continue;
+            };
+            // One whose plan is of another version is replaced, under its number.
+            let plan = host.store.load_config::<ContainerPlan>(&state.id);
+            let replica = plan.map_or_else(|_| number(state), |plan| plan.replica);
+            existing.insert(service, replica, state.id.clone());
+        }
+        existing
+    }
+
+    /// The containers of a service, in the order of their numbers.
+    pub(crate) fn of(&self, service: &str) -> impl Iterator<Item = &ContainerId> {
+        self.0.get(service).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// Adds others.
+    pub(crate) fn extend(&mut self, others: &Self) {
+        for (service, replicas) in &others.0 {
+            for (&replica, id) in replicas {
+                self.insert(service, replica, id.clone());
+            }
+        }
+    }
+
+    /// Forgets all but these.
+    pub(crate) fn retain(&mut self, ids: &[ContainerId]) {
+        for replicas in self.0.values_mut() {
+            replicas.retain(|_, id| ids.contains(id));
+        }
+    }
+
+    /// Whether it is one of them.
+    pub(crate) fn contains(&self, id: &ContainerId) -> bool {
+        self.0
+            .values()
+            .any(|replicas| replicas.values().any(|other| other == id))
+    }
+
+    /// Those that are more than a service is to have: its highest numbers.
+    pub(crate) fn surplus(&self, service: &str, wanted: u32) -> impl Iterator<Item = &ContainerId> {
+        self.of(service).skip(wanted as usize)
+    }
+
+    /// The numbers that the containers of a service are to have: those that there are, the
+    /// lowest first, and then the lowest that are free.
+    fn numbers(&self, service: &str, wanted: u32) -> Vec<u32> {
+        let wanted = wanted as usize;
+        let there: Vec<u32> = { self.0.get(service).into_iter() }
+            .flat_map(BTreeMap::keys)
+            .copied()
+            .take(wanted)
+            .collect();
+        let free = (1..).filter(|number| !there.contains(number));
+        let mut numbers: Vec<u32> = free.take(wanted - there.len()).collect();
+        numbers.extend(&there);
+        numbers.sort_unstable();
+        numbers
+    }
+}
+
+/// The number that a container's name ends in.
+fn number(state: &State) -> u32 {
+    let number = state.name.as_str().rsplit('-').next();
+    number.and_then(|number| number.parse().ok()).unwrap_or(1)
+}
+
+/// The containers of each service that has been planned, with their names for messages.
+type Planned = HashMap<String, Vec<(ContainerId, String)>>;
+
 /// Plans the services of `order`. Containers that exist already keep their ids, so that the
 /// others can depend on them.
 pub(crate) fn plan_stack(
@@ -26,38 +112,49 @@ pub(crate) fn plan_stack(
     stack: &Stack,
     order: &[String],
     variables: &Variables,
-    existing: &HashMap<String, ContainerId>,
+    existing: &Existing,
 ) -> Result<StackPlan> {
     let name = StackName::parse(&stack.name)?;
-    let mut ids = HashMap::new();
+    let mut planned = Planned::new();
     let mut drafts = Vec::with_capacity(order.len());
     for service_name in order {
         let Some(service) = stack.services.get(service_name) else {
             continue;
         };
-        let id = match existing.get(service_name) {
-            Some(id) => id.clone(),
-            None => ContainerId::random()?,
-        };
-        let container = container_name(&name, service_name)?;
-        ids.insert(service_name.clone(), (id.clone(), container.to_string()));
-        let identity = Identity {
-            id,
-            name: container,
-            stack: &name,
-            service: Some(service_name),
-        };
-        let mut draft = draft(
-            host,
-            stack,
-            service,
-            &RunOptions::default(),
-            variables,
-            identity,
-        )
-        .with_context(|| service_name.clone())?;
-        draft.plan.unit.depends_on = dependencies(service, &ids);
-        drafts.push(draft);
+        let numbers = existing.numbers(service_name, service.replicas());
+        let several = numbers.len() > 1;
+        for replica in numbers {
+            let id = match { existing.0.get(service_name) }.and_then(|ids| ids.get(&replica)) {
+                Some(id) => id.clone(),
+                None => ContainerId::random()?,
+            };
+            let container = container_name(&name, service_name, service, replica)?;
+            let shown = if several {
+                container.to_string()
+            } else {
+                service_name.clone()
+            };
+            let replicas = planned.entry(service_name.clone()).or_default();
+            replicas.push((id.clone(), shown));
+            let identity = Identity {
+                id,
+                name: container,
+                stack: &name,
+                service: Some(service_name),
+                replica,
+            };
+            let mut draft = draft(
+                host,
+                stack,
+                service,
+                &RunOptions::default(),
+                variables,
+                identity,
+            )
+            .with_context(|| service_name.clone())?;
+            draft.plan.unit.depends_on = dependencies(service, &planned);
+            drafts.push(draft);
+        }
     }
     for draft in &drafts {
         check_conditions(draft, &drafts)?;
@@ -104,6 +201,7 @@ pub(crate) fn plan_single(
         name,
         stack: &stack_name,
         service: None,
+        replica: 1,
     };
     let drafts = vec![draft(host, stack, service, options, variables, identity)?];
     Ok(StackPlan {
@@ -112,29 +210,56 @@ pub(crate) fn plan_single(
     })
 }
 
-/// Compose's name of a service's first container.
-fn container_name(stack: &StackName, service: &str) -> Result<Name> {
-    Ok(Name::parse(&format!("{stack}-{service}-1"))?)
+/// The name that the service says, or compose's.
+fn container_name(
+    stack: &StackName,
+    service_name: &str,
+    service: &Service,
+    replica: u32,
+) -> Result<Name> {
+    Ok(match &service.instances.container_name {
+        Some(name) => Name::parse(name)?,
+        None => Name::parse(&format!("{stack}-{service_name}-{replica}"))?,
+    })
 }
 
-fn dependencies(
-    service: &Service,
-    ids: &HashMap<String, (ContainerId, String)>,
-) -> Vec<Dependency> {
-    let of = |(name, dependency): (&String, &stack::Dependency)| {
-        let (id, _) = ids.get(name)?;
-        Some(Dependency {
-            id: id.clone(),
-            name: name.clone(),
-            condition: match dependency.condition {
-                stack::Condition::ServiceStarted => Condition::ServiceStarted,
-                stack::Condition::ServiceHealthy => Condition::ServiceHealthy,
-                stack::Condition::ServiceCompletedSuccessfully => {
-                    Condition::ServiceCompletedSuccessfully
-                }
-            },
-            required: dependency.required,
-        })
-    };
-    service.depends_on.iter().filter_map(of).collect()
+/// A service waits for all containers of another one.
+fn dependencies(service: &Service, planned: &Planned) -> Vec<Dependency> {
+    let mut all = Vec::new();
+    for (name, dependency) in &service.depends_on {
+        for (id, shown) in planned.get(name).into_iter().flatten() {
+            all.push(Dependency {
+                id: id.clone(),
+                name: shown.clone(),
+                condition: match dependency.condition {
+                    stack::Condition::ServiceStarted => Condition::ServiceStarted,
+                    stack::Condition::ServiceHealthy => Condition::ServiceHealthy,
+                    stack::Condition::ServiceCompletedSuccessfully => {
+                        Condition::ServiceCompletedSuccessfully
+                    }
+                },
+                required: dependency.required,
+            });
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_fill_gaps_and_the_highest_goes_first() {
+        let mut existing = Existing::default();
+        let id = |digit: &str| ContainerId::parse(&digit.repeat(64)).unwrap();
+        existing.insert("web", 1, id("1"));
+        existing.insert("web", 3, id("3"));
+        assert_eq!(existing.numbers("web", 1), [1]);
+        assert_eq!(existing.numbers("web", 2), [1, 3]);
+        assert_eq!(existing.numbers("web", 4), [1, 2, 3, 4]);
+        assert_eq!(existing.numbers("db", 2), [1, 2]);
+        assert_eq!(existing.numbers("web", 0), [0; 0]);
+        assert_eq!(existing.surplus("web", 1).collect::<Vec<_>>(), [&id("3")]);
+    }
 }

@@ -1,5 +1,7 @@
 //! What only the file as a whole shows.
 
+mod stack_level;
+
 use super::diagnostic::Diagnostic;
 use super::model::{Condition, HealthTest, NetworkMode, Service, Stack};
 use super::path::NodePath;
@@ -24,6 +26,7 @@ pub(super) fn check(stack: &Stack, out: &mut Problems) {
         limits(service, &path, out);
         capabilities(service, &path, out);
         restart(service, &path, out);
+        stack_level::service(stack, service, &path, out);
     }
     if let Err(circle) = stack.start_order() {
         let path = NodePath::service(circle[0])
@@ -37,9 +40,10 @@ pub(super) fn check(stack: &Stack, out: &mut Problems) {
             .push(Diagnostic::at(path, message).help("remove one depends_on of the cycle"));
     }
     ports(stack, out);
+    stack_level::container_names(stack, out);
 }
 
-fn error(path: &NodePath, message: &str) -> Diagnostic {
+pub(super) fn error(path: &NodePath, message: &str) -> Diagnostic {
     Diagnostic::at(path.clone(), format!("{}{message}", path.subject()))
 }
 

@@ -29,6 +29,15 @@ fn canonical(stack: &Stack) -> Result<Node, String> {
         service.depends_on.sort_keys();
     }
     stack.volumes.sort_keys();
+    stack.networks.sort_keys();
+    let names: Vec<String> = stack
+        .networks
+        .keys()
+        .map(|key| stack.network_name(key))
+        .collect();
+    for (network, name) in stack.networks.values_mut().zip(names) {
+        network.name = Some(name);
+    }
     let names: Vec<String> = stack
         .volumes
         .keys()
@@ -53,6 +62,15 @@ fn escape(node: &mut Node) {
 }
 
 impl Stack {
+    /// The name on the host of the network with this key; `default` is there undeclared.
+    pub(crate) fn network_name(&self, key: &str) -> String {
+        match self.networks.get(key) {
+            Some(network) if network.name.is_some() => network.name.clone().unwrap_or_default(),
+            Some(network) if network.external => key.to_owned(),
+            _ => format!("{}_{key}", self.name),
+        }
+    }
+
     /// The name on the host of the volume with this key.
     pub(crate) fn volume_name(&self, key: &str) -> String {
         match self.volumes.get(key) {

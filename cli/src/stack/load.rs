@@ -4,7 +4,7 @@ use super::check;
 use super::diagnostic::{Diagnostic, Report};
 use super::dotenv::{self, EnvFileError};
 use super::interpolate::{Interpolation, Variables};
-use super::model::{Service, Stack};
+use super::model::{Content, Service, Stack};
 use super::name::{check_stack_name, normalised};
 use super::node::Node;
 use super::path::NodePath;
@@ -225,7 +225,13 @@ pub(crate) fn parse(
     if !out.errors.is_empty() {
         return Err(fail(&out.errors));
     }
+    stack.add_implied_dependencies();
     let home = variables.get("HOME").cloned();
+    for granted in stack.secrets.values_mut().chain(stack.configs.values_mut()) {
+        if let Content::File(path) = &mut granted.content {
+            make_absolute(path, directory, home.as_deref());
+        }
+    }
     for service in stack.services.values_mut() {
         service.make_paths_absolute(directory, home.as_deref());
     }
@@ -290,15 +296,7 @@ impl Service {
     /// Makes the paths of the host absolute: `~` is `home`, and what is relative is
     /// relative to `directory`.
     pub(crate) fn make_paths_absolute(&mut self, directory: &Path, home: Option<&str>) {
-        let absolute = |path: &mut PathBuf| {
-            let from_home = path.strip_prefix("~").ok().zip(home);
-            let full = match from_home {
-                Some((rest, home)) => Path::new(home).join(rest),
-                None => directory.join(&*path),
-            };
-            // Without single dots; two dots stay, since a symbolic link may precede them.
-            *path = full.components().collect();
-        };
+        let absolute = |path: &mut PathBuf| make_absolute(path, directory, home);
         for mount in &mut self.volumes {
             if let MountKind::Bind { source, .. } = &mut mount.kind {
                 absolute(source);
@@ -311,4 +309,14 @@ impl Service {
             absolute(&mut file.path);
         }
     }
+}
+
+fn make_absolute(path: &mut PathBuf, directory: &Path, home: Option<&str>) {
+    let from_home = path.strip_prefix("~").ok().zip(home);
+    let full = match from_home {
+        Some((rest, home)) => Path::new(home).join(rest),
+        None => directory.join(&*path),
+    };
+    // Without single dots; two dots stay, since a symbolic link may precede them.
+    *path = full.components().collect();
 }

@@ -5,10 +5,16 @@
 //! syntax itself does: the planner decides what an absent value means.
 
 mod deploy;
+mod grants;
+mod instances;
 mod logging;
+mod networking;
 
 pub(crate) use deploy::*;
+pub(crate) use grants::*;
+pub(crate) use instances::*;
 pub(crate) use logging::*;
+pub(crate) use networking::*;
 
 use super::node::Node;
 use super::value::{
@@ -28,9 +34,18 @@ pub(crate) struct Stack {
     pub name: String,
     /// Services by name.
     pub services: IndexMap<String, Service>,
+    /// Networks by key.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub networks: IndexMap<String, Network>,
     /// Named volumes by key.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub volumes: IndexMap<String, Volume>,
+    /// Configuration files by key.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub configs: GrantedMap,
+    /// Secrets by key.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub secrets: GrantedMap,
     /// Top-level `x-` keys.
     #[serde(flatten)]
     pub extensions: IndexMap<String, Node>,
@@ -90,6 +105,9 @@ pub(crate) struct Service {
     /// Labels of the container.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub labels: IndexMap<String, String>,
+    /// Services that it knows by another name, as `SERVICE[:ALIAS]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<String>,
     /// What becomes of its output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logging: Option<Logging>,
@@ -142,6 +160,15 @@ pub(crate) struct Service {
     /// Working directory inside the container.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// `configs` and `secrets`.
+    #[serde(flatten)]
+    pub grants: Grants,
+    /// How many containers it has, which, and when.
+    #[serde(flatten)]
+    pub instances: Instances,
+    /// What it says about its network, beside `network_mode` and `ports`.
+    #[serde(flatten)]
+    pub networking: Networking,
     /// `x-` keys of the service.
     #[serde(flatten)]
     pub extensions: IndexMap<String, Node>,

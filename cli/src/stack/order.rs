@@ -1,6 +1,8 @@
 //! What starts after what.
 
-use super::model::Stack;
+use super::diagnostic::Diagnostic;
+use super::model::{Condition, Dependency, Service, Stack};
+use super::path::NodePath;
 use std::collections::{HashMap, HashSet, VecDeque};
 
 impl Stack {
@@ -50,6 +52,20 @@ impl Stack {
         }
     }
 
+    /// A service comes after those that it is linked to, as with compose.
+    pub(super) fn add_implied_dependencies(&mut self) {
+        for service in self.services.values_mut() {
+            let linked: Vec<String> = service.links().map(|(to, _)| to.to_owned()).collect();
+            for name in linked {
+                service.depends_on.entry(name).or_insert(Dependency {
+                    condition: Condition::ServiceStarted,
+                    required: true,
+                    restart: false,
+                });
+            }
+        }
+    }
+
     /// A circle among the services that are not in `order`. Each of them depends on
     /// another one of them, so following those must come back.
     fn circle(&self, order: &[&str]) -> Vec<&str> {
@@ -73,33 +89,76 @@ impl Stack {
         walk
     }
 
-    /// `names` and all that they depend on, each after what it depends on; the whole
-    /// stack when `names` is empty. What is no service is left out.
-    pub(crate) fn with_dependencies(&self, names: &[String]) -> Vec<&str> {
+    /// `names` and all that they depend on, each after what it depends on; all services of
+    /// the profiles when `names` is empty. What is no service is left out. A service that is
+    /// named is there in spite of its profiles, and so are those that share them.
+    ///
+    /// # Errors
+    /// A service depends on one that the profiles do not have.
+    pub(crate) fn with_dependencies(
+        &self,
+        names: &[String],
+        profiles: &[String],
+    ) -> Result<Vec<&str>, Diagnostic> {
         // A loaded stack has no circle; one made by hand keeps the file's order.
         let mut order = self
             .start_order()
             .unwrap_or_else(|_| self.services.keys().map(String::as_str).collect());
-        if names.is_empty() {
-            return order;
-        }
+        let own = names.iter().filter_map(|name| self.services.get(name));
+        let of_named = own.flat_map(|service| service.instances.profiles.iter());
+        let profiles: Vec<String> = profiles.iter().chain(of_named).cloned().collect();
         let mut wanted: HashSet<&str> = HashSet::new();
-        let mut open: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut open: Vec<&str> = if names.is_empty() {
+            let all = self.services.iter();
+            all.filter(|(_, service)| service.is_enabled(&profiles))
+                .map(|(name, _)| name.as_str())
+                .collect()
+        } else {
+            names.iter().map(String::as_str).collect()
+        };
         while let Some(name) = open.pop() {
-            if let Some((name, service)) = self.services.get_key_value(name)
-                && wanted.insert(name)
-            {
-                open.extend(service.depends_on.keys().map(String::as_str));
+            let Some((name, service)) = self.services.get_key_value(name) else {
+                continue;
+            };
+            if !wanted.insert(name) {
+                continue;
+            }
+            for (on, dependency) in &service.depends_on {
+                let target = self.services.get(on);
+                if target.is_none_or(|target| target.is_enabled(&profiles)) {
+                    open.push(on);
+                } else if dependency.required && !names.contains(on) {
+                    return Err(disabled(name, on, target));
+                }
             }
         }
         order.retain(|name| wanted.contains(name));
-        order
+        Ok(order)
     }
+}
+
+impl Service {
+    /// The services that it is linked to, each with the name that it calls it by.
+    pub(crate) fn links(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.links
+            .iter()
+            .map(|link| link.split_once(':').unwrap_or((link, link)))
+    }
+}
+
+/// A service depends on one that is in none of the profiles that are on.
+fn disabled(name: &str, on: &str, target: Option<&Service>) -> Diagnostic {
+    let profiles = target.map_or(&[] as &[String], |target| &target.instances.profiles);
+    let path = NodePath::service(name).key("depends_on").key(on);
+    let message = format!("{name}: it depends on {on}, which is disabled by its profiles");
+    let profile = profiles.first().map_or("", String::as_str);
+    Diagnostic::at(path, message).help(format!(
+        "enable it with --profile {profile}, or write required: false"
+    ))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{Condition, Dependency, Service};
     use super::*;
 
     fn stack(services: &[(&str, &[&str])]) -> Stack {
@@ -134,9 +193,10 @@ mod tests {
             ("cache", &[]),
         ]);
         assert_eq!(stack.start_order(), Ok(vec!["db", "cache", "api", "web"]));
-        assert_eq!(stack.with_dependencies(&["api".into()]), ["db", "api"]);
-        assert_eq!(stack.with_dependencies(&[]).len(), 4);
-        assert!(stack.with_dependencies(&["nope".into()]).is_empty());
+        let with = |names: &[String]| stack.with_dependencies(names, &[]).unwrap();
+        assert_eq!(with(&["api".into()]), ["db", "api"]);
+        assert_eq!(with(&[]).len(), 4);
+        assert!(with(&["nope".into()]).is_empty());
     }
 
     #[test]
@@ -145,5 +205,33 @@ mod tests {
         assert_eq!(stack.start_order(), Err(vec!["a", "b", "c", "a"]));
         let stack = self::stack(&[("a", &["a"])]);
         assert_eq!(stack.start_order(), Err(vec!["a", "a"]));
+    }
+
+    #[test]
+    fn profiles_choose_and_a_name_wins_over_them() {
+        let mut stack = stack(&[
+            ("web", &["db"]),
+            ("db", &[]),
+            ("debug", &["tool"]),
+            ("tool", &[]),
+        ]);
+        for name in ["debug", "tool"] {
+            stack.services[name].instances.profiles = vec!["dev".into()];
+        }
+        let with = |names: &[&str], profiles: &[&str]| {
+            let owned = |list: &[&str]| list.iter().map(|&n| n.to_owned()).collect::<Vec<_>>();
+            let order = stack.with_dependencies(&owned(names), &owned(profiles));
+            order.map_err(|problem| problem.message)
+        };
+        assert_eq!(with(&[], &[]).unwrap(), ["db", "web"]);
+        assert_eq!(with(&[], &["dev"]).unwrap().len(), 4);
+        assert_eq!(with(&[], &["*"]).unwrap().len(), 4);
+        assert_eq!(with(&["debug"], &[]).unwrap(), ["tool", "debug"]);
+        stack.services["debug"].instances.profiles = Vec::new();
+        let with = stack.with_dependencies(&[], &[]);
+        assert_eq!(
+            with.unwrap_err().message,
+            "debug: it depends on tool, which is disabled by its profiles"
+        );
     }
 }

@@ -10,7 +10,7 @@ use coop_ns::privileges::CapabilitySet;
 use coop_seccomp::Profile;
 
 use super::*;
-use crate::plan::{Connection, PrivilegesPlan, ProcessPlan};
+use crate::plan::{Connection, NetworkOptions, PrivilegesPlan, ProcessPlan, Resolver};
 
 fn id() -> ContainerId {
     ContainerId::parse(&"a".repeat(ContainerId::LEN)).unwrap()
@@ -40,6 +40,10 @@ fn plan() -> ContainerPlan {
         },
         stack: StackName::parse("shop").unwrap(),
         service: Some("web".into()),
+        replica: 1,
+        attach: true,
+        resolver: Resolver::default(),
+        granted: Vec::new(),
         config_hash: "sha256:0".into(),
         image: "coop/host:latest".into(),
         labels: [("a".to_owned(), "b".to_owned())].into(),
@@ -71,6 +75,7 @@ fn plan() -> ContainerPlan {
         },
         network: Connection::Bridge {
             network: "shop_default".into(),
+            options: NetworkOptions::default(),
             names: vec!["web".into(), "shop-web-1".into()],
             ports: ports.clone(),
             lease: Some(Lease {

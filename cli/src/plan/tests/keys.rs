@@ -3,8 +3,9 @@
 use super::*;
 use crate::stack::value::{BindOptions, Mount, TmpfsOptions, VolumeOptions};
 use crate::stack::{
-    Dependency, Deploy, DeployedRestart, EnvFile, Healthcheck, Logging, Reservations,
-    ResourceLimits, Resources, Rootfs, Service, Volume,
+    Attachment, Dependency, Deploy, DeployedRestart, EnvFile, Grant, Grants, Healthcheck,
+    Instances, Logging, Networking, Reservations, ResourceLimits, Resources, Rootfs, Service,
+    Volume,
 };
 
 /// What a key is tried with: the keys of a service without it, and with it.
@@ -23,7 +24,9 @@ const ELSEWHERE: (&str, &str) = ("", "");
 
 fn assert_each_changes_the_plan(trials: Vec<Trial>) {
     let fixture = Fixture::new();
-    std::fs::write(fixture.path().join("web.env"), "A=1\n").unwrap();
+    for file in ["web.env", "password", "key"] {
+        std::fs::write(fixture.path().join(file), "A=1\n").unwrap();
+    }
     let planned = |keys: &str| {
         let mut draft = fixture
             .web(keys)
@@ -81,7 +84,42 @@ fn each_key_of_a_service_changes_the_plan() {
         userns_mode: ("", "userns_mode: host"),
         volumes: ("", "volumes: ['./root:/mnt']"),
         working_dir: ("", "working_dir: /srv"),
+        links: ("", "links: ['db:store']"),
+        grants: ELSEWHERE,
+        instances: ELSEWHERE,
+        networking: ELSEWHERE,
         extensions: ELSEWHERE, // `x-` keys are for others
+    }));
+    assert_each_changes_the_plan(trials!(Grants {
+        configs: ("", "configs: [site]"),
+        secrets: ("", "secrets: [password]"),
+    }));
+    assert_each_changes_the_plan(trials!(Instances {
+        attach: ("", "attach: false"),
+        container_name: ("", "container_name: other"),
+        platform: ELSEWHERE,    // that of this machine or an error
+        profiles: ELSEWHERE,    // `up` acts on it: see the tests of the order
+        pull_policy: ELSEWHERE, // images are local
+        scale: ELSEWHERE,       // how many plans there are: see below
+    }));
+    assert_each_changes_the_plan(trials!(Networking {
+        dns: ("", "dns: 192.0.2.53"),
+        dns_opt: ("", "dns_opt: [rotate]"),
+        dns_search: ("", "dns_search: example.org"),
+        expose: ELSEWHERE, // containers reach every port of each other
+        extra_hosts: ("", "extra_hosts: ['a:192.0.2.1']"),
+        networks: ("", "networks: [back]"),
+    }));
+    assert_each_changes_the_plan(trials!(Attachment {
+        aliases: ("networks: {back: }", "networks: {back: {aliases: [www]}}"),
+    }));
+    const SECRET: &str = "secrets: [{source: password}]";
+    assert_each_changes_the_plan(trials!(Grant {
+        source: (SECRET, "secrets: [{source: key}]"),
+        target: (SECRET, "secrets: [{source: password, target: other}]"),
+        uid: (SECRET, "secrets: [{source: password, uid: '7'}]"),
+        gid: (SECRET, "secrets: [{source: password, gid: '7'}]"),
+        mode: (SECRET, "secrets: [{source: password, mode: 0o400}]"),
     }));
 }
 
@@ -115,6 +153,7 @@ fn each_key_of_what_a_service_holds_changes_the_plan() {
         mode: ("rootfs: ./root", "rootfs: {path: ./root, mode: rw}"),
     }));
     assert_each_changes_the_plan(trials!(Deploy {
+        replicas: ELSEWHERE, // how many plans there are: see below
         resources: ELSEWHERE,
         restart_policy: ("", "deploy: {restart_policy: {}}"),
     }));
@@ -234,4 +273,20 @@ fn what_need_not_be_there_may_be_missing() {
         .web("volumes: [{type: bind, source: ./no, target: /mnt, bind: {create_host_path: true}}]")
         .unwrap();
     assert_eq!(made.host_directories, [fixture.path().join("no")]);
+}
+
+#[test]
+fn a_service_has_as_many_containers_as_it_says() {
+    let fixture = Fixture::new();
+    let names = |keys: &str| {
+        let plan = fixture.plan(&web(keys)).unwrap();
+        let of_web = |draft: &&Draft| draft.plan.service.as_deref() == Some("web");
+        let web = plan.drafts.iter().filter(of_web);
+        web.map(|draft| draft.plan.unit.name.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(""), ["shop-web-1"]);
+    assert_eq!(names("scale: 2"), ["shop-web-1", "shop-web-2"]);
+    assert_eq!(names("deploy: {replicas: 3}").len(), 3);
+    assert_eq!(names("scale: 0"), [""; 0]);
 }

@@ -45,13 +45,16 @@ impl Fixture {
         let order = loaded.order(&[])?;
         // The same ids each time: a digit for each place in the file.
         let services = loaded.stack.services.keys().zip(1..);
-        let ids = services.map(|(name, digit)| (name.clone(), id(digit)));
+        let mut existing = Existing::default();
+        for (name, digit) in services {
+            existing.insert(name, 1, id(digit));
+        }
         let plan = plan_stack(
             &self.host,
             &loaded.stack,
             &order,
             &loaded.variables,
-            &ids.collect(),
+            &existing,
         );
         loaded.explain(plan)
     }
@@ -81,7 +84,9 @@ fn web(keys: &str) -> String {
     let keys = keys.join("\n");
     format!(
         "name: shop\nservices:\n  web:\n{keys}\n  db: {{rootfs: ./root, command: serve, \
-         healthcheck: {{test: 'true'}}}}\nvolumes: {{data: }}\n"
+         healthcheck: {{test: 'true'}}}}\nvolumes: {{data: }}\nnetworks: {{back: }}\nsecrets: \
+         {{password: {{file: ./password}}, key: {{file: ./key}}}}\nconfigs: {{site: {{content: \
+         hello}}}}\n"
     )
 }
 

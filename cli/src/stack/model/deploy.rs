@@ -8,6 +8,9 @@ use serde::Serialize;
 /// `deploy`, as far as it concerns one machine.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct Deploy {
+    /// How many containers; see [`Service::replicas`] for what holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
     /// Limits and reservations.
     #[serde(skip_serializing_if = "Resources::is_empty")]
     pub resources: Resources,

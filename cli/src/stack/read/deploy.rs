@@ -11,6 +11,7 @@ impl Read for Deploy {
     fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
         let mut fields = Fields::open(at, "a mapping", out)?;
         let deploy = Self {
+            replicas: fields.get("replicas", out),
             resources: fields.or_default("resources", out),
             restart_policy: fields.get("restart_policy", out),
         };

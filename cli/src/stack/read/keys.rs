@@ -5,18 +5,15 @@ use super::super::diagnostic::Diagnostic;
 use super::super::path::NodePath;
 
 /// Top level.
-pub(super) const TOP: &[&str] = &["configs", "include", "models", "networks", "secrets"];
+pub(super) const TOP: &[&str] = &["include", "models"];
 
 /// `services.*`.
 pub(super) const SERVICE: &[&str] = &[
     "annotations",
-    "attach",
     "blkio_config",
     "build",
     "cgroup",
     "cgroup_parent",
-    "configs",
-    "container_name",
     "cpu_count",
     "cpu_percent",
     "cpu_rt_period",
@@ -25,39 +22,27 @@ pub(super) const SERVICE: &[&str] = &[
     "develop",
     "device_cgroup_rules",
     "devices",
-    "dns",
-    "dns_opt",
-    "dns_search",
     "domainname",
-    "expose",
     "extends",
     "external_links",
-    "extra_hosts",
     "gpus",
     "group_add",
     "init",
     "ipc",
     "isolation",
     "label_file",
-    "links",
     "mac_address",
     "mem_swappiness",
     "models",
-    "networks",
     "oom_kill_disable",
     "oom_score_adj",
     "pid",
-    "platform",
     "post_start",
     "pre_stop",
     "privileged",
-    "profiles",
     "provider",
-    "pull_policy",
     "pull_refresh_after",
     "runtime",
-    "scale",
-    "secrets",
     "security_opt",
     "shm_size",
     "stdin_open",
@@ -76,7 +61,6 @@ pub(super) const DEPLOY: &[&str] = &[
     "labels",
     "mode",
     "placement",
-    "replicas",
     "rollback_config",
     "update_config",
 ];
@@ -105,20 +89,46 @@ pub(super) const MOUNTED_VOLUME: &[&str] = &["labels", "subpath"];
 /// `volumes.*`.
 pub(super) const VOLUME: &[&str] = &["driver_opts", "labels"];
 
+/// `services.*.networks.*`.
+pub(super) const ATTACHMENT: &[&str] = &[
+    "driver_opts",
+    "gw_priority",
+    "interface_name",
+    "ipv4_address",
+    "ipv6_address",
+    "link_local_ips",
+    "mac_address",
+    "priority",
+];
+
+/// `networks.*`.
+pub(super) const NETWORK: &[&str] = &[
+    "attachable",
+    "driver_opts",
+    "enable_ipv4",
+    "enable_ipv6",
+    "labels",
+];
+
+/// `networks.*.ipam`.
+pub(super) const IPAM: &[&str] = &["options"];
+
+/// `networks.*.ipam.config[*]`.
+pub(super) const IPAM_CONFIG: &[&str] = &["aux_addresses", "gateway", "ip_range"];
+
+/// `secrets.*` and `configs.*`.
+pub(super) const GRANTED: &[&str] = &["driver", "driver_opts", "labels", "name", "template_driver"];
+
 /// What to write meanwhile, for the keys that people miss most.
 fn instead(key: &str) -> Option<&'static str> {
     Some(match key {
         "build" => "build the image with another tool, then `coop image import NAME FILE`",
-        "networks" => {
-            "remove it: the services of a stack share one network and know each other by name"
-        }
-        "links" | "expose" => {
-            "remove it: services of a stack reach each other's ports by service name"
+        "ipv4_address" | "ipv6_address" | "link_local_ips" | "mac_address" | "driver_opts"
+        | "priority" | "gw_priority" | "interface_name" | "enable_ipv6" | "enable_ipv4"
+        | "attachable" | "gateway" | "ip_range" | "aux_addresses" => {
+            "remove it: it comes with networks of their own"
         }
         "privileged" => "add the capabilities that it needs: cap_add",
-        "container_name" => "remove it: a container is named after its stack and service",
-        "secrets" | "configs" => "mount a file read-only: volumes: [\"./file:/run/file:ro\"]",
-        "scale" | "replicas" => "remove it: every service has one container",
         "delay" | "window" => "remove it: the time between restarts grows with their number",
         "shm_size" => "mount a tmpfs of that size: tmpfs: [\"/dev/shm:size=...\"]",
         _ => return None,

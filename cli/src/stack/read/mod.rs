@@ -5,9 +5,12 @@
 //! that are accepted are exactly the keys that are read.
 
 mod deploy;
+mod grants;
+mod instances;
 mod keys;
 mod logging;
 mod mount;
+mod networking;
 mod scalar;
 mod service;
 mod top;

@@ -177,7 +177,7 @@ impl Read for TmpfsOptions {
 }
 
 /// Permission bits: a number as it is, text in octal.
-struct FileMode(u32);
+pub(super) struct FileMode(pub(super) u32);
 
 impl Read for FileMode {
     fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {

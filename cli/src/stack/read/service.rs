@@ -5,6 +5,9 @@ use super::super::model::{
 };
 use super::super::node::Node;
 use super::super::value::{ByteSize, SwapLimit};
+use super::grants::grants;
+use super::instances::instances;
+use super::networking::networking;
 use super::scalar::{CpuSet, Environment, Hostname, Labels, OneOrMany, Words};
 use super::{At, Fields, Problems, Read, keys};
 use indexmap::IndexMap;
@@ -43,6 +46,7 @@ impl Read for Service {
                 .get("labels", out)
                 .map(|Labels(map)| map)
                 .unwrap_or_default(),
+            links: f.or_default("links", out),
             logging: f.get("logging", out),
             mem_limit: f.get("mem_limit", out).filter(some),
             mem_reservation: f.get("mem_reservation", out).filter(some),
@@ -65,6 +69,9 @@ impl Read for Service {
             userns_mode: f.get("userns_mode", out),
             volumes: f.or_default("volumes", out),
             working_dir: f.get("working_dir", out),
+            grants: grants(&mut f, out),
+            instances: instances(&mut f, out),
+            networking: networking(&mut f, out),
             extensions: IndexMap::new(),
         };
         service.extensions = f.finish(keys::SERVICE, out);

@@ -1,11 +1,13 @@
 //! The top level of the file.
 
 use super::super::diagnostic::Diagnostic;
-use super::super::model::{Service, Stack, Volume};
+use super::super::model::{GrantKind, Service, Stack, Volume};
 use super::super::name::check_service_name;
 use super::super::node::Node;
 use super::super::path::NodePath;
 use super::super::value::check_volume_name;
+use super::grants::granted;
+use super::networking::Networks;
 use super::{At, Fields, Problems, Read, keys};
 use indexmap::IndexMap;
 
@@ -31,7 +33,10 @@ pub(in super::super) fn stack(root: At<'_>, name: &str, out: &mut Problems) -> O
     // Checked here, used already: a name decides the value of variables.
     fields.get::<String>("name", out);
     let services: Option<Services> = fields.get("services", out);
+    let networks: Option<Networks> = fields.get("networks", out);
     let volumes: Option<Volumes> = fields.get("volumes", out);
+    let configs = granted(&mut fields, GrantKind::Config, out);
+    let secrets = granted(&mut fields, GrantKind::Secret, out);
     let has_services = fields.map.contains_key("services");
     let extensions = fields.finish(keys::TOP, out);
     let services = services.map(|Services(map)| map).unwrap_or_default();
@@ -50,7 +55,10 @@ pub(in super::super) fn stack(root: At<'_>, name: &str, out: &mut Problems) -> O
     Some(Stack {
         name: name.to_owned(),
         services,
+        networks: networks.map(|Networks(map)| map).unwrap_or_default(),
         volumes,
+        configs,
+        secrets,
         extensions,
     })
 }

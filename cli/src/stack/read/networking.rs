@@ -1,0 +1,279 @@
+//! What a service says about its network, and the top-level `networks`.
+
+use super::super::diagnostic::Diagnostic;
+use super::super::model::{Attachment, Ipam, IpamConfig, Network, Networking};
+use super::super::name::check_service_name;
+use super::super::node::Node;
+use super::super::value::{ExtraHost, ParseError};
+use super::scalar::OneOrMany;
+use super::{At, Fields, Problems, Read, keys};
+use indexmap::IndexMap;
+use std::net::IpAddr;
+
+/// Reads the keys of a service.
+pub(super) fn networking(f: &mut Fields<'_>, out: &mut Problems) -> Networking {
+    let list = |list: Option<OneOrMany<String>>| list.map_or_else(Vec::new, |OneOrMany(list)| list);
+    Networking {
+        dns: f
+            .get("dns", out)
+            .map_or_else(Vec::new, |OneOrMany(list): OneOrMany<Server>| {
+                list.into_iter().map(|Server(address)| address).collect()
+            }),
+        dns_opt: checked(f, "dns_opt", list, out),
+        dns_search: checked(f, "dns_search", list, out),
+        expose: f
+            .or_default::<Vec<Exposed>>("expose", out)
+            .into_iter()
+            .map(|Exposed(port)| port)
+            .collect(),
+        extra_hosts: f
+            .get("extra_hosts", out)
+            .map_or_else(Vec::new, |ExtraHosts(list)| list),
+        networks: f
+            .get("networks", out)
+            .map_or_else(IndexMap::new, |Attachments(map)| map),
+    }
+}
+
+/// Words of `/etc/resolv.conf`: one that holds a space or a line's end would be more than one.
+fn checked(
+    f: &mut Fields<'_>,
+    key: &'static str,
+    list: impl Fn(Option<OneOrMany<String>>) -> Vec<String>,
+    out: &mut Problems,
+) -> Vec<String> {
+    let words = list(f.get(key, out));
+    if words
+        .iter()
+        .any(|word| word.is_empty() || word.contains(char::is_whitespace))
+    {
+        let message = format!("`{key}` takes single words");
+        out.error(&f.path(key), &message, Some("write a list of words"));
+    }
+    words
+}
+
+struct Server(IpAddr);
+
+impl std::str::FromStr for Server {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        text.parse()
+            .map(Self)
+            .map_err(|_| ParseError::new("not an address", "write an address such as 192.0.2.53"))
+    }
+}
+
+impl Read for Server {
+    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
+        at.parse("a string", out)
+    }
+}
+
+struct Exposed(String);
+
+impl std::str::FromStr for Exposed {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+        let port = |text: &str| text.parse::<u16>().ok().filter(|&port| port > 0);
+        let fits = match ports.split_once('-') {
+            Some((first, last)) => port(first)
+                .zip(port(last))
+                .is_some_and(|(first, last)| first <= last),
+            None => port(ports).is_some(),
+        };
+        if fits && matches!(protocol, "tcp" | "udp" | "sctp") {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(ParseError::new(
+            "not a port",
+            "write a port or a range, such as 80, 8000-8010 or 53/udp",
+        ))
+    }
+}
+
+impl Read for Exposed {
+    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
+        at.parse("a port", out)
+    }
+}
+
+struct ExtraHosts(Vec<ExtraHost>);
+
+impl Read for ExtraHosts {
+    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
+        let mut list = Vec::new();
+        if let Some(entries) = at.entries() {
+            for (name, at) in entries {
+                for at in at.items().unwrap_or_else(|| vec![at]) {
+                    let Some(address) = at.node.scalar() else {
+                        out.wrong_type::<()>(&at, "an address");
+                        continue;
+                    };
+                    match ExtraHost::new(name, &address) {
+                        Ok(host) => list.push(host),
+                        Err(error) => {
+                            out.invalid::<()>(&at, &address, &error);
+                        }
+                    }
+                }
+            }
+        } else if let Some(items) = at.items() {
+            for item in items {
+                list.extend(item.parse::<ExtraHost>("NAME:ADDRESS", out));
+            }
+        } else {
+            return out.wrong_type(&at, "a mapping or a list of NAME:ADDRESS");
+        }
+        Some(Self(list))
+    }
+}
+
+/// `networks` of a service: a list of names, or a mapping.
+struct Attachments(IndexMap<String, Attachment>);
+
+impl Read for Attachments {
+    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
+        let mut map = IndexMap::new();
+        if let Some(entries) = at.entries() {
+            for (name, at) in entries {
+                let attachment = match at.node {
+                    Node::Null => Some(Attachment::default()),
+                    _ => Attachment::read(at, out),
+                };
+                map.extend(attachment.map(|attachment| (name.to_owned(), attachment)));
+            }
+        } else if at.items().is_some() {
+            for name in Vec::<String>::read(at, out)? {
+                map.insert(name, Attachment::default());
+            }
+        } else {
+            return out.wrong_type(&at, "a list of networks or a mapping");
+        }
+        Some(Self(map))
+    }
+}
+
+impl Read for Attachment {
+    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
+        let path = at.path.clone();
+        let mut fields = Fields::open(at, "a mapping or nothing", out)?;
+        let aliases: Vec<String> = fields.or_default("aliases", out);
+        for (index, alias) in aliases.iter().enumerate() {
+            if let Err(error) = check_service_name(alias) {
+                let path = path.key("aliases").index(index);
+                out.error(&path, &error.why, Some(error.form));
+            }
+        }
+        fields.finish(keys::ATTACHMENT, out);
+        Some(Self { aliases })
+    }
+}
+
+/// The top-level `networks`.
+pub(super) struct Networks(pub(super) IndexMap<String, Network>);
+
+impl Read for Networks {
+    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
+        let Some(entries) = at.entries() else {
+            return out.wrong_type(&at, "a mapping of networks by name");
+        };
+        let mut map = IndexMap::new();
+        for (name, at) in entries {
+            if let Err(error) = check_service_name(name) {
+                let message = format!("invalid network name {name:?}: {}", error.why);
+                out.errors
+                    .push(Diagnostic::at_key(at.path.clone(), message).help(error.form));
+            }
+            let network = match at.node {
+                Node::Null => Some(Network::default()),
+                _ => Network::read(at, out),
+            };
+            map.extend(network.map(|network| (name.to_owned(), network)));
+        }
+        Some(Self(map))
+    }
+}
+
+impl Read for Network {
+    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
+        let path = at.path.clone();
+        let mut fields = Fields::open(at, "a mapping or nothing", out)?;
+        let driver: Option<String> = fields.get("driver", out);
+        if let Some(driver) = driver.filter(|driver| driver != "bridge" && driver != "default") {
+            let message = format!("Coop has no network driver {driver:?}");
+            let help = "the only driver is bridge; network_mode: host or none need no network";
+            out.error(&path.key("driver"), &message, Some(help));
+        }
+        let name: Option<String> = fields.get("name", out);
+        if let Some(Err(error)) = name.as_deref().map(check_service_name) {
+            out.error(&path.key("name"), &error.why, Some(error.form));
+        }
+        let network = Self {
+            name,
+            external: fields.or_default("external", out),
+            internal: fields.or_default("internal", out),
+            ipam: fields.get("ipam", out),
+        };
+        if network.external && (network.internal || network.ipam.is_some()) {
+            let message = "an external network is as it is: only its name can be given";
+            out.error(&path, message, Some("remove the other keys, or external"));
+        }
+        fields.finish(keys::NETWORK, out);
+        Some(network)
+    }
+}
+
+impl Read for Ipam {
+    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
+        let path = at.path.clone();
+        let mut fields = Fields::open(at, "a mapping", out)?;
+        let driver: Option<String> = fields.get("driver", out);
+        if let Some(driver) = driver.filter(|driver| driver != "default") {
+            let message = format!("Coop has no ipam driver {driver:?}");
+            out.error(&path.key("driver"), &message, Some("remove it"));
+        }
+        let config: Vec<IpamConfig> = fields.or_default("config", out);
+        if config.len() > 1 {
+            let message = "a network has one subnet for now";
+            out.error(&path.key("config"), message, Some("keep one of them"));
+        }
+        fields.finish(keys::IPAM, out);
+        Some(Self { config })
+    }
+}
+
+impl Read for IpamConfig {
+    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
+        let path = at.path.clone();
+        let mut fields = Fields::open(at, "a mapping", out)?;
+        let before = out.errors.len();
+        let subnet = fields
+            .parse("subnet", "a string", out)
+            .map(|Subnet(subnet)| subnet);
+        fields.finish(keys::IPAM_CONFIG, out);
+        if subnet.is_none() && out.errors.len() == before {
+            let help = "write subnet: and addresses such as 10.9.0.0/24";
+            out.error(&path, "it needs a subnet", Some(help));
+        }
+        Some(Self { subnet: subnet? })
+    }
+}
+
+struct Subnet(coop_net::Ipv4Net);
+
+impl std::str::FromStr for Subnet {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        text.parse().map(Self).map_err(|_| {
+            ParseError::new(
+                "not a subnet of IPv4",
+                "write addresses such as 10.9.0.0/24",
+            )
+        })
+    }
+}
