@@ -81,7 +81,7 @@ pub(crate) struct StackArgs {
         value_name = "STACK"
     )]
     pub project: Option<String>,
-    /// Also services of this profile, * for all [default: COMPOSE_PROFILES]
+    /// Also services of this profile, * for all [default: those of `COMPOSE_PROFILES`]
     #[arg(long = "profile", value_name = "PROFILE")]
     pub profiles: Vec<String>,
 }

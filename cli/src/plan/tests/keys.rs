@@ -8,6 +8,9 @@ use crate::stack::{
     Volume,
 };
 
+const SECRET: &str = "secrets: [{source: password}]";
+const ON_FAILURE: &str = "deploy: {restart_policy: {condition: on-failure}}";
+
 /// What a key is tried with: the keys of a service without it, and with it.
 type Trial = (&'static str, &'static str, &'static str);
 
@@ -113,7 +116,6 @@ fn each_key_of_a_service_changes_the_plan() {
     assert_each_changes_the_plan(trials!(Attachment {
         aliases: ("networks: {back: }", "networks: {back: {aliases: [www]}}"),
     }));
-    const SECRET: &str = "secrets: [{source: password}]";
     assert_each_changes_the_plan(trials!(Grant {
         source: (SECRET, "secrets: [{source: key}]"),
         target: (SECRET, "secrets: [{source: password, target: other}]"),
@@ -157,7 +159,6 @@ fn each_key_of_what_a_service_holds_changes_the_plan() {
         resources: ELSEWHERE,
         restart_policy: ("", "deploy: {restart_policy: {}}"),
     }));
-    const ON_FAILURE: &str = "deploy: {restart_policy: {condition: on-failure}}";
     assert_each_changes_the_plan(trials!(DeployedRestart {
         condition: (ON_FAILURE, "deploy: {restart_policy: {condition: any}}"),
         max_attempts: (

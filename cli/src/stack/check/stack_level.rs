@@ -6,7 +6,7 @@ use crate::stack::model::{GrantKind, Granted, NetworkMode, Service, Stack};
 use crate::stack::path::NodePath;
 use crate::stack::read::{Problems, nearest};
 use indexmap::IndexMap;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Checks one service.
 pub(super) fn service(stack: &Stack, service: &Service, path: &NodePath, out: &mut Problems) {
@@ -105,7 +105,7 @@ fn networks(stack: &Stack, service: &Service, path: &NodePath, out: &mut Problem
 }
 
 fn granted(stack: &Stack, service: &Service, path: &NodePath, out: &mut Problems) {
-    let mut targets = HashMap::new();
+    let mut targets = HashSet::new();
     let kinds = [
         (GrantKind::Secret, &service.grants.secrets, &stack.secrets),
         (GrantKind::Config, &service.grants.configs, &stack.configs),
@@ -118,7 +118,7 @@ fn granted(stack: &Stack, service: &Service, path: &NodePath, out: &mut Problems
                     .push(undeclared(kind, &grant.source, declared, &path));
             }
             let target = kind.target(grant);
-            if targets.insert(target.clone(), ()).is_some() {
+            if !targets.insert(target.clone()) {
                 let message = format!("{} is a mount target already", target.display());
                 out.errors
                     .push(error(&path, &message).help("keep one of the two"));

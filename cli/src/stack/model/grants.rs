@@ -38,6 +38,7 @@ pub(crate) struct Grant {
 /// Where the content of a secret or config comes from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(clippy::enum_variant_names)] // compose's words
 pub(crate) enum Content {
     /// A file of the host, absolute once the stack is loaded.
     File(PathBuf),
@@ -107,12 +108,12 @@ pub(crate) fn check_grant_target(target: &str) -> Result<(), ParseError> {
     ))
 }
 
-#[allow(clippy::ref_option)] // as serde calls it
+#[allow(clippy::trivially_copy_pass_by_ref, clippy::ref_option)] // as serde calls it
 fn text<S: Serializer>(id: &Option<u32>, s: S) -> Result<S::Ok, S::Error> {
     s.collect_str(&id.unwrap_or_default())
 }
 
-#[allow(clippy::ref_option)] // as serde calls it
+#[allow(clippy::trivially_copy_pass_by_ref, clippy::ref_option)] // as serde calls it
 fn octal<S: Serializer>(mode: &Option<u32>, s: S) -> Result<S::Ok, S::Error> {
     s.collect_str(&format_args!("{:04o}", mode.unwrap_or_default()))
 }

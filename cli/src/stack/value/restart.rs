@@ -27,9 +27,8 @@ impl FromStr for Restart {
             "unless-stopped" => RestartPolicy::UnlessStopped,
             "on-failure" => {
                 let max_retries = match retries.map(str::parse) {
-                    None => None,
                     // As Docker: 0 is without an end.
-                    Some(Ok(0)) => None,
+                    None | Some(Ok(0)) => None,
                     Some(Ok(retries)) => Some(retries),
                     Some(Err(_)) => {
                         return Err(ParseError::new(
