@@ -1,7 +1,7 @@
 //! This host: where Coop keeps things, and what the kernel offers.
 
 use std::cell::OnceCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use coop_cgroup::Hierarchy;
@@ -26,6 +26,8 @@ pub(crate) struct Host {
     pub networks: Networks,
     /// Ranges of user and group ids.
     pub ids: IdPool,
+    /// The directory below which all of it is, if it is not in the usual places.
+    pub root: Option<PathBuf>,
     cgroups: OnceCell<Hierarchy>,
 }
 
@@ -38,6 +40,7 @@ impl Host {
             volumes: Volumes::new(&dirs.data),
             networks: Networks::new(dirs.networks()),
             ids: id_pool(&dirs)?,
+            root: root.map(Path::to_owned),
             store: Store::new(dirs),
             cgroups: OnceCell::new(),
         })

@@ -73,6 +73,20 @@ impl<'h> Screen<'h> {
         self.wait_until(text, |screen| screen.contains(text))
     }
 
+    /// Waits until the command has ended; its terminal is still there to be looked at.
+    ///
+    /// # Panics
+    /// When it takes too long.
+    #[track_caller]
+    pub fn wait_until_ended(&mut self) {
+        crate::wait_until("the command ends", || {
+            self.show();
+            self.running.ended()
+        });
+        // What it wrote last.
+        self.show();
+    }
+
     /// Types `keys`.
     pub fn send(&mut self, keys: &str) {
         self.running.send(keys);

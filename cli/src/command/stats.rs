@@ -15,7 +15,8 @@ use crate::host::Host;
 use crate::load;
 use crate::ui::{Table, lines};
 use row::Row;
-use sample::Sampler;
+pub(super) use row::Usage;
+pub(super) use sample::Sampler;
 
 /// Between two looks; over it the use of the processor is counted.
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -27,6 +27,11 @@ pub(crate) fn print_bytes(stream: Stream, bytes: &[u8]) -> Result<()> {
     }
 }
 
+/// As [`print_bytes`], where the reader's end is an error like others.
+pub(crate) fn try_print_bytes(stream: Stream, bytes: &[u8]) -> Result<(), Errno> {
+    write_all(descriptor(stream), bytes)
+}
+
 /// Writes all of it, also to a descriptor that a neighbour in the pipeline has made
 /// non-blocking.
 pub(super) fn write_all(to: impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {

@@ -7,26 +7,26 @@ use crate::ui::{binary_size, decimal_size};
 
 /// What a container uses. What it has no account of is `None`.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Row {
-    pub(super) id: ContainerId,
-    pub(super) name: String,
+pub(in crate::command) struct Row {
+    pub(in crate::command) id: ContainerId,
+    pub(in crate::command) name: String,
     /// None: it does not run.
-    pub(super) usage: Option<Usage>,
+    pub(in crate::command) usage: Option<Usage>,
 }
 
 /// The numbers of a container that runs.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Usage {
+pub(in crate::command) struct Usage {
     /// In percent of one processor.
-    pub(super) cpu: Option<f64>,
+    pub(in crate::command) cpu: Option<f64>,
     /// In bytes: in use, and how much there may be.
-    pub(super) memory: Option<(u64, u64)>,
+    pub(in crate::command) memory: Option<(u64, u64)>,
     /// In bytes: received, sent.
-    pub(super) network: Option<(u64, u64)>,
+    pub(in crate::command) network: Option<(u64, u64)>,
     /// In bytes: read, written.
-    pub(super) block: Option<(u64, u64)>,
+    pub(in crate::command) block: Option<(u64, u64)>,
     /// Tasks: now, and the limit.
-    pub(super) pids: Option<(u64, Option<u64>)>,
+    pub(in crate::command) pids: Option<(u64, Option<u64>)>,
 }
 
 /// Docker's sign for an unknown number.

@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::plan::ContainerPlan;
 
 /// Remembers the last look, over which the use of the processor is counted.
-pub(super) struct Sampler<'a> {
+pub(in crate::command) struct Sampler<'a> {
     host: &'a Host,
     /// The limit of those that have none.
     machine_memory: u64,
@@ -22,7 +22,7 @@ pub(super) struct Sampler<'a> {
 }
 
 impl<'a> Sampler<'a> {
-    pub(super) fn new(host: &'a Host) -> Result<Self> {
+    pub(in crate::command) fn new(host: &'a Host) -> Result<Self> {
         // Without cgroups there is nothing to look at: told once, not for each container.
         host.cgroups()?;
         let info = rustix::system::sysinfo();
@@ -35,7 +35,7 @@ impl<'a> Sampler<'a> {
     }
 
     /// Looks at the containers.
-    pub(super) fn sample(&mut self, states: &[State]) -> Vec<Row> {
+    pub(in crate::command) fn sample(&mut self, states: &[State]) -> Vec<Row> {
         states.iter().map(|state| self.row(state)).collect()
     }
 
