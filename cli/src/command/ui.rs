@@ -133,8 +133,8 @@ impl Dashboard<'_> {
                 self.look();
                 next_look = Instant::now() + self.interval;
             }
-            if !ready.keys && drawn.elapsed() < FRAME {
-                std::thread::sleep(FRAME - drawn.elapsed());
+            if !ready.keys {
+                std::thread::sleep(FRAME.saturating_sub(drawn.elapsed()));
             }
         }
     }
@@ -155,7 +155,7 @@ impl Dashboard<'_> {
         };
         if !self.tail.as_ref().is_some_and(|tail| tail.is_of(&id)) {
             self.model.log.clear();
-            self.model.log.to_end();
+            self.model.log.go_to_end();
             self.tail = Tail::new(self.host, &id).ok();
         }
         let Some(tail) = &mut self.tail else {

@@ -213,8 +213,7 @@ impl Model {
                 }
             }
             Mode::Help => self.mode = Mode::Table,
-            Mode::Logs => return self.key_in_text(key),
-            Mode::Details => return self.key_in_text(key),
+            Mode::Logs | Mode::Details => return self.key_in_text(key),
         }
         None
     }
@@ -260,7 +259,7 @@ impl Model {
             Key::Char('e') => return Some(Action::Shell(target)),
             Key::Char('k') => self.mode = Mode::ConfirmKill(target),
             Key::Char('l') => {
-                self.log.to_end();
+                self.log.go_to_end();
                 self.mode = Mode::Logs;
             }
             Key::Enter => {
@@ -303,10 +302,10 @@ impl Model {
             Key::Down | Key::Char('j') => text.down(1),
             Key::PageUp => text.up(text.page()),
             Key::PageDown | Key::Char(' ') => text.down(text.page()),
-            Key::Home | Key::Char('g') => text.to_beginning(),
-            Key::End | Key::Char('G') => text.to_end(),
+            Key::Home | Key::Char('g') => text.go_to_beginning(),
+            Key::End | Key::Char('G') => text.go_to_end(),
             Key::Escape | Key::Enter | Key::Char('q' | 'l') => {
-                self.log.to_end();
+                self.log.go_to_end();
                 self.mode = Mode::Table;
             }
             _ => {}

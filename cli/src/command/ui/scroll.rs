@@ -67,11 +67,11 @@ impl Scroll {
         self.below = self.below.min(self.furthest()).saturating_sub(lines);
     }
 
-    pub(super) fn to_beginning(&mut self) {
+    pub(super) fn go_to_beginning(&mut self) {
         self.below = self.lines.len();
     }
 
-    pub(super) fn to_end(&mut self) {
+    pub(super) fn go_to_end(&mut self) {
         self.below = 0;
     }
 
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(seen(&log), ["0", "1", "2"]);
         log.down(1);
         assert_eq!(seen(&log), ["1", "2", "3"]);
-        log.to_end();
+        log.go_to_end();
         log.push("11".into());
         assert_eq!(seen(&log), ["9", "10", "11"]);
     }
