@@ -68,6 +68,10 @@ fn start_log(args: &GlobalArgs) {
         .parse_env("COOP_LOG")
         .format(|out, record| {
             ui::note_logged_line();
+            if coop_launcher::supervisor::is_detached() {
+                let now = coop_launcher::store::time::format(std::time::SystemTime::now());
+                write!(out, "{now} ")?;
+            }
             match record.level() {
                 Level::Error => writeln!(out, "error: {}", record.args()),
                 Level::Warn => writeln!(out, "warning: {}", record.args()),

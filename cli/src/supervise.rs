@@ -196,7 +196,7 @@ pub(crate) fn remove(host: &Host, id: &ContainerId) -> Result<()> {
 }
 
 fn adopt(host: &Host, stack: &StackName, lock: Lock, live: &[ContainerId]) -> Result<()> {
-    let client = supervisor::detach(|peer| {
+    let client = supervisor::detach(&host.store.dirs().stack_run(stack), |peer| {
         let wires = Wires::new(host);
         lock.record_owner()?;
         let mut supervisor = Supervisor::new(&host.store, &wires, stack, lock)?;
@@ -300,13 +300,16 @@ fn fork_supervisor(
     request: &Request,
 ) -> Result<Client> {
     let lock = vacancy.take()?;
-    Ok(supervisor::detach(|peer| {
-        let wires = Wires::new(host);
-        lock.record_owner()?;
-        let mut supervisor = Supervisor::new(&host.store, &wires, stack, lock)?;
-        supervisor.first_client(peer, request.clone())?;
-        supervisor.run()
-    })?)
+    Ok(supervisor::detach(
+        &host.store.dirs().stack_run(stack),
+        |peer| {
+            let wires = Wires::new(host);
+            lock.record_owner()?;
+            let mut supervisor = Supervisor::new(&host.store, &wires, stack, lock)?;
+            supervisor.first_client(peer, request.clone())?;
+            supervisor.run()
+        },
+    )?)
 }
 
 /// Has containers stopped, those that depend on others first.

@@ -240,9 +240,17 @@ impl Wiring for Wires<'_> {
         pipeline(&plan, self.host, &self.links, stdin).map_err(BoxError::from)
     }
 
-    fn health_check(&self, id: &ContainerId, init: Pid) -> Result<Pipeline, BoxError> {
+    fn health_check(
+        &self,
+        id: &ContainerId,
+        init: Pid,
+        output: OwnedFd,
+    ) -> Result<Pipeline, BoxError> {
         let plan = self.plan(id)?;
         let argv = plan.health_command.clone().ok_or("no health check")?;
+        if self.host.cgroups()?.open(&plan.cgroup)?.is_frozen()? {
+            return Err("the container is frozen".into());
+        }
         let process = ProcessPlan {
             argv,
             terminal: false,
@@ -254,7 +262,7 @@ impl Wiring for Wires<'_> {
             &process,
             self.host,
             init,
-            Pipes::null()?,
+            Pipes::given(None, output.try_clone()?, output),
         )?)
     }
 

@@ -15,6 +15,7 @@ tests!(
     a_check_that_takes_too_long_is_killed_and_has_failed,
     a_check_that_cannot_be_started_has_failed,
     a_check_ends_with_its_container,
+    the_last_results_are_kept_with_what_was_printed,
     a_server_that_is_up_soon_is_found_healthy_long_before_the_interval_is_over,
 );
 
@@ -45,6 +46,29 @@ fn a_check_that_takes_too_long_is_killed_and_has_failed() {
     stack.start(&[&web]);
     until_health(&stack, &web, Health::Unhealthy);
     assert_eq!(status(&stack, &web).0, Status::Running);
+    let check = stack.state(&web).health_log.remove(0);
+    assert_eq!(check.output, "Health check exceeded timeout (50ms)");
+    assert_eq!(check.exit_code, -1);
+}
+
+fn the_last_results_are_kept_with_what_was_printed() {
+    let script = "echo check >> checks; echo says $(wc -l < checks); echo more >&2; exit 3";
+    let web = Plan::new("web", SERVER).checked(script);
+    let stack = Stack::new(&[&web]);
+    stack.start(&[&web]);
+    until(|| (stack.state(&web).failing_streak > 7).then_some(()));
+    let state = stack.state(&web);
+    assert_eq!(state.health_log.len(), 5);
+    let last = state.health_log.last().unwrap();
+    let expected = format!("says {}\nmore\n", state.failing_streak);
+    assert_eq!((last.exit_code, &*last.output), (3, &*expected));
+    assert!(last.start <= last.end);
+    // Where the next supervisor goes on.
+    stack.kill_supervisor();
+    stack.adopt(&[&web]);
+    until(|| (stack.state(&web).failing_streak > state.failing_streak).then_some(()));
+    assert_eq!(stack.state(&web).health, Some(Health::Unhealthy));
+    stack.stop(&[&web], Some(Duration::ZERO));
 }
 
 fn a_check_that_cannot_be_started_has_failed() {

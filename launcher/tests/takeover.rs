@@ -64,9 +64,11 @@ fn a_supervisor_needs_no_terminal_and_no_directory() {
     );
     let link = |name: &str| std::fs::read_link(format!("{proc}/{name}")).unwrap();
     assert_eq!(link("cwd").to_str(), Some("/"));
-    for number in 0..=2 {
+    for number in 0..=1 {
         assert_eq!(link(&format!("fd/{number}")).to_str(), Some("/dev/null"));
     }
+    let log = stack.store.dirs().stack_run(&stack.name);
+    assert_eq!(link("fd/2"), log.join("supervisor.log"));
 }
 
 fn two_supervisors_never_run_for_one_stack() {

@@ -279,7 +279,7 @@ impl Supervisor<'_> {
             .add(unit.index, fds, &self.reactor)
             .map_err(|errno| format!("cannot attach: the output has to go to pipes: {errno}"))?;
         self.store.emit(&Event::of_container(&unit.state, "attach"));
-        let report = Report::Attached(Box::new(unit.state.clone()));
+        let report = Report::Attached(unit.told());
         self.clients
             .report_to(client, &report, input, &self.reactor);
         Ok(())

@@ -1,15 +1,19 @@
 //! A supervisor that outlives the command that made it.
 
-use super::{Client, Outcome, Peer, SupervisorError, kernel};
+use std::path::Path;
+
+use super::{Client, Outcome, Peer, SupervisorError, kernel, own_log};
 use crate::error::{Error, chain};
 
 /// Forks a supervisor that outlives this command: in a session of its own, with no terminal.
 ///
-/// `body` runs in the new process and gets the other end of the returned connection.
+/// `body` runs in the new process and gets the other end of the returned connection. What is
+/// logged there goes to a file in `stack_dir`, the stack's run directory.
 ///
 /// # Errors
 /// When the process cannot be made.
 pub fn detach(
+    stack_dir: &Path,
     body: impl FnOnce(Peer) -> Result<Outcome, SupervisorError>,
 ) -> Result<Client, SupervisorError> {
     let (client, peer) = Client::pair()?;
@@ -22,7 +26,7 @@ pub fn detach(
         coop_ns::Forked::Parent(_) => Ok(client),
         coop_ns::Forked::Child => {
             drop(client);
-            let code = match leave_terminal().and_then(|()| body(peer)) {
+            let code = match leave_terminal(stack_dir).and_then(|()| body(peer)) {
                 Ok(_) => 0,
                 Err(error) => {
                     log::error!("{}", chain(&error));
@@ -34,7 +38,7 @@ pub fn detach(
     }
 }
 
-fn leave_terminal() -> Result<(), SupervisorError> {
+fn leave_terminal(stack_dir: &Path) -> Result<(), SupervisorError> {
     use rustix::fs::{Mode, OFlags};
 
     rustix::process::setsid().map_err(kernel("setsid"))?;
@@ -44,7 +48,10 @@ fn leave_terminal() -> Result<(), SupervisorError> {
         .map_err(kernel("open /dev/null"))?;
     rustix::stdio::dup2_stdin(&null).map_err(kernel("redirect standard input"))?;
     rustix::stdio::dup2_stdout(&null).map_err(kernel("redirect standard output"))?;
-    rustix::stdio::dup2_stderr(&null).map_err(kernel("redirect standard error"))?;
+    // Where nothing can be written, nothing can be said: that is no reason not to start.
+    let words = own_log::open(stack_dir);
+    rustix::stdio::dup2_stderr(words.as_ref().unwrap_or(&null))
+        .map_err(kernel("redirect standard error"))?;
     // Whoever started us with more than these may wait for their end just as well.
     crate::sys::redirect_inherited(&null).map_err(kernel("redirect an inherited descriptor"))
 }

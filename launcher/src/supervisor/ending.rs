@@ -43,7 +43,7 @@ impl Supervisor<'_> {
             }
             comes_back
         };
-        let state = Box::new(unit.state.clone());
+        let state = unit.told();
         let report = if comes_back {
             Report::Restarting(state)
         } else {

@@ -1,17 +1,14 @@
 //! Health checks: a command in the container, again and again.
 
-use std::os::fd::{AsFd, OwnedFd};
-use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
-use rustix::process::Signal;
-
+use super::probe::{self, Probe};
 use super::reactor::{Reactor, Token};
 use super::spec::HealthTiming;
 use super::unit::Unit;
-use super::{Report, Supervisor, SupervisorError, after, kernel};
-use crate::error::{BoxError, Error};
-use crate::store::{Health, State};
+use super::{Report, Supervisor, SupervisorError, after};
+use crate::error::{BoxError, chain};
+use crate::store::{Event, Health, HealthCheck, State};
 
 /// The checks of one container.
 #[derive(Debug)]
@@ -19,9 +16,11 @@ pub(super) struct Checks {
     timing: HealthTiming,
     started: Instant,
     next: Instant,
-    running: Option<Check>,
+    running: Option<Probe>,
     failures: u32,
     warm_up: Option<Duration>,
+    /// The last result was an early failure, which is not even worth telling.
+    early: bool,
 }
 
 /// The first check comes this soon after the start, the following ones after twice the time of
@@ -30,11 +29,8 @@ pub(super) struct Checks {
 /// these early checks do not count, so a container is never unhealthy sooner than elsewhere.
 const FIRST_CHECK: Duration = Duration::from_millis(20);
 
-#[derive(Debug)]
-struct Check {
-    pidfd: Rc<OwnedFd>,
-    deadline: Instant,
-}
+/// Results that are kept.
+const KEPT: usize = 5;
 
 impl Checks {
     pub(super) fn new(timing: &HealthTiming) -> Self {
@@ -46,6 +42,7 @@ impl Checks {
             running: None,
             failures: 0,
             warm_up: None,
+            early: false,
         }
     }
 
@@ -99,6 +96,7 @@ impl Checks {
 
     /// Counts a result and says what the container's health is now.
     fn count(&mut self, passed: bool, now: Instant, health: Option<Health>) -> Option<Health> {
+        self.early = false;
         let interval = self.interval(now);
         if passed {
             self.failures = 0;
@@ -111,6 +109,7 @@ impl Checks {
             && now < first_regular
         {
             self.warm_up = Some(pause);
+            self.early = true;
             self.next = after(now, pause).min(first_regular);
             return health;
         }
@@ -128,16 +127,14 @@ impl Checks {
 }
 
 impl Unit {
-    /// Kills a check that is still running when the container has ended.
+    /// Kills a check that is still running when the container has ended, or is to be frozen.
     pub(super) fn end_check(&mut self, reactor: &Reactor) {
-        if let Some(check) = self
+        if let Some(probe) = self
             .checks
             .as_mut()
             .and_then(|checks| checks.running.take())
         {
-            let _ = rustix::process::pidfd_send_signal(&check.pidfd, Signal::KILL);
-            let _ = coop_ns::pidfd::wait(check.pidfd.as_fd());
-            reactor.forget(&check.pidfd);
+            probe.abort(reactor);
         }
     }
 }
@@ -159,71 +156,91 @@ impl Supervisor<'_> {
         if checks.deadline() > now {
             return Ok(());
         }
-        if let Some(check) = &mut checks.running {
-            // Its end is seen as any other's, as a failure.
-            let _ = rustix::process::pidfd_send_signal(&check.pidfd, Signal::KILL);
-            check.deadline = now + Duration::from_secs(3600);
+        if let Some(probe) = &mut checks.running {
+            probe.time_out();
             return Ok(());
         }
         let timeout = checks.timing.timeout;
-        match self.launch_check(index) {
-            Ok(pidfd) => {
-                self.reactor
-                    .watch(&pidfd, Token::Check(index as u32))
-                    .map_err(kernel("watch a health check"))?;
+        match self.launch_check(index, timeout) {
+            Ok(probe) => {
                 if let Some(checks) = &mut self.units[index].checks {
-                    checks.running = Some(Check {
-                        pidfd,
-                        deadline: after(Instant::now(), timeout),
-                    });
+                    checks.running = Some(probe);
                 }
                 Ok(())
             }
             Err(error) => {
+                let error = chain(&*error);
                 log::debug!("{}: health check: {error}", self.units[index].spec.name);
-                self.count_check(index, false);
+                self.count_check(index, probe::not_started(error));
                 Ok(())
             }
         }
     }
 
-    fn launch_check(&self, index: usize) -> Result<Rc<OwnedFd>, BoxError> {
+    fn launch_check(&self, index: usize, timeout: Duration) -> Result<Probe, BoxError> {
         let unit = &self.units[index];
         let Some(init) = unit.pid() else {
             return Err("the container has no process".into());
         };
+        let (output, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        rustix::io::ioctl_fionbio(&output, true)?;
         let mut cloned = self
             .wiring
-            .health_check(&unit.spec.id, init)?
+            .health_check(&unit.spec.id, init, theirs)?
             .clone_child(None)?;
         cloned.attach()?;
-        Ok(cloned.finish()?.start().map_err(|error: Error| error)?)
+        let pidfd = cloned.finish()?.start()?;
+        self.reactor.watch(&pidfd, Token::Check(unit.index))?;
+        self.reactor
+            .watch(&output, Token::CheckOutput(unit.index))?;
+        Ok(Probe::new(pidfd, output, timeout))
+    }
+
+    pub(super) fn on_check_output(&mut self, index: u32) {
+        let unit = self.units.get_mut(index as usize);
+        let checks = unit.and_then(|unit| unit.checks.as_mut());
+        if let Some(probe) = checks.and_then(|checks| checks.running.as_mut()) {
+            probe.read(&self.reactor);
+        }
     }
 
     pub(super) fn on_check_end(&mut self, index: u32) {
         let index = index as usize;
-        let running = self
-            .units
-            .get_mut(index)
-            .and_then(|unit| unit.checks.as_mut()?.running.take());
-        let Some(check) = running else { return };
-        self.reactor.forget(&check.pidfd);
-        let status = coop_ns::pidfd::wait(check.pidfd.as_fd());
-        self.count_check(index, status.is_ok_and(coop_ns::ExitStatus::success));
+        let unit = self.units.get_mut(index);
+        let Some(checks) = unit.and_then(|unit| unit.checks.as_mut()) else {
+            return;
+        };
+        if let Some(probe) = checks.running.take() {
+            let result = probe.result(checks.timing.timeout, &self.reactor);
+            self.count_check(index, result);
+        }
     }
 
-    fn count_check(&mut self, index: usize, passed: bool) {
+    fn count_check(&mut self, index: usize, result: HealthCheck) {
         let unit = &mut self.units[index];
         let Some(checks) = &mut unit.checks else {
             return;
         };
+        let passed = result.exit_code == 0;
         let health = checks.count(passed, Instant::now(), unit.state.health);
-        if health != unit.state.health {
-            unit.state.health = health;
-            let report = Report::Health(Box::new(unit.state.clone()));
-            self.save(index);
-            self.tell(&report);
+        if checks.early {
+            return;
         }
+        let log = &mut unit.state.health_log;
+        log.push(result);
+        log.drain(..log.len().saturating_sub(KEPT));
+        unit.state.failing_streak = checks.failures;
+        if health == unit.state.health {
+            return self.save(index);
+        }
+        unit.state.health = health;
+        let report = Report::Health(unit.told());
+        if let Some(health) = health {
+            let event = Event::of_container(&unit.state, format!("health_status: {health}"));
+            self.store.emit(&event);
+        }
+        self.save(index);
+        self.tell(&report);
     }
 }
 

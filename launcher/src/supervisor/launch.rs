@@ -167,7 +167,7 @@ impl Supervisor<'_> {
             let unit = &mut self.units[index];
             unit.state.status = Status::Created;
             unit.phase = Phase::Waiting(created);
-            let report = Report::Created(Box::new(unit.state.clone()));
+            let report = Report::Created(unit.told());
             self.tell(&report);
         }
         Ok(())
@@ -242,7 +242,7 @@ impl Supervisor<'_> {
                 let unit = &mut self.units[index];
                 unit.record_start();
                 unit.run(pidfd, &self.reactor)?;
-                let report = Report::Started(Box::new(unit.state.clone()));
+                let report = Report::Started(unit.told());
                 self.save(index);
                 self.sync_later(index);
                 self.tell(&report);
@@ -267,7 +267,7 @@ impl Supervisor<'_> {
         {
             log::warn!("{}: cannot be started again yet: {error}", unit.spec.name);
             unit.phase = Phase::Resting(restart::due(&unit.state));
-            let report = Report::Restarting(Box::new(unit.state.clone()));
+            let report = Report::Restarting(unit.told());
             self.save(index);
             self.tell(&report);
             return;

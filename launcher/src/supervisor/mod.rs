@@ -21,7 +21,9 @@ mod health;
 mod launch;
 mod order;
 mod output;
+mod own_log;
 mod packet;
+mod probe;
 mod reactor;
 mod requests;
 mod restart;
@@ -37,6 +39,7 @@ pub use control::{ControlError, Peer, Report, Request};
 pub use detach::detach;
 pub use ending::undo_run;
 pub use foreground::{Foreground, OnSignal, Show};
+pub use own_log::is_detached;
 pub use restart::comes_back;
 pub use spec::{Condition, Dependency, HealthTiming, RestartPolicy, UnitSpec};
 pub use wiring::Wiring;
@@ -83,6 +86,9 @@ pub enum SupervisorError {
     #[error(transparent)]
     Launch(#[from] Error),
 }
+
+/// After so many turns of the event loop it looks how long its own log is.
+const TURNS_OF_A_LOOK: u32 = 64;
 
 /// The furthest that anything is put off: the clock takes no more than it can count to.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -205,11 +211,13 @@ impl<'a> Supervisor<'a> {
     /// # Errors
     /// [`SupervisorError`]: containers that run go on, for the next supervisor.
     pub fn run(mut self) -> Result<Outcome, SupervisorError> {
+        let own_log = own_log::path(&self.store.dirs().stack_run(&self.stack));
+        let mut turns = 0_u32;
         loop {
             // Before the wait: a request that came with the process may be done already.
-            self.start_what_may()?;
             self.stop_what_may();
             self.restart_what_may();
+            self.start_what_may()?;
             self.answer_clients();
             let needed = self.units.iter().any(Unit::is_kept)
                 || self.clients.are_waiting()
@@ -232,6 +240,10 @@ impl<'a> Supervisor<'a> {
                 self.dispatch(token)?;
             }
             self.on_time()?;
+            turns = turns.wrapping_add(1);
+            if turns.is_multiple_of(TURNS_OF_A_LOOK) {
+                own_log::bound(&own_log);
+            }
         }
         let interrupted = self
             .foreground
@@ -260,6 +272,7 @@ impl<'a> Supervisor<'a> {
             Token::Exit(index) => self.on_exit(index),
             Token::Stdout(index) | Token::Stderr(index) => self.on_output(index, token),
             Token::Check(index) => self.on_check_end(index),
+            Token::CheckOutput(index) => self.on_check_output(index),
             Token::Viewer(number) => self.viewers.ready(number, &self.reactor),
             Token::Signal => self.on_signal(),
             Token::Input => {

@@ -25,6 +25,8 @@ pub(crate) enum Token {
     Check(u32),
     /// A viewer's pipe has room, or nobody reads from it.
     Viewer(u32),
+    /// A health check printed something.
+    CheckOutput(u32),
     /// The user's input, or the container's room for it.
     Input,
 }
@@ -41,6 +43,7 @@ impl Token {
             Self::Check(index) => (6, index),
             Self::Input => (7, 0),
             Self::Viewer(index) => (8, index),
+            Self::CheckOutput(index) => (9, index),
         };
         (kind << 32) | u64::from(index)
     }
@@ -61,6 +64,7 @@ impl Token {
             5 => Self::Stderr(index),
             6 => Self::Check(index),
             8 => Self::Viewer(index),
+            9 => Self::CheckOutput(index),
             _ => Self::Input,
         }
     }

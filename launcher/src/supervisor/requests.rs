@@ -178,7 +178,7 @@ impl Supervisor<'_> {
             )
         })?;
         unit.state.status = Status::Paused;
-        let report = Report::Paused(Box::new(unit.state.clone()));
+        let report = Report::Paused(unit.told());
         self.store.emit(&Event::of_container(&unit.state, "pause"));
         self.save(index);
         self.tell(&report);
@@ -218,7 +218,7 @@ impl Supervisor<'_> {
         if let Some(checks) = &mut unit.checks {
             checks.resume(&unit.state);
         }
-        let report = Report::Unpaused(Box::new(unit.state.clone()));
+        let report = Report::Unpaused(unit.told());
         self.store
             .emit(&Event::of_container(&unit.state, "unpause"));
         self.save(index);
@@ -232,7 +232,7 @@ impl Supervisor<'_> {
             .map_err(|error| chain(&*error))?;
         unit.state.name = name.clone();
         unit.spec.name = name.to_string();
-        let report = Report::Renamed(Box::new(unit.state.clone()));
+        let report = Report::Renamed(unit.told());
         self.tell(&report);
         Ok(())
     }

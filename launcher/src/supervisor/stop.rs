@@ -43,7 +43,7 @@ impl Supervisor<'_> {
         unit.phase = Phase::Ended;
         unit.state.status = Status::Stopped;
         unit.state.stop_requested = true;
-        let report = Report::Exited(Box::new(unit.state.clone()));
+        let report = Report::Exited(unit.told());
         self.save(index);
         self.sync_later(index);
         self.tell(&report);

@@ -1,5 +1,7 @@
 //! What the supervisor's program supplies.
 
+use std::os::fd::OwnedFd;
+
 use rustix::process::Pid;
 
 use super::UnitSpec;
@@ -21,11 +23,17 @@ pub trait Wiring {
     /// When the plan cannot be carried out on this host.
     fn pipeline(&self, id: &ContainerId) -> Result<Pipeline, BoxError>;
 
-    /// The pipeline that runs the container's health check in it.
+    /// The pipeline that runs the container's health check in it; what it prints goes to
+    /// `output`.
     ///
     /// # Errors
-    /// When the container is gone.
-    fn health_check(&self, id: &ContainerId, init: Pid) -> Result<Pipeline, BoxError>;
+    /// When the container is gone, or frozen: a check in it would never end.
+    fn health_check(
+        &self,
+        id: &ContainerId,
+        init: Pid,
+        output: OwnedFd,
+    ) -> Result<Pipeline, BoxError>;
 
     /// Does the work that the batch's [`HostSide::Batched`](crate::HostSide::Batched) stages
     /// queued.

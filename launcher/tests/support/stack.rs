@@ -19,7 +19,7 @@ use coop_ns::Namespaces;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open};
 use serde::{Deserialize, Serialize};
 
-use super::stages::{Step, shell};
+use super::stages::{Step, output_to, shell};
 use super::until;
 
 /// A program that runs until it is asked to end, and has said that it can be asked.
@@ -138,7 +138,7 @@ impl Stack {
     pub(crate) fn up(&self, plans: &[&Plan]) -> Client {
         let ids = plans.iter().map(|plan| plan.id()).collect();
         let lock = self.lock();
-        supervisor::detach(|peer| {
+        supervisor::detach(&self.store.dirs().stack_run(&self.name), |peer| {
             lock.record_owner()?;
             let wires = Wires(self);
             let mut supervisor = Supervisor::new(&self.store, &wires, &self.name, lock)?;
@@ -157,7 +157,7 @@ impl Stack {
     pub(crate) fn adopt(&self, plans: &[&Plan]) {
         let ids: Vec<_> = plans.iter().map(|plan| plan.id()).collect();
         let lock = until(|| self.store.stack_lock(&self.name).unwrap());
-        let client = supervisor::detach(|peer| {
+        let client = supervisor::detach(&self.store.dirs().stack_run(&self.name), |peer| {
             lock.record_owner()?;
             let wires = Wires(self);
             let mut supervisor = Supervisor::new(&self.store, &wires, &self.name, lock)?;
@@ -443,7 +443,12 @@ impl Wiring for Wires<'_> {
         Ok(renamed.map(drop)?)
     }
 
-    fn health_check(&self, id: &ContainerId, init: Pid) -> Result<Pipeline, BoxError> {
+    fn health_check(
+        &self,
+        id: &ContainerId,
+        init: Pid,
+        output: OwnedFd,
+    ) -> Result<Pipeline, BoxError> {
         let plan = self.plan(id)?;
         let check = plan.check.ok_or("no check")?;
         let pidfd: Rc<OwnedFd> = Rc::new(pidfd_open(init, PidfdFlags::empty())?);
@@ -454,7 +459,7 @@ impl Wiring for Wires<'_> {
             Ok(())
         });
         let script = format!("cd {}; {check}", self.0.temp.path().display());
-        Ok(shell(&script).stage(join).stage(Pipes::null()?))
+        Ok(shell(&script).stage(join).stage(output_to(output)))
     }
 
     fn commit_batch(&self) -> Result<(), BoxError> {
