@@ -6,7 +6,7 @@ use super::probe::{self, Probe};
 use super::reactor::{Reactor, Token};
 use super::spec::HealthTiming;
 use super::unit::Unit;
-use super::{Report, Supervisor, SupervisorError, after};
+use super::{Report, Supervisor, after};
 use crate::error::{BoxError, chain};
 use crate::store::{Event, Health, HealthCheck, State};
 
@@ -141,24 +141,20 @@ impl Unit {
 
 impl Supervisor<'_> {
     /// Starts the container's check when it is due, kills the running one when it is overdue.
-    pub(super) fn check_if_due(
-        &mut self,
-        index: usize,
-        now: Instant,
-    ) -> Result<(), SupervisorError> {
+    pub(super) fn check_if_due(&mut self, index: usize, now: Instant) {
         let unit = &mut self.units[index];
         if !unit.may_be_checked() {
-            return Ok(());
+            return;
         }
         let Some(checks) = &mut unit.checks else {
-            return Ok(());
+            return;
         };
         if checks.deadline() > now {
-            return Ok(());
+            return;
         }
         if let Some(probe) = &mut checks.running {
             probe.time_out();
-            return Ok(());
+            return;
         }
         let timeout = checks.timing.timeout;
         match self.launch_check(index, timeout) {
@@ -166,13 +162,11 @@ impl Supervisor<'_> {
                 if let Some(checks) = &mut self.units[index].checks {
                     checks.running = Some(probe);
                 }
-                Ok(())
             }
             Err(error) => {
                 let error = chain(&*error);
                 log::debug!("{}: health check: {error}", self.units[index].spec.name);
                 self.count_check(index, probe::not_started(error));
-                Ok(())
             }
         }
     }
