@@ -2,20 +2,20 @@
 
 use std::path::Path;
 
-use super::{LogError, LogReader, Record};
+use super::{LogError, LogReader, Record, Selection};
 
 /// Reads several logs, oldest record first, holding one record of each in memory.
 ///
 /// To follow them, wait on a [`DirWatch`](super::DirWatch) whenever there is no more:
 ///
 /// ```no_run
-/// # use coop_launcher::logs::{DirWatch, LogReader, Logs};
+/// # use coop_launcher::logs::{DirWatch, Logs, Selection};
 /// # use std::path::Path;
 /// # fn container_has_ended() -> bool { true }
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let dir = Path::new("/var/lib/coop/containers/0");
 /// let mut logs = Logs::default();
-/// let web = logs.add(LogReader::open(&dir.join("log"))?);
+/// let web = logs.open(&dir.join("log"), Selection::default())?;
 /// let watch = DirWatch::new()?;
 /// watch.add(dir)?; // before the first read, so that nothing is missed
 /// while !logs.is_finished() {
@@ -65,16 +65,12 @@ impl Logs {
         self.sources.len() - 1
     }
 
-    /// Opens a log and takes it in, from its last `tail` records on, or from the first.
+    /// Opens a log and takes in what is wanted of it.
     ///
     /// # Errors
     /// [`LogError`].
-    pub fn open(&mut self, path: &Path, tail: Option<usize>) -> Result<usize, LogError> {
-        let mut reader = LogReader::open(path)?;
-        if let Some(count) = tail {
-            reader.seek_to_last(count)?;
-        }
-        Ok(self.add(reader))
+    pub fn open(&mut self, path: &Path, selection: Selection) -> Result<usize, LogError> {
+        Ok(self.add(LogReader::open(path, selection)?))
     }
 
     /// The oldest record that there is, with the number of its log; `None` when all that has
@@ -92,7 +88,9 @@ impl Logs {
                 Some(record) if oldest.is_none_or(|(_, time)| record.time < time) => {
                     oldest = Some((index, record.time));
                 }
-                None if source.end == SourceEnd::Ended => source.end = SourceEnd::Read,
+                None if source.end == SourceEnd::Ended || source.reader.is_past_end() => {
+                    source.end = SourceEnd::Read;
+                }
                 Some(_) | None => {}
             }
         }

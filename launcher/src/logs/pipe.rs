@@ -1,12 +1,12 @@
 //! Named pipes between a container and whoever supervises it.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, chownat, fstat, mknodat, openat, unlink,
 };
-use rustix::io::{Errno, read, retry_on_intr};
+use rustix::io::Errno;
 
 use super::LogError;
 
@@ -70,38 +70,17 @@ impl LogPipe {
     pub fn open_writer(path: &Path) -> Result<OwnedFd, LogError> {
         open(path, OFlags::WRONLY | OFlags::NONBLOCK)
     }
-
-    /// Reads all that is in the pipe now; at most 1 MiB, which is more than fits, should
-    /// someone go on writing.
-    ///
-    /// # Errors
-    /// The kernel's, but for [`Errno::AGAIN`], and for [`Errno::IO`], which is how the master
-    /// of a terminal says that nobody has it open any more: it may be drained as well.
-    pub fn drain(fd: impl AsFd, mut sink: impl FnMut(&[u8])) -> Result<End, Errno> {
-        let mut buffer = [0; 16 * 1024];
-        let mut total = 0;
-        while total < 1024 * 1024 {
-            match retry_on_intr(|| read(&fd, &mut buffer)) {
-                Ok(0) | Err(Errno::IO) => return Ok(End::Closed),
-                Ok(length) => {
-                    sink(&buffer[..length]);
-                    total += length;
-                }
-                Err(Errno::AGAIN) => break,
-                Err(errno) => return Err(errno),
-            }
-        }
-        Ok(End::Open)
-    }
 }
 
-/// How a pipe is after it was emptied.
+/// What there was to take from a container's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// Someone may still write to it.
-    Open,
-    /// Nobody has it open for writing.
-    Closed,
+pub enum Taken {
+    /// This many bytes; there may be more.
+    Some(usize),
+    /// Nothing now; someone may still write.
+    Nothing,
+    /// Nothing, and nobody can write any more.
+    End,
 }
 
 fn open(path: &Path, flags: OFlags) -> Result<OwnedFd, LogError> {
@@ -138,10 +117,8 @@ mod tests {
         LogPipe::create(&pipe, uid, gid).unwrap();
         let reader = LogPipe::open_reader(&pipe).unwrap();
         let _new = LogPipe::open_rw(&pipe).unwrap();
-        assert_eq!(
-            LogPipe::drain(&reader, |_| panic!("old bytes")).unwrap(),
-            End::Open
-        );
+        let old = rustix::io::read(&reader, &mut [0; 10]);
+        assert_eq!(old.unwrap_err(), Errno::AGAIN);
         let metadata = pipe.metadata().unwrap();
         assert_eq!(
             (metadata.uid(), metadata.gid()),
@@ -174,8 +151,8 @@ mod tests {
             .status()
             .unwrap();
         assert!(status.success());
-        let mut text = Vec::new();
-        LogPipe::drain(&reader, |bytes| text.extend_from_slice(bytes)).unwrap();
-        assert_eq!(text, b"again\n");
+        let mut text = [0; 10];
+        let length = rustix::io::read(&reader, &mut text).unwrap();
+        assert_eq!(text[..length], *b"again\n");
     }
 }

@@ -17,8 +17,16 @@ fn temp() -> (tempfile::TempDir, PathBuf) {
     (dir, path)
 }
 
+fn open(path: &Path) -> LogWriter {
+    LogWriter::open(path, LogOptions::default()).unwrap()
+}
+
+fn reader(path: &Path) -> LogReader {
+    LogReader::open(path, Selection::default()).unwrap()
+}
+
 fn records(path: &Path) -> Vec<Record> {
-    let mut reader = LogReader::open(path).unwrap();
+    let mut reader = reader(path);
     std::iter::from_fn(|| reader.next_record().unwrap()).collect()
 }
 
@@ -39,7 +47,7 @@ fn append(path: &Path, bytes: &[u8]) {
 #[test]
 fn lines_are_records_and_the_rest_waits_for_its_end() {
     let (_dir, path) = temp();
-    let mut writer = LogWriter::open(&path).unwrap();
+    let mut writer = open(&path);
     writer.write(Stream::Stdout, b"one\ntwo\nthr").unwrap();
     writer.write(Stream::Stderr, b"error\n").unwrap();
     assert_eq!(texts(&path), ["one\n", "two\n", "error\n"]);
@@ -61,7 +69,7 @@ fn lines_are_records_and_the_rest_waits_for_its_end() {
 #[test]
 fn a_long_line_is_cut_at_16_kib_but_never_inside_a_character() {
     let (_dir, path) = temp();
-    let mut writer = LogWriter::open(&path).unwrap();
+    let mut writer = open(&path);
     let line = format!("{}\n", "€".repeat(20_000));
     for chunk in line.as_bytes().chunks(7_001) {
         writer.write(Stream::Stdout, chunk).unwrap();
@@ -76,48 +84,40 @@ fn a_long_line_is_cut_at_16_kib_but_never_inside_a_character() {
 #[test]
 fn the_start_of_a_line_survives_its_reader() {
     let (dir, path) = temp();
-    let mut writer = LogWriter::open(&path).unwrap();
+    let mut writer = open(&path);
     writer.write(Stream::Stdout, b"whole\nbegin").unwrap();
     writer.write(Stream::Stderr, b"err").unwrap();
     // As after a kill -9: no flush.
     drop(writer);
-    let mut writer = LogWriter::open(&path).unwrap();
+    let mut writer = open(&path);
     writer.write(Stream::Stdout, b"ning\n").unwrap();
-    assert_eq!(texts(&path), ["whole\n", "begin", "err", "ning\n"]);
+    drop(writer);
+    assert_eq!(texts(&path), ["whole\n", "beginning\n"]);
+    let mut writer = open(&path);
+    writer.flush().unwrap();
+    assert_eq!(texts(&path), ["whole\n", "beginning\n", "err"]);
     drop(writer);
     // Once only.
-    drop(LogWriter::open(&path).unwrap());
-    assert_eq!(texts(&path).len(), 4);
+    drop(open(&path));
+    assert_eq!(texts(&path).len(), 3);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-}
-
-#[test]
-fn what_was_kept_of_a_line_that_got_its_end_is_not_told_twice() {
-    let (dir, path) = temp();
-    let mut writer = LogWriter::open(&path).unwrap();
-    writer.write(Stream::Stdout, b"begin").unwrap();
-    writer.write(Stream::Stdout, b"ning\n").unwrap();
-    assert!(dir.path().join("log.unfinished").exists());
-    drop(writer);
-    drop(LogWriter::open(&path).unwrap());
-    assert_eq!(texts(&path), ["beginning\n"]);
 }
 
 #[test]
 fn a_line_torn_by_a_kill_costs_no_other_line() {
     let (_dir, path) = temp();
-    let mut writer = LogWriter::open(&path).unwrap();
+    let mut writer = open(&path);
     writer.write(Stream::Stdout, b"first\n").unwrap();
     drop(writer);
     append(&path, b"{\"time\":\"2024-05-01T12:00:00Z\",\"stre");
-    let mut reader = LogReader::open(&path).unwrap();
+    let mut reader = reader(&path);
     assert_eq!(reader.next_record().unwrap().unwrap().log, "first\n");
     assert_eq!(
         reader.next_record().unwrap(),
         None,
         "the torn line may still get its end"
     );
-    let mut writer = LogWriter::open(&path).unwrap();
+    let mut writer = open(&path);
     writer.write(Stream::Stdout, b"second\n").unwrap();
     assert_eq!(reader.next_record().unwrap().unwrap().log, "second\n");
     assert_eq!(texts(&path), ["first\n", "second\n"]);
@@ -132,17 +132,14 @@ fn garbage_of_any_length_is_passed_over() {
     );
     append(&path, &vec![b'x'; 3 * 1024 * 1024]);
     append(&path, b"\n");
-    LogWriter::open(&path)
-        .unwrap()
-        .write(Stream::Stdout, b"good\n")
-        .unwrap();
+    open(&path).write(Stream::Stdout, b"good\n").unwrap();
     assert_eq!(texts(&path), ["good\n"]);
 }
 
 #[test]
 fn tail_finds_the_last_records_over_block_borders() {
     let (_dir, path) = temp();
-    let mut writer = LogWriter::open(&path).unwrap();
+    let mut writer = open(&path);
     for line in 0..3000 {
         writer
             .write(Stream::Stdout, format!("line {line}\n").as_bytes())
@@ -150,8 +147,11 @@ fn tail_finds_the_last_records_over_block_borders() {
     }
     append(&path, b"{\"torn");
     for count in [0, 1, 2, 999, 2999, 3000, 3001, 100_000] {
-        let mut reader = LogReader::open(&path).unwrap();
-        reader.seek_to_last(count).unwrap();
+        let last = Selection {
+            tail: Some(count),
+            ..Selection::default()
+        };
+        let mut reader = LogReader::open(&path, last).unwrap();
         let read: Vec<_> = std::iter::from_fn(|| reader.next_record().unwrap()).collect();
         assert_eq!(read.len(), count.min(3000), "{count}");
         if let Some(first) = read.first() {
@@ -163,26 +163,26 @@ fn tail_finds_the_last_records_over_block_borders() {
 #[test]
 fn a_log_that_does_not_exist_yet_is_empty_and_then_is_not() {
     let (_dir, path) = temp();
-    let mut reader = LogReader::open(&path).unwrap();
-    reader.seek_to_last(5).unwrap();
+    let last = Selection {
+        tail: Some(5),
+        ..Selection::default()
+    };
+    let mut reader = LogReader::open(&path, last).unwrap();
     assert_eq!(reader.next_record().unwrap(), None);
-    LogWriter::open(&path)
-        .unwrap()
-        .write(Stream::Stdout, b"x\n")
-        .unwrap();
+    open(&path).write(Stream::Stdout, b"x\n").unwrap();
     assert_eq!(reader.next_record().unwrap().unwrap().log, "x\n");
 }
 
 #[test]
-fn a_full_disk_loses_lines_but_not_the_log() {
+fn a_full_disk_loses_no_line() {
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: mounting a small file system needs root");
         return;
     }
-    // A file system of one page in a mount namespace of its own, by util-linux.
+    // A file system of a few pages in a mount namespace of its own, by util-linux.
     let output = Command::new("unshare")
         .args(["-m", "sh", "-c"])
-        .arg("mount -t tmpfs -o size=8k none /mnt && exec \"$0\" \"$@\"")
+        .arg("mount -t tmpfs -o size=48k none /mnt && exec \"$0\" \"$@\"")
         .arg(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "--nocapture"])
         .arg(own_path("helper_fill_a_disk"))
@@ -207,9 +207,12 @@ fn helper_fill_a_disk() {
         return;
     };
     let path = Path::new(&path);
-    let mut writer = LogWriter::open(path).unwrap();
+    let mut writer = open(path);
     let mut failed = None;
-    for _ in 0..200 {
+    let mut written = 0;
+    std::fs::write(path.with_file_name("ballast"), vec![0; 16 * 1024]).unwrap();
+    while written < 2000 {
+        written += 1;
         if let Err(error) = writer.write(Stream::Stdout, b"a line of some length, ninety-odd\n") {
             failed = Some(error);
             break;
@@ -217,20 +220,24 @@ fn helper_fill_a_disk() {
     }
     let error = failed.expect("the disk is full");
     assert_eq!(error.source, Errno::NOSPC);
-    assert!(error.to_string().contains("/mnt/log"));
-    let before = texts(path).len();
-    // Someone makes room at the end; a torn record is in the file.
-    let length = path.metadata().unwrap().len();
-    OpenOptions::new()
-        .write(true)
-        .open(path)
-        .unwrap()
-        .set_len(length - 100)
-        .unwrap();
-    writer.write(Stream::Stdout, b"\n").unwrap();
+    assert!(error.to_string().contains("/mnt/"), "{error}");
+    assert!(writer.is_behind());
+    assert!(writer.catch_up().is_err());
+    // What came meanwhile waits, in a pipe or in memory.
+    let (reader, end) = rustix::pipe::pipe().unwrap();
+    rustix::io::write(&end, b"in the pipe\n").unwrap();
+    assert!(writer.take(Stream::Stdout, &reader, |_| ()).is_err());
+    let _ = writer.write(Stream::Stdout, b"in memory\n");
+    let before = texts(path);
+    // Someone makes room.
+    std::fs::remove_file(path.with_file_name("ballast")).unwrap();
+    writer.catch_up().unwrap();
+    writer.take(Stream::Stdout, &reader, |_| ()).unwrap();
+    writer.flush().unwrap();
     let after = texts(path);
-    assert!(after.len() >= before - 1, "{} {before}", after.len());
-    assert_eq!(after.last().unwrap(), "\n");
+    assert_eq!(after.len(), written + 2);
+    assert_eq!(after[..before.len()], before);
+    assert_eq!(after[written..], ["in memory\n", "in the pipe\n"]);
 }
 
 /// A test's path as the harness wants it.
@@ -252,29 +259,24 @@ fn a_container_writes_on_without_a_supervisor_and_the_next_one_gets_it_all() {
         .stdout(container_end)
         .spawn()
         .unwrap();
-    let mut writer = LogWriter::open(&path).unwrap();
+    let mut writer = open(&path);
     let mut seen = 0;
     while seen < "one\ntw".len() {
-        let end = LogPipe::drain(&first, |bytes| {
-            seen += bytes.len();
-            writer.write(Stream::Stdout, bytes).unwrap();
-        });
-        assert_eq!(end.unwrap(), End::Open);
+        if let Taken::Some(length) = writer.take(Stream::Stdout, &first, |_| ()).unwrap() {
+            seen += length;
+        }
     }
     // The supervisor is killed; the container goes on without getting SIGPIPE, while
     // someone else adopts it.
     drop((first, writer));
     let mut input = container.stdin.take().unwrap();
     let second = LogPipe::open_reader(&pipe).unwrap();
-    let mut writer = LogWriter::open(&path).unwrap();
+    let mut writer = open(&path);
     input.write_all(b"\n").unwrap();
     assert!(container.wait().unwrap().success());
-    let end = LogPipe::drain(&second, |bytes| {
-        writer.write(Stream::Stdout, bytes).unwrap();
-    });
-    assert_eq!(end.unwrap(), End::Closed);
+    while writer.take(Stream::Stdout, &second, |_| ()).unwrap() != Taken::End {}
     writer.flush().unwrap();
-    assert_eq!(texts(&path), ["one\n", "tw", "o\n", "three\n"]);
+    assert_eq!(texts(&path), ["one\n", "two\n", "three\n"]);
 }
 
 #[test]
@@ -301,7 +303,7 @@ fn several_logs_are_merged_by_time() {
         for (nanos, text) in lines {
             append(&path, &line(*nanos, text));
         }
-        logs.open(&path, None).unwrap();
+        logs.open(&path, Selection::default()).unwrap();
     }
     let merged: Vec<_> = std::iter::from_fn(|| logs.next_record().unwrap())
         .map(|(_, record)| record.log)
@@ -313,13 +315,21 @@ fn several_logs_are_merged_by_time() {
 fn following_ends_when_the_container_has_ended_and_all_is_read() {
     let (dir, path) = temp();
     let mut logs = Logs::default();
-    let index = logs.open(&path, Some(0)).unwrap();
+    let index = logs
+        .open(
+            &path,
+            Selection {
+                tail: Some(0),
+                ..Selection::default()
+            },
+        )
+        .unwrap();
     let watch = DirWatch::new().unwrap();
     watch.add(dir.path()).unwrap();
     let container = std::thread::spawn({
         let (path, done) = (path.clone(), dir.path().join("done"));
         move || {
-            let mut writer = LogWriter::open(&path).unwrap();
+            let mut writer = open(&path);
             for line in 0..500 {
                 writer
                     .write(Stream::Stdout, format!("{line}\n").as_bytes())
@@ -363,7 +373,7 @@ fn helper_log_standard_input() {
     let Some(path) = std::env::var_os("COOP_LOG_TEST") else {
         return;
     };
-    let mut writer = LogWriter::open(Path::new(&path)).unwrap();
+    let mut writer = open(Path::new(&path));
     let mut buffer = [0; 512];
     let mut stdin = std::io::stdin().lock();
     loop {
@@ -399,7 +409,7 @@ fn a_writer_killed_at_any_moment_leaves_a_readable_log() {
         supervisor.kill().unwrap();
         supervisor.wait().unwrap();
     }
-    let mut writer = LogWriter::open(&path).unwrap();
+    let mut writer = open(&path);
     writer.write(Stream::Stdout, b"\nthe end\n").unwrap();
     let all = texts(&path);
     assert_eq!(all.last().unwrap(), "the end\n");
@@ -422,6 +432,10 @@ fn a_writer_killed_at_any_moment_leaves_a_readable_log() {
     assert!(next[1] > 0, "{next:?}");
 }
 
+mod kill;
+mod rotation;
+mod select;
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
@@ -432,11 +446,11 @@ proptest! {
         killed_at in 0_usize..30,
     ) {
         let (_dir, path) = temp();
-        let mut writer = LogWriter::open(&path).unwrap();
+        let mut writer = open(&path);
         let mut expected = [String::new(), String::new()];
         for (at, (error, chunk)) in chunks.iter().enumerate() {
             if at == killed_at {
-                writer = LogWriter::open(&path).unwrap();
+                writer = open(&path);
             }
             let stream = if *error { Stream::Stderr } else { Stream::Stdout };
             writer.write(stream, chunk.as_bytes()).unwrap();

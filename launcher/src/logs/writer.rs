@@ -1,169 +1,441 @@
 //! From a container's output to its log.
 
-use std::os::fd::OwnedFd;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
-use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
-use rustix::io::{Errno, pread, retry_on_intr, write};
+use rustix::fs::{CWD, Mode, OFlags, fstat, ftruncate, openat, rename};
+use rustix::io::{Errno, pread, read, retry_on_intr, write};
 
-use super::unfinished::{Pieces, Unfinished};
-use super::{LogError, MAX_TEXT, Record, Stream};
+use super::kill_point::{before_the_kill, kill_point};
+use super::stage::{CHUNK, Mark, Stage};
+use super::{LogError, LogOptions, Record, Stream, Taken, generations, pieces};
 use crate::store::time;
 
+const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
+
 /// Appends to one container's log. There is one writer at a time: the stack's supervisor.
+///
+/// It makes no file before there is something to write. See the [module](super) for what holds
+/// when it is killed.
 #[derive(Debug)]
 pub struct LogWriter {
-    file: OwnedFd,
     path: PathBuf,
-    /// Bytes in the file.
-    length: u64,
-    /// The file does not end in a line end: someone was killed, or the disk was full.
-    torn: bool,
-    /// What has no line end yet, by stream.
-    pieces: Pieces,
-    unfinished: Unfinished,
+    options: LogOptions,
+    log: Option<Log>,
+    /// By stream.
+    stages: [Option<Stage>; 2],
+    /// Something could not be written: it has to be tried again before more is taken.
+    behind: bool,
+}
+
+/// The file that is being written.
+#[derive(Debug)]
+struct Log {
+    file: OwnedFd,
+    /// Where its records end.
+    mark: Mark,
+    /// Bytes behind them that are no whole record and have to go first.
+    torn: u64,
 }
 
 impl LogWriter {
-    /// Opens the log, which is made when missing (mode 0600), to write behind what is there.
-    ///
-    /// The beginning of a line that a killed writer had read already becomes a record
-    /// without `\n`; what comes next continues the line.
+    /// Prepares to write behind what is there, after bringing into the log what a killed writer
+    /// had taken from the container: each line once.
     ///
     /// # Errors
-    /// [`LogError`].
-    pub fn open(path: &Path) -> Result<Self, LogError> {
-        let flags = OFlags::RDWR
-            | OFlags::APPEND
-            | OFlags::CREATE
-            | OFlags::CLOEXEC
-            | OFlags::NOFOLLOW
-            | OFlags::NOCTTY;
-        let file = openat(CWD, path, flags, Mode::RUSR | Mode::WUSR)
-            .map_err(LogError::at("open", path))?;
-        let length = fstat(&file).map_err(LogError::at("look at", path))?.st_size as u64;
-        let mut last = [b'\n'];
-        if length > 0 {
-            pread(&file, &mut last, length - 1).map_err(LogError::at("read", path))?;
-        }
-        let mut unfinished = Unfinished::beside(path);
-        let recovered = unfinished.recover(length).unwrap_or_default();
+    /// [`LogError`], but for what keeps the log from being written just now: see
+    /// [`is_behind`](Self::is_behind).
+    pub fn open(path: &Path, options: LogOptions) -> Result<Self, LogError> {
         let mut writer = Self {
-            file,
             path: path.to_owned(),
-            length,
-            torn: last != *b"\n",
-            pieces: recovered,
-            unfinished,
+            options,
+            log: None,
+            stages: [None, None],
+            behind: false,
         };
-        writer.flush()?;
+        if !writer.options.keep {
+            return Ok(writer);
+        }
+        for stream in STREAMS {
+            writer.stages[stream as usize] = Stage::recover(Stage::path(path, stream))?;
+        }
+        if writer.stages.iter().any(Option::is_some) {
+            writer.pass_over_recorded()?;
+            writer.behind = true;
+            if let Err(error) = writer.catch_up() {
+                log::warn!("{error}: {}", error.source);
+            }
+        }
         Ok(writer)
     }
 
-    /// Writes what a container wrote, all lines of it by one `write(2)`. The rest behind the
-    /// last `\n` is kept until its line end comes, or it has 16 KiB.
+    /// Moves what is in a pipe to the log, at most 64 KiB, and shows it on the way. The rest
+    /// behind the last `\n` waits for its line end, or until it has 16 KiB.
     ///
     /// # Errors
-    /// [`LogError`], `ENOSPC` above all: these lines are lost, later ones are tried again.
-    pub fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), LogError> {
-        let now = time::format(SystemTime::now());
-        let mut out = Vec::with_capacity(bytes.len() + 256);
-        let pending = &mut self.pieces[stream as usize];
-        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
-            pending.extend_from_slice(piece);
-            let mut done = 0;
-            while pending.len() - done > MAX_TEXT {
-                let text = &pending[done..done + MAX_TEXT];
-                let cut = character_boundary(text, pending[done + MAX_TEXT]);
-                Record::encode(&mut out, &now, stream, &text[..cut]);
-                done += cut;
+    /// [`LogError`], `ENOSPC` above all. Nothing is lost: it is in the pipe, or waits beside
+    /// the log for [`catch_up`](Self::catch_up). Do not ask again at once.
+    pub fn take(
+        &mut self,
+        stream: Stream,
+        pipe: impl AsFd,
+        show: impl FnOnce(&[u8]),
+    ) -> Result<Taken, LogError> {
+        if !self.options.keep {
+            return self.take_by_reading(stream, pipe, show);
+        }
+        self.catch_up()?;
+        let stage = self.stage(stream)?;
+        let held = stage.pending().len();
+        let moved = match stage.splice(&pipe) {
+            Ok(Some(moved)) => moved,
+            Ok(None) => return Ok(Taken::End),
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(Taken::Nothing),
+            // A file system that cannot splice.
+            Err(Errno::INVAL) => return self.take_by_reading(stream, pipe, show),
+            Err(errno) => {
+                return Err(LogError::at("write", &Stage::path(&self.path, stream))(
+                    errno,
+                ));
             }
-            if piece.ends_with(b"\n") {
-                Record::encode(&mut out, &now, stream, &pending[done..]);
-                pending.clear();
-            } else {
-                pending.drain(..done);
+        };
+        let loaded = stage.load();
+        show(&stage.pending()[held..]);
+        self.behind = true;
+        loaded?;
+        self.convert(stream)?;
+        self.behind = false;
+        Ok(Taken::Some(moved))
+    }
+
+    /// The same for what cannot be spliced: a terminal. A kill loses what was just read.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take); what was read is only in memory then.
+    pub fn take_by_reading(
+        &mut self,
+        stream: Stream,
+        source: impl AsFd,
+        show: impl FnOnce(&[u8]),
+    ) -> Result<Taken, LogError> {
+        self.catch_up()?;
+        if self.options.keep {
+            // Before anything is in our hands.
+            self.stage(stream)?;
+        }
+        let mut buffer = Vec::with_capacity(CHUNK);
+        match read(source, rustix::buffer::spare_capacity(&mut buffer)) {
+            // EIO: nobody has the terminal open any more.
+            Ok(0) | Err(Errno::IO) => return Ok(Taken::End),
+            Ok(_) => {}
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(Taken::Nothing),
+            Err(errno) => return Err(LogError::at("read the output for", &self.path)(errno)),
+        }
+        show(&buffer);
+        self.write(stream, &buffer)?;
+        Ok(Taken::Some(buffer.len()))
+    }
+
+    /// Writes what a container wrote, as [`take`](Self::take) does.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take); the bytes are kept in memory then, if not even a file could be
+    /// made for them excepted.
+    pub fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), LogError> {
+        if !self.options.keep {
+            return Ok(());
+        }
+        let was_behind = std::mem::replace(&mut self.behind, true);
+        self.stage(stream)?.append(bytes)?;
+        if was_behind {
+            return self.catch_up();
+        }
+        self.convert(stream)?;
+        self.behind = false;
+        Ok(())
+    }
+
+    /// Whether something that was taken is not in the log, for want of space above all.
+    pub fn is_behind(&self) -> bool {
+        self.behind
+    }
+
+    /// Tries again to write what could not be written.
+    ///
+    /// # Errors
+    /// [`LogError`]: it still cannot.
+    pub fn catch_up(&mut self) -> Result<(), LogError> {
+        if !self.behind {
+            return Ok(());
+        }
+        for stream in STREAMS {
+            if let Some(stage) = &mut self.stages[stream as usize] {
+                stage.load()?;
+                self.convert(stream)?;
             }
         }
-        let written = self.append(&out);
-        self.keep_unfinished();
-        written
+        self.behind = false;
+        Ok(())
     }
 
     /// Writes what has no line end: at the end of the container.
     ///
     /// # Errors
-    /// [`LogError`].
+    /// As [`take`](Self::take); what could not be written waits for the next writer.
     pub fn flush(&mut self) -> Result<(), LogError> {
-        let now = time::format(SystemTime::now());
-        let mut out = Vec::new();
-        for (stream, piece) in [Stream::Stdout, Stream::Stderr]
-            .into_iter()
-            .zip(&mut self.pieces)
-        {
-            if !piece.is_empty() {
-                Record::encode(&mut out, &now, stream, piece);
-                piece.clear();
+        self.catch_up()?;
+        for stream in STREAMS {
+            let Some(stage) = &self.stages[stream as usize] else {
+                continue;
+            };
+            let length = stage.pending().len();
+            if length > 0 {
+                let mut record = Vec::new();
+                let time = time::format(stage.arrived);
+                Record::encode(&mut record, &time, stream, stage.pending());
+                self.append(&record)?;
+            }
+            if let Some(stage) = &mut self.stages[stream as usize] {
+                stage.consume(length);
             }
         }
-        let written = self.append(&out);
-        self.unfinished.clear();
-        written
-    }
-
-    fn append(&mut self, records: &[u8]) -> Result<(), LogError> {
-        if records.is_empty() {
-            return Ok(());
-        }
-        let repaired;
-        let mut rest = records;
-        if self.torn {
-            repaired = [b"\n", records].concat();
-            rest = &repaired;
-        }
-        while !rest.is_empty() {
-            match retry_on_intr(|| write(&self.file, rest)) {
-                Ok(0) => return Err(self.failed(Errno::IO)),
-                Ok(written) => {
-                    self.length += written as u64;
-                    self.torn = rest[written - 1] != b'\n';
-                    rest = &rest[written..];
-                }
-                Err(errno) => return Err(self.failed(errno)),
-            }
+        for stage in self.stages.iter_mut().filter_map(Option::take) {
+            stage.remove()?;
         }
         Ok(())
     }
 
-    fn failed(&self, errno: Errno) -> LogError {
-        LogError::at("write", &self.path)(errno)
+    /// Whole lines, and what is too long for one record, become records.
+    fn convert(&mut self, stream: Stream) -> Result<(), LogError> {
+        loop {
+            let (length, max) = (self.log()?.mark.length, self.options.max_size);
+            let room = max.map_or(u64::MAX, |max| max.saturating_sub(length));
+            let Some(stage) = &self.stages[stream as usize] else {
+                return Ok(());
+            };
+            let time = time::format(stage.arrived);
+            let mut rest = stage.pending();
+            let mut records = Vec::with_capacity(rest.len() + rest.len() / 2);
+            let mut cuts = Vec::new();
+            let mut next = pieces::first(rest);
+            while let Some(cut) = next
+                && (records.len() as u64) < room
+            {
+                Record::encode(&mut records, &time, stream, &rest[..cut]);
+                cuts.push(cut);
+                rest = &rest[cut..];
+                next = pieces::first(rest);
+            }
+            if records.is_empty() && next.is_some() {
+                self.rotate()?;
+                continue;
+            }
+            let result = if records.is_empty() {
+                Ok(())
+            } else {
+                self.append(&records)
+            };
+            let mark = self.log()?.mark;
+            let written = records.get(..(mark.length - length) as usize);
+            let whole = lines(written.unwrap_or(&records));
+            if let Some(stage) = &mut self.stages[stream as usize] {
+                stage.consume(cuts[..whole.min(cuts.len())].iter().sum());
+                if result.is_ok()
+                    && let Err(error) = stage.shrink(mark)
+                {
+                    // It stays as long as it is until the next time.
+                    log::debug!("{error}: {}", error.source);
+                }
+            }
+            result?;
+            if next.is_none() {
+                return Ok(());
+            }
+        }
     }
 
-    fn keep_unfinished(&mut self) {
-        if self.pieces.iter().all(Vec::is_empty) {
-            return;
+    /// Writes records, of which only whole ones stay should the disk get full.
+    fn append(&mut self, records: &[u8]) -> Result<(), LogError> {
+        self.log()?;
+        let Some(log) = &mut self.log else {
+            return Ok(());
+        };
+        log.cut_torn().map_err(LogError::at("write", &self.path))?;
+        let mut written = 0;
+        let failed = loop {
+            match retry_on_intr(|| write(&log.file, before_the_kill(&records[written..]))) {
+                Ok(0) => break Some(Errno::IO),
+                Ok(length) => written += length,
+                Err(errno) => break Some(errno),
+            }
+            kill_point();
+            if written == records.len() {
+                break None;
+            }
+        };
+        let whole = records[..written].iter().rposition(|&byte| byte == b'\n');
+        let whole = whole.map_or(0, |at| at + 1);
+        log.mark.length += whole as u64;
+        let Some(errno) = failed else {
+            return Ok(());
+        };
+        log.torn = (written - whole) as u64;
+        if log.cut_torn().is_err() {
+            log::debug!("{}: ends in the middle of a record", self.path.display());
         }
-        // Only a kill of the supervisor before the line's end makes this matter.
-        if let Err(errno) = self.unfinished.keep(self.length, &self.pieces) {
-            log::debug!(
-                "cannot keep an unfinished line of {}: {errno}",
-                self.path.display()
-            );
+        Err(LogError::at("write", &self.path)(errno))
+    }
+
+    /// Begins a new file.
+    fn rotate(&mut self) -> Result<(), LogError> {
+        let mark = self.log()?.mark;
+        // From here on no record of the old file tells what of the staged bytes is consumed.
+        for stage in self.stages.iter_mut().flatten() {
+            stage.commit(mark)?;
+        }
+        // First, so that nothing is moved when there is no room for it; and while the old one
+        // exists, so that its inode is another.
+        let mut new = self.path.clone().into_os_string();
+        new.push(".new");
+        let new = PathBuf::from(new);
+        let log = Log::open(&new, OFlags::TRUNC).map_err(LogError::at("create", &new))?;
+        kill_point();
+        let kept = self.options.max_file.saturating_sub(1);
+        generations::shift(&self.path, kept)?;
+        rename(&new, &self.path).map_err(LogError::at("rotate", &self.path))?;
+        kill_point();
+        self.log = Some(log);
+        generations::remove_excess(&self.path, kept);
+        Ok(())
+    }
+
+    /// Staged bytes whose records a killed writer had written already are consumed.
+    fn pass_over_recorded(&mut self) -> Result<(), LogError> {
+        let mark = self.log()?.mark;
+        for stream in STREAMS {
+            let Some(stage) = &mut self.stages[stream as usize] else {
+                continue;
+            };
+            let from = stage.mark();
+            // Another inode: the log was rotated after all before it was consumed.
+            let start = match from.inode == mark.inode {
+                true => from.length.min(mark.length),
+                false => 0,
+            };
+            for_each_record(&self.path, start, |record| {
+                if record.stream == stream {
+                    stage.consume_if_next(&record);
+                }
+            })
+            .map_err(|error| {
+                let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+                LogError::at("read", &self.path)(errno)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn stage(&mut self, stream: Stream) -> Result<&mut Stage, LogError> {
+        let place = stream as usize;
+        if self.stages[place].is_none() {
+            let mark = self.log()?.mark;
+            let stage = Stage::create(Stage::path(&self.path, stream), mark)?;
+            self.stages[place] = Some(stage);
+        }
+        // Made just now, if it was not there.
+        self.stages[place]
+            .as_mut()
+            .ok_or_else(|| LogError::at("create", &self.path)(Errno::NOENT))
+    }
+
+    fn log(&mut self) -> Result<&mut Log, LogError> {
+        match &mut self.log {
+            Some(log) => Ok(log),
+            none => {
+                let log = Log::open(&self.path, OFlags::empty());
+                Ok(none.insert(log.map_err(LogError::at("open", &self.path))?))
+            }
         }
     }
 }
 
-/// How much of `text` to take so that no character is cut in two, when `next` follows.
-fn character_boundary(text: &[u8], next: u8) -> usize {
-    let continues = |byte: u8| byte & 0b1100_0000 == 0b1000_0000;
-    if !continues(next) {
-        return text.len();
+impl Log {
+    /// Opens the file, which is made when missing (mode 0600). A record at its end that a
+    /// killed writer did not finish is cut off.
+    fn open(path: &Path, flags: OFlags) -> Result<Self, Errno> {
+        let flags = flags
+            | OFlags::RDWR
+            | OFlags::APPEND
+            | OFlags::CREATE
+            | OFlags::CLOEXEC
+            | OFlags::NOFOLLOW
+            | OFlags::NOCTTY;
+        let file = openat(CWD, path, flags, Mode::RUSR | Mode::WUSR)?;
+        let status = fstat(&file)?;
+        let size = status.st_size as u64;
+        let length = end_of_records(&file, size)?;
+        let mut log = Self {
+            file,
+            mark: Mark {
+                inode: status.st_ino,
+                length,
+            },
+            torn: size - length,
+        };
+        log.cut_torn()?;
+        Ok(log)
     }
-    // A character has at most three bytes after its first; more are no UTF-8 anyway.
-    (text.len().saturating_sub(3)..text.len())
-        .rev()
-        .find(|&at| !continues(text[at]))
-        .filter(|&at| at > 0)
-        .unwrap_or(text.len())
+
+    fn cut_torn(&mut self) -> Result<(), Errno> {
+        if self.torn > 0 {
+            // Not to what we believe to be its length: someone may have made it shorter.
+            let size = fstat(&self.file)?.st_size as u64;
+            ftruncate(&self.file, size.saturating_sub(self.torn))?;
+            self.torn = 0;
+            kill_point();
+        }
+        Ok(())
+    }
+}
+
+/// Where the last whole line ends.
+fn end_of_records(file: &OwnedFd, size: u64) -> Result<u64, Errno> {
+    let mut end = size;
+    // Mostly the last byte is the line end.
+    let mut block = vec![0; 1];
+    while end > 0 {
+        let length = end.min(block.len() as u64) as usize;
+        let start = end - length as u64;
+        let read = retry_on_intr(|| pread(file, &mut block[..length], start))?;
+        if let Some(at) = block[..read].iter().rposition(|&byte| byte == b'\n') {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
+        block.resize(CHUNK, 0);
+    }
+    Ok(0)
+}
+
+fn for_each_record(
+    path: &Path,
+    start: u64,
+    mut each: impl FnMut(Record),
+) -> Result<(), std::io::Error> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(start))?;
+    let mut reader = BufReader::with_capacity(CHUNK, file);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        if let Some(record) = Record::parse(&line) {
+            each(record);
+        }
+        line.clear();
+    }
+    Ok(())
+}
+
+fn lines(records: &[u8]) -> usize {
+    records.iter().filter(|&&byte| byte == b'\n').count()
 }

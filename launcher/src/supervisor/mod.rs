@@ -297,6 +297,7 @@ impl<'a> Supervisor<'a> {
         for index in 0..self.units.len() {
             self.kill_if_overdue(index, now);
             self.restart_if_due(index, now);
+            self.units[index].retry_output(now, &self.reactor);
             self.check_if_due(index, now);
         }
     }

@@ -1,6 +1,7 @@
 //! What a container prints: from its pipes or its terminal to its log, and to who looks on.
 
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
@@ -8,12 +9,16 @@ use super::reactor::{Reactor, Token};
 use super::spec::UnitSpec;
 use super::unit::Unit;
 use super::{SupervisorError, kernel};
-use crate::logs::{LogPipe, Stream};
+use crate::error::chain;
+use crate::logs::{LogError, LogPipe, Stream, Taken};
 use crate::store::Store;
 use crate::{STDERR_PIPE, STDOUT_PIPE};
 
-/// As much as a pipe holds by default: one read empties it.
-const PIPE_SIZE: usize = 64 * 1024;
+/// As large as a program may make its pipe: `/proc/sys/fs/pipe-max-size` by default.
+const PIPE_MAX: usize = 1024 * 1024;
+
+/// When to try again to write a log, on a disk that is full.
+const RETRY: Duration = Duration::from_secs(1);
 
 impl Unit {
     /// Opens the supervisor's end of the container's output pipes.
@@ -57,7 +62,10 @@ impl Unit {
         reactor
             .watch(&fd, token)
             .map_err(kernel("watch a container's output"))?;
-        self.outputs.push((token, fd));
+        self.outputs.open.push((token, fd));
+        if self.log.is_behind() {
+            self.pause_output(reactor);
+        }
         Ok(())
     }
 
@@ -68,20 +76,76 @@ impl Unit {
         reactor: &Reactor,
         mut show: impl FnMut(&UnitSpec, Stream, &[u8]),
     ) {
-        let Some(position) = self.outputs.iter().position(|(of, _)| *of == token) else {
+        let Some(position) = self.outputs.position(token) else {
             return;
         };
-        let stream = stream_of(token);
-        let mut buffer = vec![0; PIPE_SIZE];
-        match rustix::io::read(&self.outputs[position].1, &mut buffer) {
-            Ok(length) if length > 0 => self.take_output(stream, &buffer[..length], &mut show),
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            // End of file, or EIO from a terminal whose last user is gone.
-            _ => {
-                let (_, fd) = self.outputs.swap_remove(position);
+        match self.take_output(position, &mut show) {
+            Ok(Taken::Some(_) | Taken::Nothing) => {}
+            Ok(Taken::End) => {
+                let (_, fd) = self.outputs.open.swap_remove(position);
                 reactor.forget(&fd);
             }
+            Err(error) => {
+                self.warn_of(&error);
+                self.pause_output(reactor);
+            }
         }
+    }
+
+    fn take_output(
+        &mut self,
+        position: usize,
+        show: &mut impl FnMut(&UnitSpec, Stream, &[u8]),
+    ) -> Result<Taken, LogError> {
+        let (token, fd) = &self.outputs.open[position];
+        let stream = stream_of(*token);
+        let spec = &self.spec;
+        let show = |bytes: &[u8]| show(spec, stream, bytes);
+        if self.spec.terminal {
+            self.log.take_by_reading(stream, fd, show)
+        } else {
+            self.log.take(stream, fd, show)
+        }
+    }
+
+    /// The log cannot be written: what the container writes stays where it is for a while, and
+    /// does not wake us all the time.
+    fn pause_output(&mut self, reactor: &Reactor) {
+        for (_, fd) in &self.outputs.open {
+            reactor.forget(fd);
+        }
+        self.outputs.retry = Some(Instant::now() + RETRY);
+    }
+
+    /// Tries again to write the log when it is time.
+    pub(super) fn retry_output(&mut self, now: Instant, reactor: &Reactor) {
+        if self.outputs.retry.is_none_or(|at| now < at) {
+            return;
+        }
+        if let Err(error) = self.log.catch_up() {
+            self.warn_of(&error);
+            self.outputs.retry = Some(now + RETRY);
+            return;
+        }
+        self.outputs.retry = None;
+        for (token, fd) in &self.outputs.open {
+            if let Err(errno) = reactor.watch(fd, *token) {
+                log::warn!("{}: watch its output: {errno}", self.spec.name);
+            }
+        }
+    }
+
+    /// Once for each reason.
+    fn warn_of(&mut self, error: &LogError) {
+        if self.outputs.warned == Some(error.source) {
+            return;
+        }
+        self.outputs.warned = Some(error.source);
+        log::warn!(
+            "{}: {}: its output waits until this succeeds",
+            self.spec.name,
+            chain(error)
+        );
     }
 
     /// Reads what is left in the pipes after the container's end, and closes them.
@@ -90,29 +154,62 @@ impl Unit {
         reactor: &Reactor,
         mut show: impl FnMut(&UnitSpec, Stream, &[u8]),
     ) {
-        for (token, fd) in std::mem::take(&mut self.outputs) {
-            let stream = stream_of(token);
-            let drained = LogPipe::drain(&fd, |bytes| self.take_output(stream, bytes, &mut show));
-            if let Err(errno) = drained {
-                log::warn!("{}: read output: {errno}", self.spec.name);
+        let mut failed = None;
+        for position in 0..self.outputs.open.len() {
+            let mut total = 0;
+            // As much as fits into any pipe, should someone go on writing.
+            while total <= PIPE_MAX {
+                match self.take_output(position, &mut show) {
+                    Ok(Taken::Some(length)) => total += length,
+                    Ok(Taken::Nothing | Taken::End) => break,
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                }
             }
-            reactor.forget(&fd);
         }
         if let Err(error) = self.log.flush() {
-            log::warn!("{}: write log: {error}", self.spec.name);
+            failed = Some(error);
+        }
+        let outputs = std::mem::take(&mut self.outputs);
+        let mut lost = 0;
+        for (_, fd) in outputs.open {
+            lost += rustix::io::ioctl_fionread(&fd).unwrap_or(0);
+            reactor.forget(&fd);
+        }
+        if let Some(error) = failed {
+            log::warn!(
+                "{}: {}: {lost} bytes of its last output are lost",
+                self.spec.name,
+                chain(&error)
+            );
         }
     }
+}
 
-    fn take_output(
-        &mut self,
-        stream: Stream,
-        bytes: &[u8],
-        show: &mut impl FnMut(&UnitSpec, Stream, &[u8]),
-    ) {
-        if let Err(error) = self.log.write(stream, bytes) {
-            log::warn!("{}: write log: {error}", self.spec.name);
+/// Where a container's output comes from.
+#[derive(Debug, Default)]
+pub(super) struct Outputs {
+    open: Vec<(Token, OwnedFd)>,
+    /// The log could not be written: when to try again. Nothing is watched until then.
+    retry: Option<Instant>,
+    /// What the user was told of last.
+    warned: Option<Errno>,
+}
+
+impl Outputs {
+    /// When there is something to do by the clock.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.retry
+    }
+
+    fn position(&self, token: Token) -> Option<usize> {
+        // What was ready before the log failed has to wait as well.
+        if self.retry.is_some() {
+            return None;
         }
-        show(&self.spec, stream, bytes);
+        self.open.iter().position(|(of, _)| *of == token)
     }
 }
 

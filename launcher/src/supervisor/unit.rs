@@ -10,6 +10,7 @@ use rustix::process::Pid;
 use super::exit::{self, End};
 use super::health::Checks;
 use super::launch::Cause;
+use super::output::Outputs;
 use super::reactor::{Reactor, Token};
 use super::spec::UnitSpec;
 use super::{SupervisorError, after, kernel, restart};
@@ -67,7 +68,7 @@ pub(super) struct Unit {
     pub(super) stopping: Option<Stopping>,
     pub(super) checks: Option<Checks>,
     pub(super) log: LogWriter,
-    pub(super) outputs: Vec<(Token, OwnedFd)>,
+    pub(super) outputs: Outputs,
     /// Why this run was begun.
     pub(super) cause: Cause,
 }
@@ -79,7 +80,7 @@ impl Unit {
         state: State,
         store: &Store,
     ) -> Result<Self, SupervisorError> {
-        let log = LogWriter::open(&store.dirs().container_log(&spec.id))?;
+        let log = LogWriter::open(&store.dirs().container_log(&spec.id), spec.log.clone())?;
         Ok(Self {
             index,
             checks: spec.health.as_ref().map(Checks::new),
@@ -88,7 +89,7 @@ impl Unit {
             phase: Phase::Ended,
             stopping: None,
             log,
-            outputs: Vec::new(),
+            outputs: Outputs::default(),
             cause: Cause::Request,
         })
     }
@@ -226,7 +227,8 @@ impl Unit {
             Phase::Resting(due) => Some(due),
             _ => None,
         };
-        kill.into_iter().chain(check).chain(restart).min()
+        let retry = self.outputs.deadline();
+        kill.into_iter().chain(check).chain(restart).chain(retry).min()
     }
 
     /// Whether a health check makes sense: in a frozen container it would never end, and one
