@@ -1,6 +1,6 @@
 //! Verbs about containers, which may be named as services of a stack.
 
-use super::{Format, LongStackArgs, StackArgs};
+use super::{Format, LongStackArgs, Moment, StackArgs};
 use crate::stack::value::{Duration, EnvEntry, Signal, UserSpec};
 use clap::Args;
 use std::path::PathBuf;
@@ -62,7 +62,8 @@ pub(crate) struct PsArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     coop logs -f web                 follow one service\n  \
-    coop logs --tail 100 -t          the last lines of all, with times")]
+    coop logs --tail 100 -t          the last lines of all, with times\n  \
+    coop logs --since 10m web        what came in the last ten minutes")]
 pub(crate) struct LogsArgs {
     /// Which stack.
     #[command(flatten)]
@@ -79,6 +80,15 @@ pub(crate) struct LogsArgs {
         allow_hyphen_values = true
     )]
     pub tail: Tail,
+    /// Only lines from this time on, such as 2024-05-01T12:30:00, 1714566600, or 10m ago
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub since: Option<Moment>,
+    /// Only lines up to this time; with --follow, stop then
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub until: Option<Moment>,
+    /// Accepted as by Docker: there are no attributes to show
+    #[arg(long, hide = true)]
+    pub details: bool,
     /// Show when each line was printed
     #[arg(short, long)]
     pub timestamps: bool,

@@ -9,6 +9,7 @@ mod files;
 mod filter;
 mod image;
 mod lifecycle;
+mod moment;
 mod run;
 mod shell;
 mod stack;
@@ -26,6 +27,7 @@ pub(crate) use lifecycle::{
     AttachArgs, PauseArgs, PortArgs, RenameArgs, RestartArgs, TopArgs, UnpauseArgs, UpdateArgs,
     WaitArgs,
 };
+pub(crate) use moment::Moment;
 pub(crate) use run::RunArgs;
 pub(crate) use shell::{CompletionArgs, ManArgs, UiArgs};
 pub(crate) use stack::{ConfigArgs, DownArgs, PlanArgs, Scale, UpArgs};

@@ -5,13 +5,14 @@ mod output;
 
 use std::time::{Duration, SystemTime};
 
-use anyhow::Result;
-use coop_launcher::logs::{LogReader, Logs, Printer, colours_wanted};
+use anyhow::{Result, bail};
+use coop_launcher::logs::{Logs, Printer, Selection, colours_wanted};
 use coop_launcher::store::{ProcStat, StackName, State};
 
-use crate::args::{LogsArgs, StackArgs, Tail};
+use crate::args::{LogsArgs, Moment, StackArgs, Tail};
 use crate::host::Host;
 use crate::load;
+use crate::plan::ContainerPlan;
 use crate::supervise;
 use crate::ui::label;
 use follow::Followed;
@@ -20,10 +21,14 @@ use output::Output;
 /// `coop logs`. One container is shown as it wrote, each stream on its own; several, and
 /// services, with their names before each line.
 pub(super) fn logs(host: &Host, stack: &StackArgs, args: &LogsArgs) -> Result<i32> {
-    let states = load::select(host, stack, &args.names)?;
-    let tail = match args.tail {
-        Tail::All => None,
-        Tail::Lines(count) => Some(count),
+    let states = with_logs(host, load::select(host, stack, &args.names)?)?;
+    let selection = Selection {
+        since: args.since.map(Moment::get),
+        until: args.until.map(Moment::get),
+        tail: match args.tail {
+            Tail::All => None,
+            Tail::Lines(count) => Some(count),
+        },
     };
     let mut logs = Logs::default();
     let mut output = if args.no_log_prefix || is_one_container(&args.names, &states) {
@@ -32,10 +37,10 @@ pub(super) fn logs(host: &Host, stack: &StackArgs, args: &LogsArgs) -> Result<i3
         prefixed(&states, args.timestamps)
     };
     for state in &states {
-        logs.open(&host.store.dirs().container_log(&state.id), tail)?;
+        logs.open(&host.store.dirs().container_log(&state.id), selection)?;
     }
     if args.follow {
-        Followed::new(host, states)?.follow(&mut logs, &mut output, |_| true)?;
+        Followed::new(host, states)?.follow(&mut logs, &mut output, selection.until)?;
     } else {
         while let Some((index, record)) = logs.next_record()? {
             output.print(index, &record)?;
@@ -53,16 +58,42 @@ pub(super) fn follow_stack(host: &Host, name: &StackName) -> Result<i32> {
     let mut output = prefixed(&states, false);
     let mut logs = Logs::default();
     for state in &states {
-        let mut reader = LogReader::open(&host.store.dirs().container_log(&state.id))?;
-        if state.started.is_none_or(|started| started < began) {
-            reader.seek_to_last(0)?;
-        }
-        logs.add(reader);
+        let ran_before = state.started.is_none_or(|started| started < began);
+        let selection = Selection {
+            // A container that was started again has the lines of its earlier runs before.
+            since: Some(began),
+            tail: ran_before.then_some(0),
+            until: None,
+        };
+        logs.open(&host.store.dirs().container_log(&state.id), selection)?;
     }
-    // A container that was started again has the lines of its earlier runs before.
-    Followed::new(host, states)?.follow(&mut logs, &mut output, |record| record.time >= began)?;
+    Followed::new(host, states)?.follow(&mut logs, &mut output, None)?;
     output.finish()?;
     Ok(0)
+}
+
+/// The containers whose output is kept.
+///
+/// # Errors
+/// When there are containers, but none of those.
+fn with_logs(host: &Host, states: Vec<State>) -> Result<Vec<State>> {
+    let (kept, others): (Vec<_>, Vec<_>) = states.into_iter().partition(|state| {
+        // One whose plan is gone or damaged may still have a log.
+        let plan = host.store.load_config::<ContainerPlan>(&state.id);
+        plan.map_or(true, |plan| plan.unit.log.keep)
+    });
+    for state in &others {
+        let message = format!(
+            "{}: configured logging driver does not support reading\n  \
+             help: its output is not kept: logging driver \"none\"",
+            state.name
+        );
+        if kept.is_empty() {
+            bail!(message);
+        }
+        log::warn!("{message}");
+    }
+    Ok(kept)
 }
 
 /// Whether the only name is a container's, not a service's.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use coop_launcher::logs::{LogReader, Record, Stream};
+use coop_launcher::logs::{LogReader, Record, Selection, Stream};
 use coop_launcher::stdio::{Pipes, Terminal};
 use coop_launcher::store::{ContainerId, Dirs, Lock, Name, StackName, State, Status, Store};
 use coop_launcher::supervisor::{
@@ -246,7 +246,7 @@ impl Stack {
 
     pub(crate) fn records(&self, plan: &Plan) -> Vec<Record> {
         let path = self.store.dirs().container_log(&plan.id());
-        let mut reader = LogReader::open(&path).unwrap();
+        let mut reader = LogReader::open(&path, Selection::default()).unwrap();
         std::iter::from_fn(|| reader.next_record().unwrap()).collect()
     }
 

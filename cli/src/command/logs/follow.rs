@@ -1,17 +1,21 @@
 //! Reading logs until the containers end.
 
 use std::os::fd::OwnedFd;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
-use coop_launcher::logs::{DirWatch, Logs, Record};
+use coop_launcher::logs::{DirWatch, Logs};
 use coop_launcher::store::{StackName, State, Status, StoreError};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::Errno;
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::output::Output;
 use crate::command::ps;
 use crate::host::Host;
+
+/// How much later than asked for a wait ends, so that it is over for every clock.
+const LATE: Duration = Duration::from_millis(1);
 
 /// Containers whose logs are read, and who writes them.
 pub(super) struct Followed<'a> {
@@ -41,13 +45,13 @@ impl<'a> Followed<'a> {
         })
     }
 
-    /// Gives out every record there is and those that come, until all containers have ended.
-    /// `logs` has one log for each container, in their order.
+    /// Gives out every record there is and those that come, until all containers have ended,
+    /// or the time `until` is over. `logs` has one log for each container, in their order.
     pub(super) fn follow(
         mut self,
         logs: &mut Logs,
         output: &mut Output,
-        wanted: impl Fn(&Record) -> bool,
+        until: Option<SystemTime>,
     ) -> Result<()> {
         loop {
             self.changes.forget_changes();
@@ -56,16 +60,18 @@ impl<'a> Followed<'a> {
                     logs.set_ended(index);
                 }
             }
+            // Before the last read: what is written until then is still shown.
+            let rest = until.map(|until| until.duration_since(SystemTime::now()));
             while let Some((index, record)) = logs.next_record()? {
-                if wanted(&record) {
-                    output.print(index, &record)?;
-                }
+                output.print(index, &record)?;
             }
             output.flush()?;
-            if logs.is_finished() {
-                return Ok(());
+            match rest {
+                _ if logs.is_finished() => return Ok(()),
+                Some(Err(_)) => return Ok(()),
+                Some(Ok(rest)) => self.wait(Some(rest))?,
+                None => self.wait(None)?,
             }
-            self.wait()?;
         }
     }
 
@@ -111,15 +117,20 @@ impl<'a> Followed<'a> {
         Ok(true)
     }
 
-    /// Waits for a line, for a new state, or for the end of a supervisor.
-    fn wait(&mut self) -> Result<()> {
+    /// Waits for a line, for a new state, for the end of a supervisor, or for the time.
+    fn wait(&mut self, timeout: Option<Duration>) -> Result<()> {
         let mut fds = vec![PollFd::new(&self.changes, PollFlags::IN)];
         fds.extend(
             self.supervisors
                 .iter()
                 .map(|(_, pidfd)| PollFd::new(pidfd, PollFlags::IN)),
         );
-        retry_on_intr(|| poll(&mut fds, None)).context("wait for lines")?;
+        // Some time after the moment, never before; longer than the kernel can count is for ever.
+        let timeout = timeout.and_then(|timeout| (timeout + LATE).try_into().ok());
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno).context("wait for lines"),
+        }
         let mut gone = fds
             .iter()
             .skip(1)
