@@ -2,6 +2,7 @@
 //! of one that was killed.
 
 use anyhow::{Context, Result};
+use coop_launcher::logs::LogWriter;
 use coop_launcher::store::{ContainerId, Lock, Name, StackName, State, Status};
 use coop_launcher::supervisor::{
     self, Attachment, Client, Report, Request, RestartPolicy, Supervisor,
@@ -159,10 +160,23 @@ fn mend(host: &Host, state: &State) -> Result<bool> {
         remove(host, &state.id)?;
         return Ok(false);
     }
+    if let Some(plan) = &plan {
+        finish_log(host, plan);
+    }
     let mut state = state.clone();
     let comes_back = ended_unseen(&mut state, plan.map(|plan| plan.unit.restart));
     host.store.save_state(&state)?;
     Ok(comes_back)
+}
+
+/// Brings into the log what the killed supervisor of an ended container had taken of its output.
+fn finish_log(host: &Host, plan: &ContainerPlan) {
+    let path = host.store.dirs().container_log(&plan.unit.id);
+    let finished = LogWriter::open(&path, plan.unit.log.clone()).and_then(|mut log| log.flush());
+    // It waits beside the log for the next start.
+    if let Err(error) = finished {
+        log::warn!("{}: {error}: {}", plan.unit.name, error.source);
+    }
 }
 
 /// Writes down that a container ended, and nobody saw how. Says whether its restart policy

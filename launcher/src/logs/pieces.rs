@@ -41,8 +41,8 @@ mod tests {
         assert_eq!(first(b"\n"), Some(1));
         assert_eq!(first(b"two"), None);
         assert_eq!(first(b""), None);
-        assert_eq!(first(&[b'x'; MAX_TEXT]), None);
-        assert_eq!(first(&[b'x'; MAX_TEXT + 1]), Some(MAX_TEXT));
+        assert_eq!(first(&vec![b'x'; MAX_TEXT]), None);
+        assert_eq!(first(&vec![b'x'; MAX_TEXT + 1]), Some(MAX_TEXT));
     }
 
     #[test]

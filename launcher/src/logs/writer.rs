@@ -1,15 +1,14 @@
 //! From a container's output to its log.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Seek, SeekFrom};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, fstat, ftruncate, openat, rename};
-use rustix::io::{Errno, pread, read, retry_on_intr, write};
+use rustix::fs::{OFlags, rename};
+use rustix::io::{Errno, read};
 
-use super::kill_point::{before_the_kill, kill_point};
-use super::stage::{CHUNK, Mark, Stage};
+use super::file::{LogFile, for_each_record};
+use super::kill_point::kill_point;
+use super::stage::{CHUNK, Stage};
 use super::{LogError, LogOptions, Record, Stream, Taken, generations, pieces};
 use crate::store::time;
 
@@ -23,21 +22,11 @@ const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
 pub struct LogWriter {
     path: PathBuf,
     options: LogOptions,
-    log: Option<Log>,
+    log: Option<LogFile>,
     /// By stream.
     stages: [Option<Stage>; 2],
     /// Something could not be written: it has to be tried again before more is taken.
     behind: bool,
-}
-
-/// The file that is being written.
-#[derive(Debug)]
-struct Log {
-    file: OwnedFd,
-    /// Where its records end.
-    mark: Mark,
-    /// Bytes behind them that are no whole record and have to go first.
-    torn: u64,
 }
 
 impl LogWriter {
@@ -157,6 +146,13 @@ impl LogWriter {
         Ok(())
     }
 
+    /// Changes how large the log's files get and how many there are. Whether output is kept at
+    /// all stays as it is.
+    pub fn set_limits(&mut self, options: &LogOptions) {
+        self.options.max_size = options.max_size;
+        self.options.max_file = options.max_file;
+    }
+
     /// Whether something that was taken is not in the log, for want of space above all.
     pub fn is_behind(&self) -> bool {
         self.behind
@@ -239,7 +235,12 @@ impl LogWriter {
             };
             let mark = self.log()?.mark;
             let written = records.get(..(mark.length - length) as usize);
-            let whole = lines(written.unwrap_or(&records));
+            // One line each.
+            let whole = written
+                .unwrap_or(&records)
+                .split(|&byte| byte == b'\n')
+                .count()
+                - 1;
             if let Some(stage) = &mut self.stages[stream as usize] {
                 stage.consume(cuts[..whole.min(cuts.len())].iter().sum());
                 if result.is_ok()
@@ -256,36 +257,9 @@ impl LogWriter {
         }
     }
 
-    /// Writes records, of which only whole ones stay should the disk get full.
     fn append(&mut self, records: &[u8]) -> Result<(), LogError> {
-        self.log()?;
-        let Some(log) = &mut self.log else {
-            return Ok(());
-        };
-        log.cut_torn().map_err(LogError::at("write", &self.path))?;
-        let mut written = 0;
-        let failed = loop {
-            match retry_on_intr(|| write(&log.file, before_the_kill(&records[written..]))) {
-                Ok(0) => break Some(Errno::IO),
-                Ok(length) => written += length,
-                Err(errno) => break Some(errno),
-            }
-            kill_point();
-            if written == records.len() {
-                break None;
-            }
-        };
-        let whole = records[..written].iter().rposition(|&byte| byte == b'\n');
-        let whole = whole.map_or(0, |at| at + 1);
-        log.mark.length += whole as u64;
-        let Some(errno) = failed else {
-            return Ok(());
-        };
-        log.torn = (written - whole) as u64;
-        if log.cut_torn().is_err() {
-            log::debug!("{}: ends in the middle of a record", self.path.display());
-        }
-        Err(LogError::at("write", &self.path)(errno))
+        let written = self.log()?.append(records);
+        written.map_err(LogError::at("write", &self.path))
     }
 
     /// Begins a new file.
@@ -300,7 +274,7 @@ impl LogWriter {
         let mut new = self.path.clone().into_os_string();
         new.push(".new");
         let new = PathBuf::from(new);
-        let log = Log::open(&new, OFlags::TRUNC).map_err(LogError::at("create", &new))?;
+        let log = LogFile::open(&new, OFlags::TRUNC).map_err(LogError::at("create", &new))?;
         kill_point();
         let kept = self.options.max_file.saturating_sub(1);
         generations::shift(&self.path, kept)?;
@@ -320,9 +294,10 @@ impl LogWriter {
             };
             let from = stage.mark();
             // Another inode: the log was rotated after all before it was consumed.
-            let start = match from.inode == mark.inode {
-                true => from.length.min(mark.length),
-                false => 0,
+            let start = if from.inode == mark.inode {
+                from.length.min(mark.length)
+            } else {
+                0
             };
             for_each_record(&self.path, start, |record| {
                 if record.stream == stream {
@@ -350,92 +325,13 @@ impl LogWriter {
             .ok_or_else(|| LogError::at("create", &self.path)(Errno::NOENT))
     }
 
-    fn log(&mut self) -> Result<&mut Log, LogError> {
+    fn log(&mut self) -> Result<&mut LogFile, LogError> {
         match &mut self.log {
             Some(log) => Ok(log),
             none => {
-                let log = Log::open(&self.path, OFlags::empty());
+                let log = LogFile::open(&self.path, OFlags::empty());
                 Ok(none.insert(log.map_err(LogError::at("open", &self.path))?))
             }
         }
     }
-}
-
-impl Log {
-    /// Opens the file, which is made when missing (mode 0600). A record at its end that a
-    /// killed writer did not finish is cut off.
-    fn open(path: &Path, flags: OFlags) -> Result<Self, Errno> {
-        let flags = flags
-            | OFlags::RDWR
-            | OFlags::APPEND
-            | OFlags::CREATE
-            | OFlags::CLOEXEC
-            | OFlags::NOFOLLOW
-            | OFlags::NOCTTY;
-        let file = openat(CWD, path, flags, Mode::RUSR | Mode::WUSR)?;
-        let status = fstat(&file)?;
-        let size = status.st_size as u64;
-        let length = end_of_records(&file, size)?;
-        let mut log = Self {
-            file,
-            mark: Mark {
-                inode: status.st_ino,
-                length,
-            },
-            torn: size - length,
-        };
-        log.cut_torn()?;
-        Ok(log)
-    }
-
-    fn cut_torn(&mut self) -> Result<(), Errno> {
-        if self.torn > 0 {
-            // Not to what we believe to be its length: someone may have made it shorter.
-            let size = fstat(&self.file)?.st_size as u64;
-            ftruncate(&self.file, size.saturating_sub(self.torn))?;
-            self.torn = 0;
-            kill_point();
-        }
-        Ok(())
-    }
-}
-
-/// Where the last whole line ends.
-fn end_of_records(file: &OwnedFd, size: u64) -> Result<u64, Errno> {
-    let mut end = size;
-    // Mostly the last byte is the line end.
-    let mut block = vec![0; 1];
-    while end > 0 {
-        let length = end.min(block.len() as u64) as usize;
-        let start = end - length as u64;
-        let read = retry_on_intr(|| pread(file, &mut block[..length], start))?;
-        if let Some(at) = block[..read].iter().rposition(|&byte| byte == b'\n') {
-            return Ok(start + at as u64 + 1);
-        }
-        end = start;
-        block.resize(CHUNK, 0);
-    }
-    Ok(0)
-}
-
-fn for_each_record(
-    path: &Path,
-    start: u64,
-    mut each: impl FnMut(Record),
-) -> Result<(), std::io::Error> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(start))?;
-    let mut reader = BufReader::with_capacity(CHUNK, file);
-    let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line)? > 0 {
-        if let Some(record) = Record::parse(&line) {
-            each(record);
-        }
-        line.clear();
-    }
-    Ok(())
-}
-
-fn lines(records: &[u8]) -> usize {
-    records.iter().filter(|&&byte| byte == b'\n').count()
 }

@@ -228,7 +228,11 @@ impl Unit {
             _ => None,
         };
         let retry = self.outputs.deadline();
-        kill.into_iter().chain(check).chain(restart).chain(retry).min()
+        kill.into_iter()
+            .chain(check)
+            .chain(restart)
+            .chain(retry)
+            .min()
     }
 
     /// Whether a health check makes sense: in a frozen container it would never end, and one

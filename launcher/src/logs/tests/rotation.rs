@@ -71,8 +71,10 @@ fn one_file_begins_anew_when_it_is_full() {
 fn a_chunk_larger_than_a_file_is_spread_over_several() {
     let (dir, path) = temp();
     let mut writer = LogWriter::open(&path, rotated(500, 1000)).unwrap();
-    let text: String = (0..300).map(|line| format!("line {line}\n")).collect();
-    writer.write(Stream::Stdout, text.as_bytes()).unwrap();
+    let lines: Vec<_> = (0..300).map(|line| format!("line {line}\n")).collect();
+    writer
+        .write(Stream::Stdout, lines.concat().as_bytes())
+        .unwrap();
     assert!(files(dir.path()).len() > 30);
     assert_eq!(numbers(&texts(&path)), (0..300).collect::<Vec<_>>());
 }
