@@ -4,7 +4,7 @@
 //! slow is waited for up to a point; it never holds up the container or another viewer.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -293,8 +293,8 @@ impl Supervisor<'_> {
         }
         if unit.spec.terminal {
             // None after an adoption: the terminal went with the supervisor that had it.
-            return { unit.outputs.first() }
-                .map(|(_, master)| rustix::io::fcntl_dupfd_cloexec(master.as_fd(), 3))
+            return { unit.outputs.terminal() }
+                .map(|master| rustix::io::fcntl_dupfd_cloexec(master, 3))
                 .transpose()
                 .map_err(|errno| chain(&kernel("copy the terminal")(errno)));
         }

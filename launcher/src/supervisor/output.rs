@@ -1,6 +1,6 @@
 //! What a container prints: from its pipes or its terminal to its log, and to who looks on.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -202,6 +202,11 @@ impl Outputs {
     /// When there is something to do by the clock.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.retry
+    }
+
+    /// The master of the terminal of a container that has one.
+    pub(super) fn terminal(&self) -> Option<BorrowedFd<'_>> {
+        self.open.first().map(|(_, master)| master.as_fd())
     }
 
     fn position(&self, token: Token) -> Option<usize> {
