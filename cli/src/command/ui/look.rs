@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
-use coop_launcher::logs::{DirWatch, Logs};
+use coop_launcher::logs::{DirWatch, Logs, Selection};
 use coop_launcher::store::{ContainerId, Status};
 
 use super::model::Container;
@@ -90,7 +90,11 @@ impl Tail {
             Ok(watch)
         });
         let mut logs = Logs::default();
-        logs.open(&host.store.dirs().container_log(of), Some(TAIL))?;
+        let last = Selection {
+            tail: Some(TAIL),
+            ..Selection::default()
+        };
+        logs.open(&host.store.dirs().container_log(of), last)?;
         Ok(Self {
             of: of.clone(),
             logs,
