@@ -5,6 +5,7 @@ mod command;
 mod files;
 mod grants;
 mod host;
+mod joined;
 mod load;
 mod name;
 mod plan;

@@ -95,11 +95,15 @@ fn lease_and_save(
     neighbours: &[ContainerPlan],
 ) -> Result<Vec<ContainerPlan>> {
     for draft in &mut drafts {
-        if draft.plan.namespaces.contains(coop_ns::Namespaces::USER) {
-            let range = host
-                .ids
-                .lease(draft.plan.unit.id.as_str())
-                .context("lease a range of user ids")?;
+        let id = draft.plan.unit.id.as_str();
+        let range = if let Some(other) = draft.plan.joined.get(&coop_ns::Namespace::User) {
+            Some(host.ids.share(id, other.id.as_str()))
+        } else {
+            let new = draft.plan.namespaces.contains(coop_ns::Namespaces::USER);
+            new.then(|| host.ids.lease(id))
+        };
+        if let Some(range) = range {
+            let range = range.context("lease a range of user ids")?;
             draft.plan.id_maps = Some(IdMaps::single_range(range.start, range.count));
         }
     }

@@ -61,6 +61,7 @@ pub(crate) fn from_args(args: &RunArgs) -> Result<(Stack, Service, RunOptions)> 
             .iter()
             .map(|label| (label.key.clone(), label.value.clone()))
             .collect(),
+        isolation: crate::args::isolation(args),
         ..Service::default()
     };
     check(&service)?;
@@ -70,11 +71,8 @@ pub(crate) fn from_args(args: &RunArgs) -> Result<(Stack, Service, RunOptions)> 
     let directory = std::env::current_dir().context("find the working directory")?;
     service.make_paths_absolute(&directory, std::env::var("HOME").ok().as_deref());
     let options = RunOptions {
-        terminal: args.tty,
-        stdin_open: args.interactive,
         remove_at_exit: args.rm,
         cpuset_mems: args.cpuset_mems.clone(),
-        ulimits: args.ulimit.clone(),
     };
     Ok((stack_of(&service), service, options))
 }
@@ -277,6 +275,33 @@ mod tests {
         ("health_start_period", "x", "--health-start-period 7s x"),
         ("health_start_interval", "x", "--health-start-interval 7s x"),
         ("no_healthcheck", "x", "--no-healthcheck x"),
+        ("init", "x", "--init x"),
+        ("group_add", "x", "--group-add 5 x"),
+        ("annotation", "x", "--annotation a=b x"),
+        ("label_file", "x", "--label-file f x"),
+        ("oom_score_adj", "x", "--oom-score-adj -5 x"),
+        ("shm_size", "x", "--shm-size 1m x"),
+        ("memory_swappiness", "x", "--memory-swappiness 5 x"),
+        ("blkio_weight", "x", "--blkio-weight 50 x"),
+        ("device_read_bps", "x", "--device-read-bps /dev/a:1m x"),
+        ("device_write_bps", "x", "--device-write-bps /dev/a:1m x"),
+        ("device_read_iops", "x", "--device-read-iops /dev/a:5 x"),
+        ("device_write_iops", "x", "--device-write-iops /dev/a:5 x"),
+        ("cgroup_parent", "x", "--cgroup-parent /a x"),
+        ("domainname", "x", "--domainname a x"),
+        ("privileged", "x", "--privileged x"),
+        ("security_opt", "x", "--security-opt seccomp=unconfined x"),
+        ("device", "x", "--device /dev/fuse x"),
+        (
+            "device_cgroup_rule",
+            "x",
+            "--device-cgroup-rule 'c 1:3 r' x",
+        ),
+        ("sysctl", "x", "--sysctl net.core.somaxconn=5 x"),
+        ("pid", "x", "--pid host x"),
+        ("ipc", "x", "--ipc host x"),
+        ("uts", "x", "--uts host x"),
+        ("cgroupns", "x", "--cgroupns host x"),
         ("words", "x a", "x b"),
     ];
 

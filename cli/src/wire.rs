@@ -13,6 +13,7 @@ use coop_net::PendingRules;
 use rustix::process::Pid;
 
 use crate::host::Host;
+use crate::joined;
 use crate::plan::{Connection, ContainerPlan, ProcessPlan};
 use crate::stage::{
     Cgroup, Console, Join, Links, Namespaces, Network, Privileges, Rootfs, Seccomp, Transfer,
@@ -25,10 +26,11 @@ pub(crate) fn pipeline(
     batch: &Links,
     stdin: Option<OwnedFd>,
 ) -> anyhow::Result<Pipeline> {
+    let joined = joined::open(host, plan)?;
     let pipeline = Pipeline::new(process(&plan.process)?)
-        .stage(Namespaces::new(plan))
-        .stage(Cgroup::new(host.cgroups()?, &plan.cgroup, &plan.limits))
-        .stage(Rootfs::new(plan))
+        .stage(Namespaces::new(plan, &joined))
+        .stage(Cgroup::new(host.cgroups()?, plan))
+        .stage(Rootfs::new(plan, &joined))
         .stage(network(plan, batch)?);
     Ok(stdio(
         pipeline,
@@ -55,8 +57,11 @@ pub(crate) fn exec_pipeline(
     let cgroup = host.cgroups()?.open(&plan.cgroup)?;
     let pidfd = rustix::process::pidfd_open(init, rustix::process::PidfdFlags::empty())
         .context("the container has ended")?;
-    let pipeline =
-        Pipeline::new(process(process_plan)?).stage(Join::new(pidfd, plan.namespaces, cgroup));
+    let pipeline = Pipeline::new(process(process_plan)?).stage(Join::new(
+        pidfd,
+        plan.own_namespaces(),
+        cgroup,
+    ));
     let pipeline = if process_plan.terminal {
         pipeline.stage(Terminal::new())
     } else {
@@ -81,12 +86,12 @@ pub(crate) fn files_pipeline(
 ) -> anyhow::Result<Pipeline> {
     let pipeline = Pipeline::new(process(&plan.process)?);
     let pipeline = if let Some(init) = init {
-        pipeline.stage(Join::files(init, plan.namespaces))
+        pipeline.stage(Join::files(init, plan.own_namespaces()))
     } else {
         let files = only_files(plan);
         pipeline
-            .stage(Namespaces::new(&files))
-            .stage(Rootfs::new(&files))
+            .stage(Namespaces::new(&files, &[]))
+            .stage(Rootfs::new(&files, &[]))
     };
     Ok(pipeline.stage(transfer))
 }
@@ -95,9 +100,13 @@ pub(crate) fn files_pipeline(
 fn only_files(plan: &ContainerPlan) -> ContainerPlan {
     let is_bind = |mount: &&coop_fs::Mount| matches!(mount, coop_fs::Mount::Bind { .. });
     ContainerPlan {
-        namespaces: plan.namespaces & (coop_ns::Namespaces::MOUNT | coop_ns::Namespaces::USER),
+        // One that it joined while it ran is made anew, with the same ids.
+        namespaces: plan.own_namespaces()
+            & (coop_ns::Namespaces::MOUNT | coop_ns::Namespaces::USER),
+        joined: BTreeMap::new(),
         mounts: plan.mounts.iter().filter(is_bind).cloned().collect(),
         hostname: None,
+        domainname: None,
         sysctls: Vec::new(),
         ..plan.clone()
     }

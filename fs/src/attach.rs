@@ -26,14 +26,7 @@ use crate::sys::{Change, RECURSIVE, mount_setattr};
 pub(crate) fn attach_mount(root: BorrowedFd<'_>, open: &OpenMount) -> Result<(), Error> {
     let path = open.mount.target();
     match (&open.mount, &open.source) {
-        (Mount::Proc, _) => {
-            let new = New {
-                fstype: c"proc",
-                attributes: MountAttributes::INERT,
-                data: None,
-            };
-            new.mount_on(kernel_dir(root, path)?.as_fd(), path)
-        }
+        (Mount::Proc, _) => proc(kernel_dir(root, path)?.as_fd()),
         (Mount::Sysfs { readonly }, _) => sysfs(kernel_dir(root, path)?.as_fd(), *readonly),
         (Mount::Devpts, _) => devpts(kernel_dir(root, path)?.as_fd()),
         (Mount::Mqueue, _) => {
@@ -43,6 +36,10 @@ pub(crate) fn attach_mount(root: BorrowedFd<'_>, open: &OpenMount) -> Result<(),
                 data: None,
             };
             new.mount_on(kernel_dir(root, path)?.as_fd(), path)
+        }
+        (Mount::Dev { .. } | Mount::Shm { .. }, Source::Tree { tree, .. }) => {
+            let target = kernel_dir(root, path)?;
+            detached::attach(tree.as_fd(), target.as_fd()).map_err(at(Operation::Attach, path))
         }
         (Mount::Shm { size }, _) => {
             let target = kernel_dir(root, path)?;
@@ -59,10 +56,6 @@ pub(crate) fn attach_mount(root: BorrowedFd<'_>, open: &OpenMount) -> Result<(),
                 Source::Cgroup(layout) => cgroup_mount::attach(layout, target.as_fd(), *readonly),
                 _ => cgroup_mount::attach(&CgroupLayout::of_host()?, target.as_fd(), *readonly),
             }
-        }
-        (Mount::Dev { .. }, Source::Tree { tree, .. }) => {
-            let target = kernel_dir(root, path)?;
-            detached::attach(tree.as_fd(), target.as_fd()).map_err(at(Operation::Attach, path))
         }
         (Mount::Dev { devices }, _) => {
             dev::attach_unprivileged(devices, kernel_dir(root, path)?.as_fd())
@@ -161,6 +154,37 @@ fn mismatch(path: &Path, kind: TargetKind, target: &OwnedFd, errno: Errno) -> Er
     }
 }
 
+fn proc(target: BorrowedFd<'_>) -> Result<(), Error> {
+    let path = Path::new("/proc");
+    let new = New {
+        fstype: c"proc",
+        attributes: MountAttributes::INERT,
+        data: None,
+    };
+    match new.try_mount_on(target) {
+        // The pid namespace is the host's: only its own root may mount a proc that shows it.
+        // What the host has mounted there may be seen.
+        Err(Errno::PERM) => host_mounts(path, MountAttributes::INERT, target),
+        done => done.map_err(at(Operation::Mount, path)),
+    }
+}
+
+/// Mounts what the host has at `path`, with these attributes besides its own.
+fn host_mounts(
+    path: &Path,
+    attributes: MountAttributes,
+    target: BorrowedFd<'_>,
+) -> Result<(), Error> {
+    let tree = clone_tree(path, OpenTreeFlags::AT_RECURSIVE)?;
+    let all = AtFlags::EMPTY_PATH | RECURSIVE;
+    let change = Change {
+        propagation: MountPropagationFlags::PRIVATE,
+        ..Change::set(attributes)
+    };
+    mount_setattr(&tree, c"", all, change).map_err(at(Operation::SetAttributes, path))?;
+    detached::attach(tree.as_fd(), target).map_err(at(Operation::Attach, path))
+}
+
 fn sysfs(target: BorrowedFd<'_>, readonly: bool) -> Result<(), Error> {
     let path = Path::new("/sys");
     let mut attributes = MountAttributes::INERT;
@@ -173,16 +197,11 @@ fn sysfs(target: BorrowedFd<'_>, readonly: bool) -> Result<(), Error> {
     match new.try_mount_on(target) {
         // The network namespace belongs to the host: only its own root may mount a sysfs
         // that shows it. What the host has mounted there may be seen, not written.
-        Err(Errno::PERM) => {
-            let tree = clone_tree(path, OpenTreeFlags::AT_RECURSIVE)?;
-            let all = AtFlags::EMPTY_PATH | RECURSIVE;
-            let change = Change {
-                propagation: MountPropagationFlags::PRIVATE,
-                ..Change::set(MountAttributes::INERT | MountAttributes::RDONLY)
-            };
-            mount_setattr(&tree, c"", all, change).map_err(at(Operation::SetAttributes, path))?;
-            detached::attach(tree.as_fd(), target).map_err(at(Operation::Attach, path))
-        }
+        Err(Errno::PERM) => host_mounts(
+            path,
+            MountAttributes::INERT | MountAttributes::RDONLY,
+            target,
+        ),
         done => done.map_err(at(Operation::Mount, path)),
     }
 }

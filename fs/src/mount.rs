@@ -254,6 +254,8 @@ pub fn id_map(mount: &OpenMount, userns: BorrowedFd<'_>) -> Result<(), Error> {
         return Ok(());
     };
     let object = match &mount.mount {
+        // Another container's, of the same user namespace.
+        Mount::Shm { .. } => return Ok(()),
         Mount::Bind { source, .. } => source,
         other => other.target(),
     };

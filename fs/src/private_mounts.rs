@@ -1,12 +1,15 @@
-//! A mount namespace for the length of one call.
+//! A mount namespace, a copy or another's, for the length of one call.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::process::{chroot, fchdir};
-use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
+use rustix::thread::{
+    LinkNameSpaceType, ThreadNameSpaceType, UnshareFlags, move_into_link_name_space,
+    move_into_thread_name_spaces, unshare_unsafe,
+};
 
 use crate::Error;
 use crate::error::{Operation, at};
@@ -24,6 +27,19 @@ pub(crate) fn with_private_mounts<T>(work: impl FnOnce() -> Result<T, Error>) ->
     )
     .map_err(at(Operation::SetPropagation, "/"))
     .and_then(|()| work());
+    before.go_back()?;
+    worked
+}
+
+/// Runs `work` among the mounts of the process behind `pidfd`.
+pub(crate) fn with_mounts_of<T>(
+    pidfd: BorrowedFd<'_>,
+    work: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let before = Place::here()?;
+    move_into_thread_name_spaces(pidfd, ThreadNameSpaceType::MOUNT)
+        .map_err(at(Operation::EnterNamespace, "mnt"))?;
+    let worked = work();
     before.go_back()?;
     worked
 }

@@ -13,7 +13,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
-use coop_ns::{CloneArgs, Forked, Namespaces};
+use coop_ns::{CloneArgs, Forked, Joined, Namespaces};
 use rustix::process::{Pid, Signal};
 
 use crate::EXEC;
@@ -83,6 +83,7 @@ pub struct Prepare<'a> {
     namespaces: Namespaces,
     cgroup: Option<Rc<OwnedFd>>,
     pid_namespace_of: Option<Rc<OwnedFd>>,
+    joined: Vec<(Rc<OwnedFd>, Namespaces)>,
 }
 
 impl Prepare<'_> {
@@ -110,6 +111,12 @@ impl Prepare<'_> {
     /// Asks for the child to be born in the pid namespace of the process behind this pidfd.
     pub fn in_pid_namespace_of(&mut self, pidfd: Rc<OwnedFd>) {
         self.pid_namespace_of = Some(pidfd);
+    }
+
+    /// Asks for the child to be born in these namespaces of the process behind this pidfd.
+    /// Those that are made at the clone belong to the user namespace that is joined.
+    pub fn joins(&mut self, pidfd: Rc<OwnedFd>, namespaces: Namespaces) {
+        self.joined.push((pidfd, namespaces));
     }
 }
 
@@ -174,6 +181,7 @@ impl Pipeline {
             namespaces: Namespaces::empty(),
             cgroup: None,
             pid_namespace_of: None,
+            joined: Vec::new(),
         };
         for stage in &mut self.stages {
             let name = stage.name();
@@ -184,6 +192,7 @@ impl Pipeline {
             namespaces,
             cgroup,
             pid_namespace_of,
+            joined,
             ..
         } = launch;
         step("clone", "before", || Ok(()))?;
@@ -192,9 +201,18 @@ impl Pipeline {
             namespaces,
             cgroup: cgroup.as_ref().map(|fd| fd.as_fd()),
         };
+        let joined: Vec<_> = joined
+            .iter()
+            .map(|(of, namespaces)| Joined {
+                of: of.as_fd(),
+                namespaces: *namespaces,
+            })
+            .collect();
         let forked = match &pid_namespace_of {
             // SAFETY: the launch happens in a process with a single thread (see the crate's
             // documentation), so the copy finds no lock held and may allocate.
+            None if !joined.is_empty() => unsafe { coop_ns::clone3_joining(&joined, &args) },
+            // SAFETY: the same.
             None => unsafe { coop_ns::clone3(&args) },
             // SAFETY: the same.
             Some(target) => unsafe { coop_ns::clone3_in_pid_namespace_of(target.as_fd(), &args) },

@@ -2,9 +2,12 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::io::{Errno, retry_on_intr};
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 
-use crate::join::{PidNamespace, enter_pid_namespace_for_children};
+use crate::join::{PidNamespace, enter_pid_namespace_for_children, join};
+use crate::sys::Parent;
 use crate::{Error, Namespaces, Signal, pidfd, sys};
 
 /// What the new process gets that its parent has not.
@@ -56,7 +59,13 @@ pub struct Child {
 /// [`Error::Clone`].
 pub unsafe fn clone3(args: &CloneArgs<'_>) -> Result<Forked, Error> {
     // SAFETY: the contract is the same.
-    let child = unsafe { sys::clone3(u64::from(args.namespaces.bits()), args.cgroup) };
+    let child = unsafe {
+        sys::clone3(
+            u64::from(args.namespaces.bits()),
+            args.cgroup,
+            Parent::Caller,
+        )
+    };
     match child {
         Ok(Some((pid, pidfd))) => Ok(Forked::Parent(Child { pid, pidfd })),
         Ok(None) => Ok(Forked::Child),
@@ -97,6 +106,133 @@ pub unsafe fn clone3_in_pid_namespace_of(
             Err(error)
         }
         (forked, _) => forked,
+    }
+}
+
+/// Namespaces of a running process for a new one to be born in.
+#[derive(Debug, Clone, Copy)]
+pub struct Joined<'a> {
+    /// The process's pidfd.
+    pub of: BorrowedFd<'a>,
+    /// Which of its namespaces.
+    pub namespaces: Namespaces,
+}
+
+/// As [`clone3`], with the child born in namespaces of running processes: what it does not
+/// join and [`CloneArgs::namespaces`] does not name is the caller's.
+///
+/// Namespaces that are made at the clone belong to the user namespace that is joined, as they
+/// would to one that is made. The caller cannot enter that one itself, for there is no way
+/// back: a helper process does, clones the child as its own sibling, and ends. A user
+/// namespace has to be that of the first of `joined` that names one.
+///
+/// # Safety
+/// As for [`clone3`].
+///
+/// # Errors
+/// [`Error::Join`], [`Error::Clone`] or [`Error::OpenProcess`]; no process is left.
+pub unsafe fn clone3_joining(joined: &[Joined<'_>], args: &CloneArgs<'_>) -> Result<Forked, Error> {
+    let failed = |source| Error::Clone {
+        namespaces: args.namespaces,
+        source,
+    };
+    let (reading, writing) = pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
+    // SAFETY: the contract is the same.
+    let helper = match unsafe { clone3(&CloneArgs::default()) }? {
+        Forked::Parent(helper) => helper,
+        Forked::Child => {
+            // SAFETY: the contract is the same.
+            let said = match unsafe { clone_sibling(joined, *args) } {
+                Ok(None) => return Ok(Forked::Child),
+                Ok(Some(pid)) => Said::Pid(pid),
+                Err(said) => said,
+            };
+            let _ = rustix::io::write(&writing, &said.encode());
+            exit_child(0)
+        }
+    };
+    drop(writing);
+    let mut message = [0; Said::LENGTH];
+    let read = retry_on_intr(|| rustix::io::read(&reading, &mut message));
+    pidfd::wait(helper.pidfd.as_fd())?;
+    match (read, Said::decode(message)) {
+        (Ok(Said::LENGTH), Some(Said::Pid(pid))) => {
+            // Our own child, which only we can reap: the number is still its.
+            let pidfd = pidfd::open(pid)?;
+            Ok(Forked::Parent(Child { pid, pidfd }))
+        }
+        (Ok(Said::LENGTH), Some(Said::JoinFailed(namespaces, source))) => {
+            Err(Error::Join { namespaces, source })
+        }
+        (Ok(Said::LENGTH), Some(Said::CloneFailed(source))) | (Err(source), _) => {
+            Err(failed(source))
+        }
+        // The helper was killed.
+        _ => Err(failed(Errno::CHILD)),
+    }
+}
+
+/// The helper's part of [`clone3_joining`]: none in the new process.
+///
+/// # Safety
+/// As for [`clone3`].
+unsafe fn clone_sibling(joined: &[Joined<'_>], args: CloneArgs<'_>) -> Result<Option<Pid>, Said> {
+    for joined in joined {
+        join(joined.of, joined.namespaces)
+            .map_err(|error| Said::JoinFailed(joined.namespaces, errno_of(&error)))?;
+    }
+    let namespaces = u64::from(args.namespaces.bits());
+    // SAFETY: the contract is the same.
+    let cloned = unsafe { sys::clone3(namespaces, args.cgroup, Parent::CallersParent) };
+    Ok(cloned.map_err(Said::CloneFailed)?.map(|(pid, _)| pid))
+}
+
+/// The kernel's answer behind an error.
+fn errno_of(error: &Error) -> Errno {
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<Errno>())
+        .copied()
+        .unwrap_or(Errno::INVAL)
+}
+
+/// What the helper of [`clone3_joining`] has to say.
+enum Said {
+    Pid(Pid),
+    JoinFailed(Namespaces, Errno),
+    CloneFailed(Errno),
+}
+
+impl Said {
+    const LENGTH: usize = 9;
+
+    fn encode(&self) -> [u8; Self::LENGTH] {
+        let (kind, number, namespaces) = match self {
+            Self::Pid(pid) => (b'P', pid.as_raw_nonzero().get(), 0),
+            Self::JoinFailed(namespaces, errno) => (b'J', errno.raw_os_error(), namespaces.bits()),
+            Self::CloneFailed(errno) => (b'C', errno.raw_os_error(), 0),
+        };
+        let mut message = [kind; Self::LENGTH];
+        message[1..5].copy_from_slice(&number.to_ne_bytes());
+        message[5..].copy_from_slice(&namespaces.to_ne_bytes());
+        message
+    }
+
+    fn decode(message: [u8; Self::LENGTH]) -> Option<Self> {
+        let (kind, rest) = message.split_first()?;
+        let (number, namespaces) = rest.split_first_chunk()?;
+        let number = i32::from_ne_bytes(*number);
+        let namespaces = u32::from_ne_bytes(*namespaces.first_chunk()?);
+        // Made only of what is one: a pid need not be.
+        let errno = || Errno::from_raw_os_error(number);
+        match kind {
+            b'P' => Pid::from_raw(number).map(Self::Pid),
+            b'J' => {
+                let namespaces = Namespaces::from_bits_truncate(namespaces);
+                Some(Self::JoinFailed(namespaces, errno()))
+            }
+            b'C' => Some(Self::CloneFailed(errno())),
+            _ => None,
+        }
     }
 }
 

@@ -63,7 +63,10 @@ mod sys;
 mod time;
 mod unshare;
 
-pub use clone::{Child, CloneArgs, Forked, clone3, clone3_in_pid_namespace_of, exit_child};
+pub use clone::{
+    Child, CloneArgs, Forked, Joined, clone3, clone3_in_pid_namespace_of, clone3_joining,
+    exit_child,
+};
 pub use error::Error;
 pub use exit::ExitStatus;
 pub use handle::{Handle, NamespaceId};

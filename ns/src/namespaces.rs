@@ -6,7 +6,7 @@ use bitflags::bitflags;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One kind of namespace, see `namespaces(7)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Namespace {
     /// User and group ids, capabilities: `user_namespaces(7)`.
     #[serde(rename = "user")]

@@ -69,6 +69,12 @@ pub enum PoolError {
         /// The pool's directory.
         dir: PathBuf,
     },
+    /// There is nothing to share.
+    #[error("{owner} has no ids of its own")]
+    NoLease {
+        /// Whose ids were to be shared.
+        owner: String,
+    },
     /// Somebody else has some of the ids asked for.
     #[error("ids {range} are in use by {holder}")]
     InUse {
@@ -144,6 +150,31 @@ impl IdPool {
             }),
             None => leases.create(owner, range),
         }
+    }
+
+    /// Gives the owner the very ids of another one, whose user namespace it shares. They are
+    /// free again when both have given them back.
+    ///
+    /// # Errors
+    /// [`PoolError::NoLease`] when the other has none, [`PoolError::HasOther`] and others of
+    /// [`PoolError`].
+    pub fn share(&self, owner: &str, with: &str) -> Result<IdRange, PoolError> {
+        check_owner(owner)?;
+        let leases = Locked::new(&self.dir)?;
+        let range = leases.range_of(with).ok_or_else(|| PoolError::NoLease {
+            owner: with.to_owned(),
+        })?;
+        match leases.range_of(owner) {
+            Some(held) if held == range => {}
+            Some(held) => {
+                return Err(PoolError::HasOther {
+                    owner: owner.to_owned(),
+                    range: held,
+                });
+            }
+            None => leases.create(owner, range)?,
+        }
+        Ok(range)
     }
 
     /// Gives the owner's range back; fine when it has none. To be called when no process and

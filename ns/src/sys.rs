@@ -37,6 +37,15 @@ const CLONE_ARGS_SIZE_VER1: usize = 80;
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
+/// Whose child the new process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parent {
+    /// The caller's.
+    Caller,
+    /// The caller's parent's: the two become siblings (`CLONE_PARENT`).
+    CallersParent,
+}
+
 /// `clone3(2)` in the manner of `fork(2)`. `None` in the child.
 ///
 /// # Safety
@@ -44,6 +53,7 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 pub(crate) unsafe fn clone3(
     namespaces: u64,
     cgroup: Option<BorrowedFd<'_>>,
+    parent: Parent,
 ) -> io::Result<Option<(Pid, OwnedFd)>> {
     let mut pidfd: RawFd = -1;
     let mut args = RawCloneArgs {
@@ -54,6 +64,11 @@ pub(crate) unsafe fn clone3(
         exit_signal: libc::SIGCHLD as u64,
         ..RawCloneArgs::default()
     };
+    if parent == Parent::CallersParent {
+        args.flags |= libc::CLONE_PARENT as u64;
+        // A sibling ends with the caller's own signal, and may not be given another.
+        args.exit_signal = 0;
+    }
     let mut size = CLONE_ARGS_SIZE_VER1;
     if let Some(cgroup) = cgroup {
         args.flags |= CLONE_INTO_CGROUP;

@@ -8,6 +8,7 @@ mod container;
 mod files;
 mod filter;
 mod image;
+mod isolation;
 mod lifecycle;
 mod moment;
 mod run;
@@ -23,6 +24,7 @@ pub(crate) use container::{
 pub(crate) use files::{CpArgs, DiffArgs};
 pub(crate) use filter::{Filter, boolean};
 pub(crate) use image::{ImageArgs, ImageCommand, ImageImportArgs, ImageLsArgs, ImageRmArgs};
+pub(crate) use isolation::isolation;
 pub(crate) use lifecycle::{
     AttachArgs, PauseArgs, PortArgs, RenameArgs, RestartArgs, TopArgs, UnpauseArgs, UpdateArgs,
     WaitArgs,

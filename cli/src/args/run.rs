@@ -1,5 +1,6 @@
 //! `coop run`: a stack of one.
 
+use super::isolation::IsolationArgs;
 use crate::stack::value::{
     ByteSize, CpuFlag, Cpus, Duration, EnvEntry, Label, Mount, PidsLimit, Port, Restart,
     RootfsMode, Signal, SwapLimit, TmpfsMount, Ulimit, UserSpec,
@@ -188,6 +189,8 @@ pub(crate) struct RunArgs {
     /// host: share the host's user ids, so that root inside is root outside
     #[arg(long, value_name = "MODE", help_heading = "Isolation")]
     pub userns: Option<UsernsMode>,
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
 
     /// Line for sh that succeeds when the container works
     #[arg(long, value_name = "LINE", help_heading = "Health")]

@@ -6,18 +6,18 @@ use coop_fs::{Overlay, RootSource, Sysctl};
 use coop_image::Image;
 use coop_launcher::store::{ContainerId, Name, StackName};
 use coop_launcher::supervisor::UnitSpec;
-use coop_ns::Namespaces;
-use coop_ns::privileges::{Capability, CapabilitySet, Rlimit};
 use coop_seccomp::Profile;
 
 use super::connection::{check_external, connection, resolver};
 use super::grants::{GrantedFile, Hidden, grants};
 use super::mounts::{Mounts, Places, mounts};
+use super::namespaces::{IpcSharing, Peers, namespaces};
+use super::privileges::{privileges, system_paths_unconfined};
 use super::volumes::VolumeUse;
-use super::{Connection, ContainerPlan, PrivilegesPlan, health, limits, process};
+use super::{Connection, ContainerPlan, health, limits, process};
 use crate::host::Host;
-use crate::stack::value::{RootfsMode, Ulimit};
-use crate::stack::{Instances, Logging, Service, Stack, UsernsMode, Variables};
+use crate::stack::value::{IpcMode, RootfsMode};
+use crate::stack::{Instances, Logging, Service, Stack, Variables};
 
 /// Compose's default grace period.
 const STOP_GRACE_PERIOD: std::time::Duration = std::time::Duration::from_secs(10);
@@ -25,16 +25,10 @@ const STOP_GRACE_PERIOD: std::time::Duration = std::time::Duration::from_secs(10
 /// What `coop run` can say and the stack file cannot yet.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RunOptions {
-    /// Give it a terminal.
-    pub terminal: bool,
-    /// Keep its standard input open.
-    pub stdin_open: bool,
     /// Remove it when it ends.
     pub remove_at_exit: bool,
     /// Memory nodes.
     pub cpuset_mems: Option<String>,
-    /// Limits of each process.
-    pub ulimits: Vec<Ulimit>,
 }
 
 /// Who the container is.
@@ -69,6 +63,7 @@ pub(super) fn draft(
     options: &RunOptions,
     variables: &Variables,
     identity: Identity<'_>,
+    peers: &Peers<'_>,
 ) -> Result<Draft> {
     let image = image_of(host, service)?;
     let config = image
@@ -99,10 +94,11 @@ pub(super) fn draft(
     }
     let grants_directory = crate::grants::directory(host.store.dirs(), &id);
     let grants = grants(stack, service, &grants_directory, variables)?;
+    let shared = namespaces(service, &connection, peers)?;
     let hostname = hostname(service, &id, &connection);
     let shown_hostname = hostname.clone().unwrap_or_else(crate::host::hostname);
     mounts.extend(grants.mounts);
-    let process = process::process(service, options, &config, &shown_hostname, variables)?;
+    let process = process::process(service, &config, &shown_hostname, variables)?;
     let health = health::health(service, &config)?;
     let stop_signal = match (&service.stop_signal, &config.stop_signal) {
         (Some(signal), _) => signal.number(),
@@ -112,7 +108,12 @@ pub(super) fn draft(
         (None, None) => coop_ns::Signal::TERM.number(),
     };
     let plan = ContainerPlan {
-        config_hash: config_hash(service, image.as_ref(), &grants.files),
+        config_hash: config_hash(
+            service,
+            image.as_ref(),
+            &grants.files,
+            &peers.digest(&shared.joined),
+        ),
         unit: UnitSpec {
             id: id.clone(),
             name: name.to_string(),
@@ -144,10 +145,11 @@ pub(super) fn draft(
         },
         labels: config
             .labels
-            .iter()
-            .chain(&service.labels)
-            .map(|(k, v)| (k.clone(), v.clone()))
+            .clone()
+            .into_iter()
+            .chain(service.labels()?)
             .collect(),
+        annotations: service.isolation.annotations.clone().into_iter().collect(),
         root: root(service, image.as_ref(), &dir),
         root_readonly: service.read_only,
         mounts,
@@ -156,15 +158,24 @@ pub(super) fn draft(
             .filter(|used| used.anonymous)
             .map(|used| used.name.clone())
             .collect(),
-        namespaces: namespaces(service, &connection),
+        namespaces: shared.new,
+        joined: shared.joined,
+        ipc_sharing: match service.isolation.ipc {
+            Some(IpcMode::Private | IpcMode::None) => IpcSharing::Private,
+            _ => IpcSharing::Shareable,
+        },
         id_maps: None,
-        sysctls: sysctls(&connection),
+        sysctls: sysctls(service, &connection),
         hostname,
-        cgroup: CgroupPath::new(format!("coop/{stack_name}/{id}")).context("name the cgroup")?,
+        domainname: service.isolation.domainname.clone(),
+        cgroup: cgroup(service, stack_name, &id)?,
+        cgroup_parent: service.isolation.cgroup_parent.clone(),
+        system_paths_unconfined: system_paths_unconfined(service),
+        init: service.isolation.init.unwrap_or(false),
         limits: limits::limits(service, options)?,
         network: connection,
         process,
-        privileges: privileges(service, options)?,
+        privileges: privileges(service)?,
         seccomp: Profile::default(),
         health_command: health.map(|(command, _)| command),
         remove_at_exit: options.remove_at_exit,
@@ -225,81 +236,58 @@ fn readonly_root(service: &Service) -> Option<&std::path::Path> {
     (rootfs.mode == RootfsMode::Ro).then_some(rootfs.path.as_path())
 }
 
-/// Every kind of namespace but time, less what the service shares with the host by name.
-fn namespaces(service: &Service, connection: &Connection) -> Namespaces {
-    let mut namespaces = Namespaces::all() - Namespaces::TIME;
-    if service.userns_mode == Some(UsernsMode::Host) {
-        namespaces -= Namespaces::USER;
-    }
-    if *connection == Connection::Host {
-        namespaces -= Namespaces::NET;
-    }
-    namespaces
-}
-
 /// As Docker: without privileges, `ping` works and ports below 1024 can be listened on. Both
 /// concern only the container's own network.
-fn sysctls(connection: &Connection) -> Vec<Sysctl> {
+fn sysctls(service: &Service, connection: &Connection) -> Vec<Sysctl> {
+    let own = &service.isolation.sysctls;
+    let named = own.iter().map(|(name, value)| Sysctl {
+        name: name.clone(),
+        value: value.clone(),
+    });
     if *connection == Connection::Host {
-        return Vec::new();
+        return named.collect();
     }
     let all_groups = format!("0 {}", coop_ns::subid::IDS_PER_CONTAINER - 1);
     [
         ("net.ipv4.ping_group_range", all_groups.as_str()),
         ("net.ipv4.ip_unprivileged_port_start", "0"),
     ]
+    .into_iter()
+    .filter(|(name, _)| !own.contains_key(*name))
     .map(|(name, value)| Sysctl {
         name: name.to_owned(),
         value: value.to_owned(),
     })
-    .into()
+    .chain(named)
+    .collect()
 }
 
 /// As Docker: the short id, unless the container shares the host's network and so its name.
 fn hostname(service: &Service, id: &ContainerId, connection: &Connection) -> Option<String> {
+    let own = *connection != Connection::Host && service.isolation.uts.is_none();
     service
         .hostname
         .clone()
-        .or_else(|| (*connection != Connection::Host).then(|| id.short().to_owned()))
+        .or_else(|| own.then(|| id.short().to_owned()))
 }
 
-fn privileges(service: &Service, options: &RunOptions) -> Result<PrivilegesPlan> {
-    let mut capabilities = CapabilitySet::DEFAULT;
-    let all = |name: &str| name.eq_ignore_ascii_case("all");
-    // As Docker: dropping ALL leaves what is added, adding ALL leaves what is not dropped.
-    if service.cap_drop.iter().any(|name| all(name)) {
-        capabilities = CapabilitySet::EMPTY;
+/// Below the parent that is asked for, or else beside the stack's others.
+fn cgroup(service: &Service, stack: &StackName, id: &ContainerId) -> Result<CgroupPath> {
+    match &service.isolation.cgroup_parent {
+        Some(parent) => parent.join(&format!("coop-{id}")),
+        None => CgroupPath::new(format!("coop/{stack}/{id}")),
     }
-    if service.cap_add.iter().any(|name| all(name)) {
-        capabilities = CapabilitySet::ALL;
-    }
-    for name in service.cap_drop.iter().filter(|name| !all(name)) {
-        capabilities.remove(name.parse::<Capability>().context("cap_drop")?);
-    }
-    for name in service.cap_add.iter().filter(|name| !all(name)) {
-        capabilities.insert(name.parse::<Capability>().context("cap_add")?);
-    }
-    let rlimits = options
-        .ulimits
-        .iter()
-        .map(|limit| {
-            Ok(Rlimit {
-                kind: limit.name.parse()?,
-                soft: limit.soft,
-                hard: limit.hard,
-            })
-        })
-        .collect::<Result<_>>()?;
-    Ok(PrivilegesPlan {
-        capabilities,
-        no_new_privileges: true,
-        rlimits,
-    })
+    .context("name the cgroup")
 }
 
 /// A digest of all that a container is made from. How many there are of it, and when, is no
 /// matter of the one.
-fn config_hash(service: &Service, image: Option<&Image>, granted: &[GrantedFile]) -> String {
+fn config_hash(
+    service: &Service,
+    image: Option<&Image>,
+    granted: &[GrantedFile],
+    others: &[String],
+) -> String {
     let mut service = service.clone();
     service.instances = Instances {
         container_name: service.instances.container_name.take(),
@@ -310,7 +298,9 @@ fn config_hash(service: &Service, image: Option<&Image>, granted: &[GrantedFile]
     }
     let image = image.map(|image| &image.id);
     let granted: Vec<_> = granted.iter().map(|file| &file.source).collect();
-    let made_from = if granted.is_empty() {
+    let made_from = if !others.is_empty() {
+        serde_json::to_vec(&(service, image, granted, others))
+    } else if granted.is_empty() {
         serde_json::to_vec(&(service, image))
     } else {
         serde_json::to_vec(&(service, image, granted))

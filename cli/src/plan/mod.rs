@@ -9,6 +9,8 @@ mod grants;
 mod health;
 mod limits;
 mod mounts;
+mod namespaces;
+mod privileges;
 mod process;
 mod stack;
 #[cfg(test)]
@@ -23,13 +25,14 @@ use coop_launcher::store::StackName;
 use coop_launcher::supervisor::UnitSpec;
 use coop_net::{Lease, PortMapping};
 use coop_ns::privileges::{CapabilitySet, Rlimit};
-use coop_ns::{IdMaps, Namespaces};
+use coop_ns::{IdMaps, Namespace, Namespaces};
 use coop_seccomp::Profile;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use connection::{NetworkOptions, Resolver};
 pub(crate) use container::{Draft, RunOptions};
 pub(crate) use grants::{GrantedFile, GrantedSource, Hidden};
+pub(crate) use namespaces::{IpcSharing, NamespaceOf};
 pub(crate) use stack::{Existing, StackPlan, plan_single, plan_stack};
 
 /// Everything about one container.
@@ -60,6 +63,9 @@ pub(crate) struct ContainerPlan {
     pub image: String,
     /// Labels, its own over the image's.
     pub labels: BTreeMap<String, String>,
+    /// Notes for other programs.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
     /// Where the root filesystem comes from.
     pub root: RootSource,
     /// Whether the root filesystem cannot be written.
@@ -70,14 +76,32 @@ pub(crate) struct ContainerPlan {
     pub anonymous_volumes: Vec<String>,
     /// New namespaces.
     pub namespaces: Namespaces,
+    /// Namespaces of other containers. What is neither new nor joined is the host's.
+    #[serde(default)]
+    pub joined: BTreeMap<Namespace, NamespaceOf>,
+    /// Whether others may join its IPC namespace.
+    #[serde(default)]
+    pub ipc_sharing: IpcSharing,
     /// How ids inside map to ids outside; none in the host's user namespace.
     pub id_maps: Option<IdMaps>,
     /// Name in its UTS namespace.
     pub hostname: Option<String>,
+    /// NIS domain name in its UTS namespace.
+    #[serde(default)]
+    pub domainname: Option<String>,
     /// Kernel parameters of its own namespaces.
     pub sysctls: Vec<Sysctl>,
     /// Its cgroup, below each hierarchy's root.
     pub cgroup: CgroupPath,
+    /// The cgroup above, where it was asked for: it stays when the container goes.
+    #[serde(default)]
+    pub cgroup_parent: Option<CgroupPath>,
+    /// Whether nothing of `/proc` and `/sys` is hidden or read-only.
+    #[serde(default)]
+    pub system_paths_unconfined: bool,
+    /// Whether its first process is an init that forwards signals and reaps.
+    #[serde(default)]
+    pub init: bool,
     /// What it may use.
     pub limits: Limits,
     /// How it is connected.
@@ -100,6 +124,14 @@ fn first() -> u32 {
 
 fn yes() -> bool {
     true
+}
+
+impl ContainerPlan {
+    /// The namespaces that its processes are in, besides the host's.
+    pub(crate) fn own_namespaces(&self) -> Namespaces {
+        let joined: Namespaces = self.joined.keys().copied().collect();
+        self.namespaces | joined
+    }
 }
 
 /// How a container is connected.
@@ -149,10 +181,19 @@ pub(crate) struct ProcessPlan {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PrivilegesPlan {
+    /// Whether it is hardly kept from the host at all; what that means is in the other fields.
+    #[serde(default)]
+    pub privileged: bool,
     /// The capabilities that it may ever have.
     pub capabilities: CapabilitySet,
     /// Whether `execve` can gain nothing, for example by set-user-ID programs.
     pub no_new_privileges: bool,
     /// Limits of each process.
     pub rlimits: Vec<Rlimit>,
+    /// Further groups of its user, by name or number, looked up in the container.
+    #[serde(default)]
+    pub group_add: Vec<String>,
+    /// How likely it is to be killed when memory is short: -1000 to 1000.
+    #[serde(default)]
+    pub oom_score_adj: Option<i16>,
 }

@@ -7,7 +7,7 @@ use coop_fs::{DEFAULT_SHM_SIZE, Mount, MountOptions, Volumes};
 use coop_image::ImageConfig;
 
 use super::volumes::VolumeUse;
-use crate::stack::value::{ByteSize, MountKind, Selinux, TmpfsOptions};
+use crate::stack::value::{ByteSize, CgroupMode, IpcMode, MountKind, Selinux, TmpfsOptions};
 use crate::stack::{Service, Stack};
 
 /// Files that Coop writes for each container, by the name beside its plan and in its `/etc`.
@@ -113,7 +113,7 @@ pub(super) fn mounts(
     // A mount below another comes after it.
     own.sort_by_key(|mount| mount.target().components().count());
 
-    all.in_order = Mount::standard(DEFAULT_SHM_SIZE);
+    all.in_order = standard(service)?;
     for file in ETC_FILES {
         let target = Path::new("/etc").join(file);
         if !places.can_have(&target) {
@@ -129,6 +129,49 @@ pub(super) fn mounts(
     all.in_order.append(&mut own);
     Ok(all)
 }
+
+/// What every container has, as far as the service does not share the host's.
+fn standard(service: &Service) -> Result<Vec<Mount>> {
+    let isolation = &service.isolation;
+    let shm_size = isolation.shm_size.map_or(DEFAULT_SHM_SIZE, ByteSize::bytes);
+    let writable = isolation.privileged;
+    let mut mounts = Mount::standard(shm_size);
+    for mount in &mut mounts {
+        match mount {
+            Mount::Dev { devices } => *devices = super::privileges::devices(service)?,
+            Mount::Sysfs { readonly } => *readonly = !writable,
+            Mount::Cgroup { readonly } if isolation.cgroup != Some(CgroupMode::Host) => {
+                *readonly = !writable;
+            }
+            // A namespace of the host's user ids has only what is mounted there.
+            Mount::Cgroup { .. } => {
+                let options: &[&str] = if writable {
+                    &["rbind"]
+                } else {
+                    &["rbind", "ro"]
+                };
+                *mount = bind_mount(CGROUPS.into(), CGROUPS.into(), options)?;
+            }
+            Mount::Shm { .. } | Mount::Mqueue if isolation.ipc == Some(IpcMode::Host) => {
+                let place = mount.target().to_owned();
+                *mount = bind_mount(place.clone(), place, &["rbind"])?;
+            }
+            _ => {}
+        }
+    }
+    match isolation.ipc {
+        Some(IpcMode::None) => mounts.retain(|mount| !matches!(mount, Mount::Shm { .. })),
+        // Not every host has them.
+        Some(IpcMode::Host) => mounts.retain(|mount| match mount {
+            Mount::Bind { source, .. } => source.exists(),
+            _ => true,
+        }),
+        _ => {}
+    }
+    Ok(mounts)
+}
+
+const CGROUPS: &str = "/sys/fs/cgroup";
 
 fn bind_mount(source: PathBuf, target: PathBuf, options: &[&str]) -> Result<Mount> {
     Ok(Mount::Bind {

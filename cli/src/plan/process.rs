@@ -7,13 +7,11 @@ use coop_image::ImageConfig;
 use coop_launcher::process::DEFAULT_PATH;
 
 use super::ProcessPlan;
-use super::container::RunOptions;
 use crate::stack::{Service, Variables};
 
 /// What the service's process is, with what the image says where the service is silent.
 pub(super) fn process(
     service: &Service,
-    options: &RunOptions,
     image: &ImageConfig,
     hostname: &str,
     variables: &Variables,
@@ -22,7 +20,7 @@ pub(super) fn process(
         format!("PATH={DEFAULT_PATH}"),
         format!("HOSTNAME={hostname}"),
     ];
-    if options.terminal {
+    if service.isolation.tty {
         env.push("TERM=xterm".into());
     }
     env.extend(image.env.iter().cloned());
@@ -46,8 +44,8 @@ pub(super) fn process(
             .map(ToString::to_string)
             .or_else(|| Some(image.user.clone()).filter(|user| !user.is_empty()))
             .unwrap_or_else(|| "0:0".into()),
-        terminal: options.terminal,
-        stdin_open: options.stdin_open,
+        terminal: service.isolation.tty,
+        stdin_open: service.isolation.stdin_open,
     })
 }
 
@@ -100,14 +98,7 @@ mod tests {
 
     #[test]
     fn the_image_fills_in_what_the_service_does_not_say() {
-        let plan = process(
-            &Service::default(),
-            &RunOptions::default(),
-            &image(),
-            "web",
-            &Variables::new(),
-        )
-        .unwrap();
+        let plan = process(&Service::default(), &image(), "web", &Variables::new()).unwrap();
         assert_eq!(plan.argv, ["/entry", "default"]);
         assert_eq!(plan.cwd, "/srv");
         assert_eq!(plan.env, ["HOSTNAME=web", "PATH=/image", "A=1"]);
@@ -121,15 +112,9 @@ mod tests {
             ..Service::default()
         };
         assert_eq!(
-            process(
-                &service,
-                &RunOptions::default(),
-                &image(),
-                "web",
-                &Variables::new()
-            )
-            .unwrap()
-            .argv,
+            process(&service, &image(), "web", &Variables::new())
+                .unwrap()
+                .argv,
             ["/own"]
         );
         let service = Service {
@@ -137,15 +122,9 @@ mod tests {
             ..Service::default()
         };
         assert_eq!(
-            process(
-                &service,
-                &RunOptions::default(),
-                &image(),
-                "web",
-                &Variables::new()
-            )
-            .unwrap()
-            .argv,
+            process(&service, &image(), "web", &Variables::new())
+                .unwrap()
+                .argv,
             ["/entry", "x"]
         );
     }
@@ -154,7 +133,6 @@ mod tests {
     fn no_command_at_all_is_an_error() {
         let error = process(
             &Service::default(),
-            &RunOptions::default(),
             &ImageConfig::default(),
             "web",
             &Variables::new(),
@@ -171,14 +149,7 @@ mod tests {
                 .collect(),
             ..Service::default()
         };
-        let plan = process(
-            &service,
-            &RunOptions::default(),
-            &image(),
-            "web",
-            &Variables::new(),
-        )
-        .unwrap();
+        let plan = process(&service, &image(), "web", &Variables::new()).unwrap();
         assert!(plan.env.contains(&"A=2".to_owned()));
         assert!(!plan.env.contains(&"A=1".to_owned()));
     }

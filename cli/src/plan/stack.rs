@@ -8,6 +8,7 @@ use coop_launcher::supervisor::{Condition, Dependency};
 
 use super::ContainerPlan;
 use super::container::{Draft, Identity, RunOptions, draft};
+use super::namespaces::Peers;
 use crate::host::Host;
 use crate::stack::{self, Service, Stack, Variables};
 
@@ -150,6 +151,10 @@ pub(crate) fn plan_stack(
                 &RunOptions::default(),
                 variables,
                 identity,
+                &Peers {
+                    host,
+                    drafts: &drafts,
+                },
             )
             .with_context(|| service_name.clone())?;
             draft.plan.unit.depends_on = dependencies(service, &planned);
@@ -203,7 +208,10 @@ pub(crate) fn plan_single(
         service: None,
         replica: 1,
     };
-    let drafts = vec![draft(host, stack, service, options, variables, identity)?];
+    let peers = Peers { host, drafts: &[] };
+    let drafts = vec![draft(
+        host, stack, service, options, variables, identity, &peers,
+    )?];
     Ok(StackPlan {
         name: stack_name,
         drafts,

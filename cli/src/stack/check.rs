@@ -6,7 +6,7 @@ use super::diagnostic::Diagnostic;
 use super::model::{Condition, HealthTest, NetworkMode, Service, Stack};
 use super::path::NodePath;
 use super::read::{Problems, nearest};
-use super::value::{MountKind, SwapLimit};
+use super::value::{IpcMode, MountKind, SecurityOpt, SwapLimit};
 use coop_net::Protocol;
 use coop_ns::privileges::Capability;
 use std::collections::{BTreeMap, HashMap};
@@ -27,6 +27,7 @@ pub(super) fn check(stack: &Stack, out: &mut Problems) {
         capabilities(service, &path, out);
         restart(service, &path, out);
         stack_level::service(stack, service, &path, out);
+        isolation(service, &path, out);
     }
     if let Err(circle) = stack.start_order() {
         let path = NodePath::service(circle[0])
@@ -69,6 +70,17 @@ fn root(service: &Service, path: &NodePath, out: &mut Problems) {
 }
 
 fn dependencies(stack: &Stack, service: &Service, path: &NodePath, out: &mut Problems) {
+    for (key, name) in service.joins() {
+        if !stack.services.contains_key(name) {
+            let message = format!("there is no service {name:?}");
+            let problem = error(&path.key(key), &message);
+            let near = nearest(name, stack.services.keys().map(String::as_str));
+            out.errors.push(match near {
+                Some(near) => problem.help(format!("did you mean service:{near}?")),
+                None => problem.help("write container:NAME for one of another stack"),
+            });
+        }
+    }
     for (name, dependency) in &service.depends_on {
         let path = path.key("depends_on").key(name);
         let Some(target) = stack.services.get(name) else {
@@ -225,6 +237,53 @@ fn capabilities(service: &Service, path: &NodePath, out: &mut Problems) {
                 None => problem.help("write a name of capabilities(7), such as NET_ADMIN, or ALL"),
             });
         }
+    }
+}
+
+fn isolation(service: &Service, path: &NodePath, out: &mut Problems) {
+    let isolation = &service.isolation;
+    let mut refuse = |key: &str, message: &str, help: &str| {
+        out.errors
+            .push(error(&path.key(key), message).help(help.to_owned()));
+    };
+    if isolation.uts.is_some() {
+        for (key, given) in [
+            ("hostname", service.hostname.is_some()),
+            ("domainname", isolation.domainname.is_some()),
+        ] {
+            if given {
+                let message = format!("`{key}` would rename the host with uts: host");
+                refuse(key, &message, "remove one of the two");
+            }
+        }
+    }
+    let of_host = service.network_mode == Some(NetworkMode::Host);
+    let ipc_elsewhere = matches!(isolation.ipc, Some(IpcMode::Host | IpcMode::Of(_)));
+    for name in isolation.sysctls.keys() {
+        if name.starts_with("net") && of_host {
+            let message = format!("{name} would be set for the whole host with network_mode: host");
+            refuse("sysctls", &message, "set it on the host");
+        }
+        if !name.starts_with("net") && ipc_elsewhere {
+            let message = format!("{name} belongs to an IPC namespace that is not its own");
+            refuse("sysctls", &message, "set it where the namespace is made");
+        }
+    }
+    if isolation.shm_size.is_some() && (ipc_elsewhere || isolation.ipc == Some(IpcMode::None)) {
+        let message = "`shm_size` has no meaning: /dev/shm is not the container's own";
+        refuse("shm_size", message, "remove it, or ipc:");
+    }
+    if isolation.privileged
+        && isolation
+            .security_opt
+            .contains(&SecurityOpt::SeccompDefault)
+    {
+        let message = "a privileged container has no system-call filter";
+        refuse(
+            "security_opt",
+            message,
+            "remove seccomp=default or privileged",
+        );
     }
 }
 

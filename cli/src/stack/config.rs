@@ -47,8 +47,22 @@ fn canonical(stack: &Stack) -> Result<Node, String> {
         volume.name = Some(name);
     }
     let mut node = yaml::to_node(&stack).map_err(|error| error.to_string())?;
+    sort_services(&mut node);
     escape(&mut node);
     Ok(node)
+}
+
+/// The keys of each service in order, wherever the model keeps them.
+fn sort_services(node: &mut Node) {
+    let Node::Map(stack) = node else { return };
+    let Some(Node::Map(services)) = stack.get_mut("services") else {
+        return;
+    };
+    for service in services.values_mut() {
+        if let Node::Map(keys) = service {
+            keys.sort_keys();
+        }
+    }
 }
 
 /// A dollar sign in a value is no variable any more, and must not become one again.

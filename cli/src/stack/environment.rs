@@ -33,6 +33,25 @@ impl Service {
     }
 }
 
+impl Service {
+    /// The service's labels: its files first to last, then its own.
+    ///
+    /// # Errors
+    /// When a file cannot be read or is wrong.
+    pub(crate) fn labels(&self) -> Result<IndexMap<String, String>, EnvFileError> {
+        let mut all = IndexMap::new();
+        for file in &self.isolation.label_file {
+            for (name, value) in dotenv::load(file, &|_| None)? {
+                all.insert(name, value.unwrap_or_default());
+            }
+        }
+        for (name, value) in &self.labels {
+            all.insert(name.clone(), value.clone());
+        }
+        Ok(all)
+    }
+}
+
 fn set(all: &mut IndexMap<String, String>, name: String, value: Option<String>, host: &Variables) {
     match value.or_else(|| host.get(&name).cloned()) {
         Some(value) => {

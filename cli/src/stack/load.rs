@@ -221,11 +221,11 @@ pub(crate) fn parse(
         Some(stack) if out.errors.is_empty() => stack,
         _ => return Err(fail(&out.errors)),
     };
+    stack.add_implied_dependencies();
     check::check(&stack, &mut out);
     if !out.errors.is_empty() {
         return Err(fail(&out.errors));
     }
-    stack.add_implied_dependencies();
     let home = variables.get("HOME").cloned();
     for granted in stack.secrets.values_mut().chain(stack.configs.values_mut()) {
         if let Content::File(path) = &mut granted.content {
@@ -307,6 +307,9 @@ impl Service {
         }
         for file in &mut self.env_file {
             absolute(&mut file.path);
+        }
+        for file in &mut self.isolation.label_file {
+            absolute(file);
         }
     }
 }

@@ -7,12 +7,14 @@
 mod deploy;
 mod grants;
 mod instances;
+mod isolation;
 mod logging;
 mod networking;
 
 pub(crate) use deploy::*;
 pub(crate) use grants::*;
 pub(crate) use instances::*;
+pub(crate) use isolation::*;
 pub(crate) use logging::*;
 pub(crate) use networking::*;
 
@@ -169,6 +171,9 @@ pub(crate) struct Service {
     /// What it says about its network, beside `network_mode` and `ports`.
     #[serde(flatten)]
     pub networking: Networking,
+    /// What it says about its process.
+    #[serde(flatten)]
+    pub isolation: Isolation,
     /// `x-` keys of the service.
     #[serde(flatten)]
     pub extensions: IndexMap<String, Node>,

@@ -3,7 +3,26 @@
 use super::diagnostic::Diagnostic;
 use super::model::{Condition, Dependency, Service, Stack};
 use super::path::NodePath;
+use super::value::{IpcMode, PidMode};
 use std::collections::{HashMap, HashSet, VecDeque};
+
+impl Service {
+    /// The services of the same stack whose namespaces it joins, by key.
+    pub(super) fn joins(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let pid = match &self.isolation.pid {
+            Some(PidMode::Of(peer)) => peer.service(),
+            _ => None,
+        };
+        let ipc = match &self.isolation.ipc {
+            Some(IpcMode::Of(peer)) => peer.service(),
+            _ => None,
+        };
+        let with_key = |key| move |name| (key, name);
+        pid.map(with_key("pid"))
+            .into_iter()
+            .chain(ipc.map(with_key("ipc")))
+    }
+}
 
 impl Stack {
     /// The services in an order in which each comes after all that it depends on, and
@@ -52,15 +71,26 @@ impl Stack {
         }
     }
 
-    /// A service comes after those that it is linked to, as with compose.
+    /// A service comes after those that it is linked to, as with compose, and after those whose
+    /// namespaces it joins: these have to be there, and anew it is anew as well.
+    /// What is no service is for [`check`](super::check) to say.
     pub(super) fn add_implied_dependencies(&mut self) {
+        let known: HashSet<String> = self.services.keys().cloned().collect();
         for service in self.services.values_mut() {
-            let linked: Vec<String> = service.links().map(|(to, _)| to.to_owned()).collect();
-            for name in linked {
+            let joined: Vec<_> = service
+                .joins()
+                .map(|(_, to)| (to.to_owned(), true))
+                .collect();
+            let linked = service.links().map(|(to, _)| (to.to_owned(), false));
+            let implied: Vec<_> = joined.into_iter().chain(linked).collect();
+            for (name, restart) in implied {
+                if !known.contains(&name) {
+                    continue;
+                }
                 service.depends_on.entry(name).or_insert(Dependency {
                     condition: Condition::ServiceStarted,
                     required: true,
-                    restart: false,
+                    restart,
                 });
             }
         }

@@ -74,6 +74,11 @@ impl NodePath {
         }
     }
 
+    /// Whether it is that of a service as a whole.
+    pub(crate) fn is_service(&self) -> bool {
+        matches!(self.0.as_slice(), [Segment::Key(top), Segment::Key(_)] if top == "services")
+    }
+
     /// The path within its [`NodePath::subject`]: `healthcheck.test[0]`.
     pub(crate) fn within(&self) -> String {
         let inner = if self.subject().is_empty() {

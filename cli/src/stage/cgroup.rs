@@ -2,39 +2,94 @@
 
 use std::rc::Rc;
 
-use coop_cgroup::{CgroupPath, Entrance, Hierarchy, Limits};
+use coop_cgroup::{CgroupPath, Entrance, Hierarchy, Limits, Max};
 use coop_launcher::{BoxError, ChildSide, Prepare, Stage};
 use coop_ns::Namespaces;
 use serde::{Deserialize, Serialize};
+
+use crate::plan::ContainerPlan;
 
 /// See the module.
 pub(crate) struct Cgroup {
     hierarchy: Hierarchy,
     path: CgroupPath,
     limits: Limits,
+    /// Whether its namespace starts at its own cgroup.
+    namespace: Namespaces,
+    parent: Parent,
     entrance: Option<Entrance>,
+}
+
+/// What becomes of the cgroups above when the container's goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Parent {
+    /// Coop's own: they go when they are empty.
+    #[default]
+    Ours,
+    /// Asked for by name: they stay.
+    Given,
 }
 
 /// The cgroup to remove, in every hierarchy.
 #[derive(Debug, Serialize, Deserialize)]
 struct Undo {
     path: CgroupPath,
+    #[serde(default)]
+    parent: Parent,
 }
 
 impl Cgroup {
-    pub(crate) fn new(hierarchy: &Hierarchy, path: &CgroupPath, limits: &Limits) -> Self {
+    /// The plan's cgroup with its limits.
+    pub(crate) fn new(hierarchy: &Hierarchy, plan: &ContainerPlan) -> Self {
         Self {
             hierarchy: hierarchy.clone(),
-            path: path.clone(),
-            limits: limits.clone(),
+            path: plan.cgroup.clone(),
+            limits: plan.limits.clone(),
+            namespace: plan.namespaces & Namespaces::CGROUP,
+            parent: match plan.cgroup_parent {
+                Some(_) => Parent::Given,
+                None => Parent::Ours,
+            },
             entrance: None,
         }
     }
 
+    /// As much swap as memory is what a limit of memory means when nothing is said of swap:
+    /// where the kernel does not count swap, the limit of memory holds without.
+    fn apply_limits(&self, cgroup: &mut coop_cgroup::Cgroup) -> Result<(), coop_cgroup::Error> {
+        let twice = |memory| match memory {
+            Max::At(bytes) => Some(Max::At(bytes.saturating_mul(2))),
+            Max::Unlimited => None,
+        };
+        let implied = self.limits.memory_swap.is_some()
+            && self.limits.memory_max.and_then(twice) == self.limits.memory_swap;
+        if !implied {
+            return cgroup.apply(&self.limits);
+        }
+        cgroup.apply(&Limits {
+            memory_swap: None,
+            ..self.limits.clone()
+        })?;
+        let skipped = cgroup.apply_available(&Limits {
+            memory_max: self.limits.memory_max,
+            memory_swap: self.limits.memory_swap,
+            ..Limits::default()
+        })?;
+        for skipped in skipped {
+            log::info!("{}", skipped.reason);
+        }
+        Ok(())
+    }
+
     /// Ends what is left in the cgroup, and removes it.
     pub(crate) fn undo(hierarchy: &Hierarchy, record: &str) -> Result<(), BoxError> {
-        let Undo { path } = serde_json::from_str(record)?;
-        Ok(hierarchy.remove(&path)?)
+        let Undo { path, parent } = serde_json::from_str(record)?;
+        match parent {
+            Parent::Ours => hierarchy.remove(&path)?,
+            Parent::Given => hierarchy.remove_leaf(&path)?,
+        }
+        Ok(())
     }
 }
 
@@ -46,10 +101,11 @@ impl Stage for Cgroup {
     fn prepare(&mut self, launch: &mut Prepare<'_>) -> Result<(), BoxError> {
         launch.record(&Undo {
             path: self.path.clone(),
+            parent: self.parent,
         })?;
         log::info!("creating cgroup {}", self.path);
         let mut cgroup = self.hierarchy.create(&self.path)?;
-        cgroup.apply(&self.limits)?;
+        self.apply_limits(&mut cgroup)?;
         match cgroup.clone_into() {
             Some(fd) => launch.born_in(Rc::new(fd.try_clone_to_owned()?)),
             None => self.entrance = Some(cgroup.entrance()?),
@@ -62,6 +118,6 @@ impl Stage for Cgroup {
             entrance.enter()?;
         }
         // Only now: the namespace's root is where its maker is.
-        Ok(coop_ns::unshare(Namespaces::CGROUP)?)
+        Ok(coop_ns::unshare(self.namespace)?)
     }
 }

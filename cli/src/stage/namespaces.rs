@@ -1,24 +1,38 @@
-//! New namespaces, the id maps of the user namespace, the names of the UTS namespace.
+//! New and joined namespaces, the id maps of the user namespace, the names of the UTS namespace.
+
+use std::rc::Rc;
 
 use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
 use coop_ns::{IdMaps, hostname, idmap, privileges};
 
+use crate::joined::Joined;
 use crate::plan::ContainerPlan;
 
 /// See the module.
 pub(crate) struct Namespaces {
     new: coop_ns::Namespaces,
+    joined: Vec<Joined>,
     id_maps: Option<IdMaps>,
     hostname: Option<String>,
+    domainname: Option<String>,
 }
 
 impl Namespaces {
-    pub(crate) fn new(plan: &ContainerPlan) -> Self {
+    /// The plan's new namespaces, and those that it joins.
+    pub(crate) fn new(plan: &ContainerPlan, joined: &[Joined]) -> Self {
         Self {
             new: plan.namespaces,
+            joined: joined.to_vec(),
             id_maps: plan.id_maps.clone(),
             hostname: plan.hostname.clone(),
+            domainname: plan.domainname.clone(),
         }
+    }
+
+    /// The maps to write: those of a user namespace that is joined are there.
+    fn new_maps(&self) -> Option<&IdMaps> {
+        let new = self.new.contains(coop_ns::Namespaces::USER);
+        self.id_maps.as_ref().filter(|_| new)
     }
 }
 
@@ -28,7 +42,7 @@ impl Stage for Namespaces {
     }
 
     fn host_side(&self) -> HostSide {
-        if self.id_maps.is_some() {
+        if self.new_maps().is_some() {
             HostSide::Each
         } else {
             HostSide::None
@@ -40,11 +54,15 @@ impl Stage for Namespaces {
         // The cgroup namespace starts at the cgroup that its maker is in, which at the clone
         // is still the launcher's: the child makes it itself, in the cgroup stage.
         launch.new_namespaces(self.new - coop_ns::Namespaces::CGROUP);
+        for joined in &self.joined {
+            log::info!("joining namespaces: {}", joined.namespaces);
+            launch.joins(Rc::clone(&joined.of), joined.namespaces);
+        }
         Ok(())
     }
 
     fn attach(&mut self, child: &mut Waiting) -> Result<(), BoxError> {
-        if let Some(maps) = &self.id_maps {
+        if let Some(maps) = self.new_maps() {
             log::info!("writing id maps");
             idmap::write(child.pid(), maps)?;
         }
@@ -59,6 +77,9 @@ impl Stage for Namespaces {
         }
         if let Some(name) = &self.hostname {
             hostname::set_hostname(name)?;
+        }
+        if let Some(name) = &self.domainname {
+            hostname::set_domainname(name)?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use coop_launcher::{BoxError, ChildSide, HostSide, Stage, Waiting};
-use coop_ns::privileges::{Capabilities, User};
+use coop_ns::privileges::{Capabilities, User, set_oom_score_adj};
 
 use crate::plan::PrivilegesPlan;
 
@@ -31,7 +31,7 @@ impl Stage for Privileges {
     }
 
     fn host_side(&self) -> HostSide {
-        if self.plan.rlimits.is_empty() {
+        if self.plan.rlimits.is_empty() && self.plan.oom_score_adj.is_none() {
             HostSide::None
         } else {
             HostSide::Each
@@ -43,11 +43,21 @@ impl Stage for Privileges {
         for limit in &self.plan.rlimits {
             limit.set_for(child.pid())?;
         }
+        // From here for the same reason: less than what is inherited takes the host's root.
+        if let Some(adjustment) = self.plan.oom_score_adj {
+            set_oom_score_adj(child.pid(), adjustment)?;
+        }
         Ok(())
     }
 
     fn enter(&mut self, child: &mut ChildSide<'_>) -> Result<(), BoxError> {
-        let user = coop_fs::lookup_user(&self.user)?;
+        let mut user = coop_fs::lookup_user(&self.user)?;
+        for group in &self.plan.group_add {
+            let gid = coop_fs::lookup_group(group)?;
+            if !user.additional_gids.contains(&gid) {
+                user.additional_gids.push(gid);
+            }
+        }
         child
             .process
             .set_default_variable("HOME", user.home.as_os_str())?;

@@ -1,11 +1,13 @@
 //! The root filesystem: made on the host as a detached mount, attached by the child.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 
 use coop_fs::{Changes, OpenMount, Root, RootSettings, RootSource};
 use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
 use coop_ns::{Handle, IdMaps, Namespace};
 
+use crate::joined::Joined;
 use crate::plan::ContainerPlan;
 
 /// See the module.
@@ -14,6 +16,8 @@ pub(crate) struct Rootfs {
     settings: RootSettings,
     plan_mounts: Vec<coop_fs::Mount>,
     mounts: Vec<OpenMount>,
+    /// The process whose IPC namespace it shares, and so its `/dev/shm`.
+    memory_of: Option<Rc<OwnedFd>>,
     /// Of the container's own user namespace, if it has one.
     id_maps: Option<IdMaps>,
     changes: Changes,
@@ -22,16 +26,24 @@ pub(crate) struct Rootfs {
 }
 
 impl Rootfs {
-    pub(crate) fn new(plan: &ContainerPlan) -> Self {
+    pub(crate) fn new(plan: &ContainerPlan, joined: &[Joined]) -> Self {
+        let memory_of = joined
+            .iter()
+            .find(|it| it.namespaces.contains(coop_ns::Namespaces::IPC));
         Self {
             source: plan.root.clone(),
             settings: RootSettings {
                 readonly: plan.root_readonly,
                 sysctls: plan.sysctls.clone(),
-                ..RootSettings::default()
+                ..if plan.system_paths_unconfined {
+                    RootSettings::unmasked()
+                } else {
+                    RootSettings::default()
+                }
             },
             plan_mounts: plan.mounts.clone(),
             mounts: Vec::new(),
+            memory_of: memory_of.map(|it| Rc::clone(&it.of)),
             id_maps: plan.id_maps.clone(),
             changes: if plan.remove_at_exit {
                 Changes::Discarded
@@ -68,6 +80,9 @@ impl Stage for Rootfs {
     fn prepare(&mut self, _launch: &mut Prepare<'_>) -> Result<(), BoxError> {
         log::info!("opening {} mounts", self.plan_mounts.len());
         self.mounts = coop_fs::open_mounts(&self.plan_mounts)?;
+        if let Some(other) = &self.memory_of {
+            coop_fs::share_memory_of(&mut self.mounts, other.as_fd())?;
+        }
         Ok(())
     }
 

@@ -3,9 +3,9 @@
 use super::*;
 use crate::stack::value::{BindOptions, Mount, TmpfsOptions, VolumeOptions};
 use crate::stack::{
-    Attachment, Dependency, Deploy, DeployedRestart, EnvFile, Grant, Grants, Healthcheck,
-    Instances, Logging, Networking, Reservations, ResourceLimits, Resources, Rootfs, Service,
-    Volume,
+    Attachment, BlkioConfig, Dependency, Deploy, DeployedRestart, EnvFile, Grant, Grants,
+    Healthcheck, Instances, Isolation, Logging, Networking, Reservations, ResourceLimits,
+    Resources, Rootfs, Service, Volume,
 };
 
 const SECRET: &str = "secrets: [{source: password}]";
@@ -73,7 +73,7 @@ fn each_key_of_a_service_changes_the_plan() {
         logging: ("", "logging: {options: {max-size: 1m}}"),
         mem_limit: ("", "mem_limit: 64m"),
         mem_reservation: ("", "mem_reservation: 64m"),
-        memswap_limit: ("mem_limit: 64m", "mem_limit: 64m\nmemswap_limit: 128m"),
+        memswap_limit: ("mem_limit: 64m", "mem_limit: 64m\nmemswap_limit: 256m"),
         network_mode: ("", "network_mode: none"),
         pids_limit: ("", "pids_limit: 10"),
         ports: ("", "ports: ['8080:80']"),
@@ -91,6 +91,7 @@ fn each_key_of_a_service_changes_the_plan() {
         grants: ELSEWHERE,
         instances: ELSEWHERE,
         networking: ELSEWHERE,
+        isolation: ELSEWHERE,  // see below
         extensions: ELSEWHERE, // `x-` keys are for others
     }));
     assert_each_changes_the_plan(trials!(Grants {
@@ -122,6 +123,42 @@ fn each_key_of_a_service_changes_the_plan() {
         uid: (SECRET, "secrets: [{source: password, uid: '7'}]"),
         gid: (SECRET, "secrets: [{source: password, gid: '7'}]"),
         mode: (SECRET, "secrets: [{source: password, mode: 0o400}]"),
+    }));
+}
+
+#[test]
+fn each_key_about_the_process_changes_the_plan() {
+    assert_each_changes_the_plan(trials!(Isolation {
+        annotations: ("", "annotations: {a: b}"),
+        blkio_config: ("", "blkio_config: {weight: 300}"),
+        cgroup: ("", "cgroup: host"),
+        cgroup_parent: ("", "cgroup_parent: /batch"),
+        device_cgroup_rules: ("", "device_cgroup_rules: ['c 1:3 r']"),
+        devices: ("", "devices: [/dev/null:/dev/nothing:r]"),
+        domainname: ("", "domainname: example"),
+        group_add: ("", "group_add: [5, audio]"),
+        init: ("", "init: true"),
+        ipc: ("", "ipc: service:db"),
+        label_file: ("", "label_file: web.env"),
+        mem_swappiness: ("", "mem_swappiness: 5"),
+        oom_score_adj: ("", "oom_score_adj: -5"),
+        pid: ("", "pid: service:db"),
+        privileged: ("", "privileged: true"),
+        security_opt: ("", "security_opt: ['no-new-privileges:false']"),
+        shm_size: ("", "shm_size: 1m"),
+        stdin_open: ("", "stdin_open: true"),
+        sysctls: ("", "sysctls: {net.core.somaxconn: 5}"),
+        tty: ("", "tty: true"),
+        ulimits: ("", "ulimits: {nofile: 64}"),
+        uts: ("", "uts: host"),
+    }));
+    // The rates need a block device.
+    assert_each_changes_the_plan(trials!(BlkioConfig {
+        weight: ("", "blkio_config: {weight: 300}"),
+        device_read_bps: ELSEWHERE,
+        device_read_iops: ELSEWHERE,
+        device_write_bps: ELSEWHERE,
+        device_write_iops: ELSEWHERE,
     }));
 }
 

@@ -9,51 +9,22 @@ pub(super) const TOP: &[&str] = &["include", "models"];
 
 /// `services.*`.
 pub(super) const SERVICE: &[&str] = &[
-    "annotations",
-    "blkio_config",
     "build",
-    "cgroup",
-    "cgroup_parent",
-    "cpu_count",
-    "cpu_percent",
-    "cpu_rt_period",
-    "cpu_rt_runtime",
-    "credential_spec",
     "develop",
-    "device_cgroup_rules",
-    "devices",
-    "domainname",
     "extends",
     "external_links",
-    "gpus",
-    "group_add",
-    "init",
-    "ipc",
-    "isolation",
-    "label_file",
     "mac_address",
-    "mem_swappiness",
     "models",
-    "oom_kill_disable",
-    "oom_score_adj",
-    "pid",
     "post_start",
     "pre_stop",
-    "privileged",
     "provider",
     "pull_refresh_after",
-    "runtime",
-    "security_opt",
-    "shm_size",
-    "stdin_open",
-    "storage_opt",
-    "sysctls",
-    "tty",
-    "ulimits",
     "use_api_socket",
-    "uts",
     "volumes_from",
 ];
+
+/// `services.*.blkio_config`.
+pub(super) const BLKIO: &[&str] = &["weight_device"];
 
 /// `services.*.deploy`.
 pub(super) const DEPLOY: &[&str] = &[
@@ -128,9 +99,35 @@ fn instead(key: &str) -> Option<&'static str> {
         | "attachable" | "gateway" | "ip_range" | "aux_addresses" => {
             "remove it: it comes with networks of their own"
         }
-        "privileged" => "add the capabilities that it needs: cap_add",
         "delay" | "window" => "remove it: the time between restarts grows with their number",
-        "shm_size" => "mount a tmpfs of that size: tmpfs: [\"/dev/shm:size=...\"]",
+        _ => return None,
+    })
+}
+
+/// Keys of a service that Coop will not have: why, and what to do.
+fn never(key: &str) -> Option<(&'static str, &'static str)> {
+    const WINDOWS: (&str, &str) = ("it is for Windows containers", "remove it");
+    const REALTIME: (&str, &str) = (
+        "kernels of distributions have no real-time group scheduling",
+        "remove it; cpus and cpu_shares divide the processor",
+    );
+    Some(match key {
+        "cpu_count" | "cpu_percent" => (WINDOWS.0, "write cpus: instead"),
+        "credential_spec" | "isolation" => WINDOWS,
+        "cpu_rt_period" | "cpu_rt_runtime" => REALTIME,
+        "gpus" => (
+            "it knows no GPU drivers",
+            "name the nodes: devices: [/dev/dri], and mount the driver's libraries",
+        ),
+        "oom_kill_disable" => (
+            "cgroup v2 has nothing like it, and a container without memory would hang",
+            "remove it; oom_score_adj says who is killed first",
+        ),
+        "runtime" => ("Coop is the runtime itself", "remove it"),
+        "storage_opt" => (
+            "container layers have no size of their own",
+            "remove it; mount a tmpfs or a volume with a size for what grows",
+        ),
         _ => return None,
     })
 }
@@ -148,6 +145,10 @@ pub(super) fn unread(
     } else {
         format!(" in `{within}`")
     };
+    if let Some((why, help)) = never(key).filter(|_| path.is_service()) {
+        let message = format!("{subject}Coop does not support the compose key `{key}`: {why}");
+        return Diagnostic::at_key(path.key(key), message).help(help);
+    }
     if later.contains(&key) {
         let message = format!("{subject}Coop does not support the compose key `{key}`{place} yet");
         let diagnostic = Diagnostic::at_key(path.key(key), message);

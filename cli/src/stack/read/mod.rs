@@ -7,6 +7,7 @@
 mod deploy;
 mod grants;
 mod instances;
+mod isolation;
 mod keys;
 mod logging;
 mod mount;

@@ -20,6 +20,7 @@ macro_rules! read_by_parsing {
         })*
     };
 }
+pub(super) use read_by_parsing;
 
 read_by_parsing! {
     ByteSize: "a size",

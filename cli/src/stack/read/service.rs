@@ -7,6 +7,7 @@ use super::super::node::Node;
 use super::super::value::{ByteSize, SwapLimit};
 use super::grants::grants;
 use super::instances::instances;
+use super::isolation::isolation;
 use super::networking::networking;
 use super::scalar::{CpuSet, Environment, Hostname, Labels, OneOrMany, Words};
 use super::{At, Fields, Problems, Read, keys};
@@ -72,6 +73,7 @@ impl Read for Service {
             grants: grants(&mut f, out),
             instances: instances(&mut f, out),
             networking: networking(&mut f, out),
+            isolation: isolation(&mut f, out),
             extensions: IndexMap::new(),
         };
         service.extensions = f.finish(keys::SERVICE, out);

@@ -5,13 +5,17 @@
 
 mod bytes;
 mod cpu;
+mod device;
 mod duration;
 mod env;
 mod extra_host;
 mod limit;
+mod namespace;
+mod number;
 mod port;
 mod restart;
 mod rootfs;
+mod security;
 mod signal;
 mod tmpfs;
 mod ulimit;
@@ -20,13 +24,17 @@ mod volume;
 
 pub(crate) use bytes::ByteSize;
 pub(crate) use cpu::{CpuFlag, Cpus};
+pub(crate) use device::{DeviceMapping, Permissions};
 pub(crate) use duration::Duration;
 pub(crate) use env::{EnvEntry, Label, check_name as check_env_name};
 pub(crate) use extra_host::{ExtraHost, HostAddress};
 pub(crate) use limit::{PidsLimit, SwapLimit};
+pub(crate) use namespace::{CgroupMode, IpcMode, Peer, PidMode, UtsMode};
+pub(crate) use number::{BlkioWeight, Group, OomScoreAdj, Swappiness, Sysctl};
 pub(crate) use port::Port;
 pub(crate) use restart::Restart;
 pub(crate) use rootfs::RootfsMode;
+pub(crate) use security::SecurityOpt;
 pub(crate) use signal::Signal;
 pub(crate) use tmpfs::{TmpfsMount, TmpfsOptions, octal};
 pub(crate) use ulimit::Ulimit;
