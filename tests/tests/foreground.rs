@@ -326,6 +326,21 @@ fn up_in_the_background_stop_and_down_show_the_same_lines() {
 }
 
 #[test]
+fn restart_shows_each_container_until_it_runs_again() {
+    let host = Host::new();
+    let stack = host.stack(STUBBORN);
+    stack.up();
+    let first = host.pid_of("mule-mule-1");
+    let restart = stack.coop("restart").args(["-t", "0"]);
+    let mut screen = Screen::of(restart, 80, 24);
+    let text = screen.wait_for("Started");
+    assert_eq!(states(&text), ["✔ Container mule-mule-1 Started"]);
+    screen.wait().success();
+    assert_ne!(host.pid_of("mule-mule-1"), first);
+    stack.coop("down").args(["-t", "0"]).run().success();
+}
+
+#[test]
 fn one_that_cannot_be_started_is_shown_and_explained() {
     let host = Host::new();
     let before = host.snapshot();
