@@ -326,6 +326,29 @@ fn up_in_the_background_stop_and_down_show_the_same_lines() {
 }
 
 #[test]
+fn up_on_a_stack_that_runs_takes_the_same_options() {
+    let host = Host::new();
+    let stack = host.stack(
+        "
+name: ticks
+services:
+  ticks:
+    image: coop/host
+    command: [sh, -c, 'while :; do sleep 0.1; echo tick; done']
+    stop_signal: SIGKILL
+",
+    );
+    stack.up();
+    for (flags, line) in [(&["--no-log-prefix"][..], "tick"), (&[], "ticks-1  | tick")] {
+        let mut up = stack.coop("up").args(flags).spawn();
+        assert_eq!(up.wait_for("tick\n"), line);
+        up.signal(Signal::INT);
+        up.wait();
+    }
+    stack.down();
+}
+
+#[test]
 fn restart_shows_each_container_until_it_runs_again() {
     let host = Host::new();
     let stack = host.stack(STUBBORN);

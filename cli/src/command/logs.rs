@@ -14,7 +14,7 @@ use crate::host::Host;
 use crate::load;
 use crate::plan::ContainerPlan;
 use crate::supervise;
-use crate::ui::label;
+use crate::ui::{LogStyle, label};
 use follow::Followed;
 use output::Output;
 
@@ -34,7 +34,7 @@ pub(super) fn logs(host: &Host, stack: &StackArgs, args: &LogsArgs) -> Result<i3
     let mut output = if args.no_log_prefix || is_one_container(&args.names, &states) {
         plain(&states, args.timestamps)
     } else {
-        prefixed(&states, args.timestamps)
+        prefixed(&states, args.timestamps, true)
     };
     for state in &states {
         logs.open(&host.store.dirs().container_log(&state.id), selection)?;
@@ -52,10 +52,14 @@ pub(super) fn logs(host: &Host, stack: &StackArgs, args: &LogsArgs) -> Result<i3
 
 /// Shows what the containers of a running stack write from now on, and those that this command
 /// has started from their beginning, until they end.
-pub(super) fn follow_stack(host: &Host, name: &StackName) -> Result<i32> {
+pub(super) fn follow_stack(host: &Host, name: &StackName, style: LogStyle) -> Result<i32> {
     let states = supervise::containers(host, name)?;
     let began = own_start();
-    let mut output = prefixed(&states, false);
+    let mut output = if style.prefixes {
+        prefixed(&states, false, style.colours)
+    } else {
+        plain(&states, false)
+    };
     let mut logs = Logs::default();
     for state in &states {
         let ran_before = state.started.is_none_or(|started| started < began);
@@ -111,9 +115,9 @@ fn plain(states: &[State], timestamps: bool) -> Output {
     }))
 }
 
-fn prefixed(states: &[State], timestamps: bool) -> Output {
+fn prefixed(states: &[State], timestamps: bool, colours: bool) -> Output {
     let mut printer = dated(Printer::default(), timestamps);
-    if colours_wanted(std::io::stdout()) {
+    if colours && colours_wanted(std::io::stdout()) {
         printer = printer.with_colours();
     }
     for state in states {

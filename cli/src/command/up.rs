@@ -58,13 +58,13 @@ pub(crate) fn up(host: &Host, stack: &StackArgs, args: &UpArgs) -> Result<i32> {
         name: &name,
         new: &new,
     };
+    let style = LogStyle {
+        colours: !args.no_color,
+        prefixes: !args.no_log_prefix,
+    };
     progress.starting(&units(host, &to_start)?);
     match keeper {
         Keeper::Nobody(vacancy) if !args.detach => {
-            let style = LogStyle {
-                colours: !args.no_color,
-                prefixes: !args.no_log_prefix,
-            };
             let output = StackOutput::new(progress, style);
             foreground(&started, vacancy.take()?, &to_start, output, args.usage)
         }
@@ -74,7 +74,7 @@ pub(crate) fn up(host: &Host, stack: &StackArgs, args: &UpArgs) -> Result<i32> {
                 Ok(0)
             } else {
                 progress.close();
-                super::logs::follow_stack(host, &name)
+                super::logs::follow_stack(host, &name, style)
             }
         }
     }
