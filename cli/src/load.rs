@@ -152,7 +152,7 @@ pub(crate) fn stack_name(args: &StackArgs) -> Result<StackName> {
 }
 
 /// The stack that names may be services of: asked for, or of this directory.
-fn stack_in_scope(args: &StackArgs) -> Option<StackName> {
+pub(crate) fn stack_in_scope(args: &StackArgs) -> Option<StackName> {
     let asked_for = args.file.is_some() || args.project.is_some();
     let here = || stack::find_file(Path::new(".")).is_some();
     (asked_for || here())

@@ -2,6 +2,7 @@
 
 mod args;
 mod command;
+mod completion;
 mod files;
 mod grants;
 mod host;
@@ -30,6 +31,7 @@ use log::{Level, LevelFilter};
 use args::{Cli, GlobalArgs};
 
 fn main() -> ExitCode {
+    completion::answer_shell();
     let code = match Cli::try_parse() {
         Ok(cli) => {
             start_log(&cli.global);

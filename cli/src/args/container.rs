@@ -1,6 +1,7 @@
 //! Verbs about containers, which may be named as services of a stack.
 
-use super::{Format, LongStackArgs, Moment, StackArgs};
+use super::condition::known_filter;
+use super::{Filter, Format, LongStackArgs, Moment, StackArgs};
 use crate::stack::value::{Duration, EnvEntry, Signal, UserSpec};
 use clap::Args;
 use std::path::PathBuf;
@@ -35,8 +36,18 @@ impl std::str::FromStr for Tail {
     }
 }
 
+/// What `ps --filter` knows.
+const PS_FILTERS: [&str; 16] = [
+    "id", "name", "label", "status", "health", "exited", "ancestor", "volume", "network",
+    "publish", "expose", "before", "since", "stack", "project", "service",
+];
+
 /// `coop ps`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    coop ps -a --filter status=exited --filter label=tier=web\n  \
+    coop ps --format 'table {{.Names}}\\t{{.Status}}'\n  \
+    coop ps -aq --filter stack=shop  the ids of a stack's containers")]
 pub(crate) struct PsArgs {
     /// Which stack.
     #[command(flatten)]
@@ -45,17 +56,43 @@ pub(crate) struct PsArgs {
     #[arg(short, long)]
     pub all: bool,
     /// Print only the containers' ids
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "services")]
     pub quiet: bool,
-    /// How to print it
+    /// Print only the names of the services
+    #[arg(long)]
+    pub services: bool,
+    /// Only those of which it is true: id, name, label, status, health, exited, ancestor, volume, network, publish, expose, before, since, stack, service
+    #[arg(long = "filter", value_name = "KEY=VALUE", value_parser = ps_filter)]
+    pub filters: Vec<Filter>,
+    /// How to print it: table, json, or a Go template
     #[arg(long, value_name = "FORMAT", default_value_t)]
     pub format: Format,
+    /// Show the N last created containers, in whatever state
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "N",
+        default_value_t = -1,
+        hide_default_value = true,
+        allow_negative_numbers = true
+    )]
+    pub last: i64,
+    /// Show the last created container, in whatever state
+    #[arg(short, long, conflicts_with = "last")]
+    pub latest: bool,
+    /// Show how much the containers have written
+    #[arg(short, long)]
+    pub size: bool,
     /// Do not shorten anything
     #[arg(long)]
     pub no_trunc: bool,
     /// Only these services or containers
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
+}
+
+fn ps_filter(text: &str) -> Result<Filter, String> {
+    known_filter(text, &PS_FILTERS)
 }
 
 /// `coop logs`.
@@ -189,7 +226,7 @@ pub(crate) struct StatsArgs {
     /// Print once instead of again and again
     #[arg(long)]
     pub no_stream: bool,
-    /// How to print it
+    /// How to print it: table, json, or a Go template
     #[arg(long, value_name = "FORMAT", default_value_t)]
     pub format: Format,
     /// Do not shorten anything
@@ -219,11 +256,40 @@ pub(crate) struct RmArgs {
 
 /// `coop inspect`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    coop inspect web\n  \
+    coop inspect -f '{{.State.Status}} {{json .Mounts}}' web\n  \
+    coop inspect --type image coop/host")]
 pub(crate) struct InspectArgs {
     /// Which stack.
     #[command(flatten)]
-    pub stack: StackArgs,
-    /// Services or containers
+    pub stack: LongStackArgs,
+    /// Print by a Go template, or as json on one line
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        default_value_t,
+        hide_default_value = true
+    )]
+    pub format: Format,
+    /// Also how much a container has written
+    #[arg(short, long)]
+    pub size: bool,
+    /// What the names mean [default: the first that there is of these]
+    #[arg(long = "type", value_name = "TYPE", value_enum)]
+    pub kind: Option<ObjectKind>,
+    /// Services, containers, images, volumes or networks
     #[arg(value_name = "NAME", required = true)]
     pub names: Vec<String>,
+}
+
+/// What `inspect` can look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[allow(missing_docs)]
+pub(crate) enum ObjectKind {
+    Container,
+    Image,
+    Volume,
+    Network,
 }

@@ -31,6 +31,8 @@ pub(crate) enum ImageCommand {
     /// Remove images
     #[command(visible_alias = "remove")]
     Rm(ImageRmArgs),
+    /// Print all that is known of images, as JSON
+    Inspect(ImageInspectArgs),
 }
 
 /// `coop image import`.
@@ -49,7 +51,7 @@ pub(crate) struct ImageLsArgs {
     /// Print only the images' ids
     #[arg(short, long)]
     pub quiet: bool,
-    /// How to print it
+    /// How to print it: table, json, or a Go template
     #[arg(long, value_name = "FORMAT", default_value_t)]
     pub format: Format,
     /// Do not shorten anything
@@ -61,6 +63,23 @@ pub(crate) struct ImageLsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ImageRmArgs {
     /// Images to remove
+    #[arg(value_name = "IMAGE", required = true)]
+    pub names: Vec<String>,
+}
+
+/// `coop image inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct ImageInspectArgs {
+    /// Print by a Go template, or as json on one line
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        default_value_t,
+        hide_default_value = true
+    )]
+    pub format: Format,
+    /// Images
     #[arg(value_name = "IMAGE", required = true)]
     pub names: Vec<String>,
 }

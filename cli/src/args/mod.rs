@@ -4,6 +4,7 @@
 //! or after it, except where Docker gave the letter another meaning: `logs -f`
 //! follows, `run -p` publishes.
 
+mod condition;
 mod container;
 mod files;
 mod filter;
@@ -18,12 +19,16 @@ mod system;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use condition::{Conditions, label_fits, name_fits};
 pub(crate) use container::{
-    ExecArgs, InspectArgs, KillArgs, LogsArgs, PsArgs, RmArgs, StartArgs, StatsArgs, StopArgs, Tail,
+    ExecArgs, InspectArgs, KillArgs, LogsArgs, ObjectKind, PsArgs, RmArgs, StartArgs, StatsArgs,
+    StopArgs, Tail,
 };
 pub(crate) use files::{CpArgs, DiffArgs};
 pub(crate) use filter::{Filter, boolean};
-pub(crate) use image::{ImageArgs, ImageCommand, ImageImportArgs, ImageLsArgs, ImageRmArgs};
+pub(crate) use image::{
+    ImageArgs, ImageCommand, ImageImportArgs, ImageInspectArgs, ImageLsArgs, ImageRmArgs,
+};
 pub(crate) use isolation::isolation;
 pub(crate) use lifecycle::{
     AttachArgs, PauseArgs, PortArgs, RenameArgs, RestartArgs, TopArgs, UnpauseArgs, UpdateArgs,
@@ -292,7 +297,7 @@ impl Cli {
             Command::Config(args) => args.stack.clone(),
             Command::Plan(args) => args.stack.clone(),
             Command::Rm(args) => (&args.stack).into(),
-            Command::Inspect(args) => args.stack.clone(),
+            Command::Inspect(args) => (&args.stack).into(),
             Command::Restart(args) => args.stack.clone(),
             Command::Wait(args) => args.stack.clone(),
             Command::Pause(args) => args.stack.clone(),

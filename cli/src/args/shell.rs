@@ -13,6 +13,10 @@ pub(crate) struct UiArgs {
 
 /// `coop completion`.
 #[derive(Debug, Args)]
+#[command(after_help = "Put it where your shell reads it when it starts:\n  \
+    bash    echo 'source <(coop completion bash)' >> ~/.bashrc\n  \
+    zsh     echo 'source <(coop completion zsh)' >> ~/.zshrc\n  \
+    fish    echo 'coop completion fish | source' > ~/.config/fish/completions/coop.fish")]
 pub(crate) struct CompletionArgs {
     /// Which shell: bash, zsh, fish, elvish or powershell
     #[arg(value_name = "SHELL")]
@@ -21,6 +25,9 @@ pub(crate) struct CompletionArgs {
 
 /// `coop man`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    coop man | man -l -                     read the main page\n  \
+    coop man /usr/local/share/man/man1      install all of them")]
 pub(crate) struct ManArgs {
     /// Directory to write one page for each command to [default: the main page, to standard output]
     #[arg(value_name = "DIR")]

@@ -1,14 +1,45 @@
 //! Verbs about everything on this host.
 
-use super::{Filter, Format};
+use super::condition::known_filter;
+use super::{Filter, Format, Moment};
 use clap::{Args, Subcommand};
+
+/// What `events --filter` knows.
+const EVENT_FILTERS: [&str; 10] = [
+    "container",
+    "event",
+    "image",
+    "label",
+    "network",
+    "project",
+    "service",
+    "stack",
+    "type",
+    "volume",
+];
 
 /// `coop events`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    coop events --filter stack=shop --filter event=die\n  \
+    coop events --since 10m --until 0s --format json")]
 pub(crate) struct EventsArgs {
+    /// Also what happened since then: a time, or how long ago (10m)
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Moment>,
+    /// End then
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Moment>,
+    /// Only those of which it is true: container, event, image, label, network, service, stack, type, volume
+    #[arg(short, long = "filter", value_name = "KEY=VALUE", value_parser = event_filter)]
+    pub filters: Vec<Filter>,
     /// How to print it: json, or a Go template
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
+}
+
+fn event_filter(text: &str) -> Result<Filter, String> {
+    known_filter(text, &EVENT_FILTERS)
 }
 
 /// `coop ls`.

@@ -68,15 +68,7 @@ fn the_stack_is_named_before_or_after_the_verb() {
     assert_eq!(stack("coop logs --file a.yaml --stack shop -f"), a);
     assert_eq!(stack("coop -f a.yaml -p shop rm -f x"), a);
     for verb in [
-        "down",
-        "ps",
-        "config",
-        "plan",
-        "stop",
-        "start",
-        "kill",
-        "stats",
-        "inspect x",
+        "down", "ps", "config", "plan", "stop", "start", "kill", "stats",
     ] {
         assert_eq!(
             stack(&format!("coop {verb} -f a.yaml -p shop")),
@@ -85,6 +77,10 @@ fn the_stack_is_named_before_or_after_the_verb() {
         );
     }
     assert_eq!(stack("coop exec -f a.yaml -p shop web sh"), a);
+    assert_eq!(
+        stack("coop inspect --file a.yaml --stack shop -f {{.Id}} x"),
+        a
+    );
     assert_eq!(stack("coop ps"), (None, None));
 }
 

@@ -10,9 +10,11 @@ use anyhow::{Context, Result, bail};
 use coop_fs::RootSource;
 use coop_image::{Image, ImportOptions, Progress, Reference};
 use coop_launcher::logs::Stream;
+use coop_launcher::store::Event;
 use serde_json::json;
 
-use crate::args::{ImageCommand, ImageImportArgs, ImageLsArgs, ImageRmArgs};
+use super::inspect::{image_object, print_documents};
+use crate::args::{ImageCommand, ImageImportArgs, ImageInspectArgs, ImageLsArgs, ImageRmArgs};
 use crate::host::{Host, require_root};
 use crate::plan::ContainerPlan;
 use crate::ui::{ago, decimal_size, lines, listing, print_bytes, timestamp};
@@ -23,6 +25,7 @@ pub(super) fn image(host: &Host, command: &ImageCommand) -> Result<i32> {
         ImageCommand::Import(args) => import(host, args),
         ImageCommand::Ls(args) => list(host, args),
         ImageCommand::Rm(args) => remove(host, args),
+        ImageCommand::Inspect(args) => inspect(host, args),
     }
 }
 
@@ -54,6 +57,8 @@ fn import(host: &Host, args: &ImageImportArgs) -> Result<i32> {
             meter.skipped
         );
     }
+    host.store
+        .emit(&event("import", &reference, &image.id.to_string()));
     crate::ui::print(&format!("{}\n", image.id))?;
     Ok(0)
 }
@@ -165,6 +170,25 @@ fn created(image: &Image) -> SystemTime {
         .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
+/// `coop image inspect`.
+fn inspect(host: &Host, args: &ImageInspectArgs) -> Result<i32> {
+    let all = host.images.list()?;
+    let mut found = Vec::new();
+    let mut exit_code = 0;
+    for name in &args.names {
+        match find(host, name).and_then(|reference| Ok(host.images.get(&reference)?)) {
+            Ok(image) => found.push(image),
+            Err(error) => {
+                crate::ui::error(&error);
+                exit_code = 1;
+            }
+        }
+    }
+    let objects: Vec<_> = found.iter().map(|it| image_object(it, &all)).collect();
+    print_documents(&args.format, &objects)?;
+    Ok(exit_code)
+}
+
 /// `coop image rm`, `coop rmi`.
 pub(super) fn remove(host: &Host, args: &ImageRmArgs) -> Result<i32> {
     require_root("remove an image")?;
@@ -184,6 +208,7 @@ pub(super) fn remove(host: &Host, args: &ImageRmArgs) -> Result<i32> {
 /// What Docker says of it.
 fn remove_one(host: &Host, name: &str) -> Result<String> {
     let reference = find(host, name)?;
+    let id = host.images.get(&reference)?.id.to_string();
     let removed = match host
         .images
         .remove(&reference, &|layer| user_of(host, layer))
@@ -193,6 +218,10 @@ fn remove_one(host: &Host, name: &str) -> Result<String> {
         }
         result => result?,
     };
+    host.store.emit(&event("untag", &reference, &id));
+    if !removed.layers.is_empty() {
+        host.store.emit(&event("delete", &reference, &id));
+    }
     let layers = removed
         .layers
         .iter()
@@ -202,8 +231,19 @@ fn remove_one(host: &Host, name: &str) -> Result<String> {
     Ok(lines(std::iter::once(untagged).chain(deleted)))
 }
 
+/// Something that happens now to an image.
+fn event(action: &str, reference: &Reference, id: &str) -> Event {
+    Event {
+        time: SystemTime::now(),
+        kind: "image".into(),
+        action: action.into(),
+        id: id.into(),
+        attributes: [("name".to_owned(), reference.to_string())].into(),
+    }
+}
+
 /// An image by its name, or by the beginning of its id when that is no name.
-fn find(host: &Host, text: &str) -> Result<Reference> {
+pub(super) fn find(host: &Host, text: &str) -> Result<Reference> {
     let parsed = text.parse::<Reference>();
     let not_found = match &parsed {
         Ok(reference) => match host.images.get(reference) {

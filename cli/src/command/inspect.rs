@@ -1,9 +1,13 @@
-//! `coop inspect`: all that is known of containers, in Docker's shape.
+//! `coop inspect`: all that is known of containers, images, volumes and networks, in Docker's
+//! shapes.
 
 mod config;
+mod health;
 mod host_config;
+mod image;
 mod mounts;
 mod network;
+mod object;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -12,58 +16,55 @@ use anyhow::{Context, Result};
 use coop_launcher::store::{State, Status, time};
 use serde::Serialize;
 
-use super::ps::{self, status_word};
-use crate::args::{InspectArgs, StackArgs};
+use super::ps::{Size, status_word};
+use crate::args::{Format, InspectArgs, StackArgs};
 use crate::host::Host;
-use crate::load;
 use crate::plan::ContainerPlan;
+use crate::ui;
 use config::Config;
+use health::Health;
 use host_config::HostConfig;
 use mounts::MountPoint;
 use network::NetworkSettings;
+use object::Object;
+
+pub(super) use image::image_object;
 
 /// `coop inspect`.
 pub(super) fn inspect(host: &Host, stack: &StackArgs, args: &InspectArgs) -> Result<i32> {
     let mut found = Vec::new();
     let mut errors = Vec::new();
     for name in &args.names {
-        match find(host, stack, name) {
-            Ok(container) => found.push(container),
+        match Object::find(host, stack, args, name) {
+            Ok(object) => found.push(object),
             Err(error) => errors.push(error),
         }
     }
-    let dirs = host.store.dirs();
-    let volumes = dirs.volumes();
-    let places: Vec<_> = found
-        .iter()
-        .map(|(state, _)| (dirs.container(&state.id), dirs.container_log(&state.id)))
-        .collect();
-    let containers: Vec<_> = found
-        .iter()
-        .zip(&places)
-        .map(|((state, plan), (directory, log))| {
-            let files = Files {
-                directory,
-                log,
-                volumes: &volumes,
-            };
-            Container::new(state, state.current_status(), plan, &files)
-        })
-        .collect();
-    // What was found is told also when something was not: as Docker, `[]` for nothing at all.
-    let text = serde_json::to_string_pretty(&containers).context("write as JSON")?;
-    crate::ui::print(&(text + "\n"))?;
-    errors.iter().for_each(crate::ui::error);
+    let volumes = host.store.dirs().volumes();
+    let shown: Vec<_> = found.iter().map(|object| object.shown(&volumes)).collect();
+    print_documents(&args.format, &shown)?;
+    errors.iter().for_each(ui::error);
     Ok(i32::from(!errors.is_empty()))
 }
 
-fn find(host: &Host, stack: &StackArgs, name: &str) -> Result<(State, ContainerPlan)> {
-    let state = load::resolve(host, stack, name)?;
-    ps::mend_if_needed(host, &state.stack)?;
-    Ok((
-        host.store.load_state(&state.id)?,
-        host.store.load_config(&state.id)?,
-    ))
+/// Prints what was found, also when something was not: as Docker, `[]` for nothing at all; by
+/// a template each for itself.
+pub(super) fn print_documents<T: Serialize>(format: &Format, found: &[T]) -> Result<()> {
+    const WRITE: &str = "write as JSON";
+    let text = match format {
+        Format::Table => serde_json::to_string_pretty(found).context(WRITE)? + "\n",
+        Format::Json => serde_json::to_string(found).context(WRITE)? + "\n",
+        Format::Template(_) | Format::TableTemplate(_) => {
+            let mut text = String::new();
+            for document in found {
+                let mut value = serde_json::to_value(document).context(WRITE)?;
+                object::name_what_is_absent(&mut value);
+                text += &ui::document(format, &value)?;
+            }
+            text
+        }
+    };
+    ui::print(&text)
 }
 
 /// Where a container's files are.
@@ -74,7 +75,7 @@ struct Files<'a> {
     volumes: &'a Path,
 }
 
-/// The keys are Docker's, but for the last one.
+/// A container. The keys are Docker's, but for the last one.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Container<'a> {
@@ -97,6 +98,12 @@ struct Container<'a> {
     mounts: Vec<MountPoint<'a>>,
     config: Config<'a>,
     network_settings: NetworkSettings<'a>,
+    /// Bytes that it has written; when it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size_rw: Option<u64>,
+    /// The same and its image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size_root_fs: Option<u64>,
     /// The whole plan, as it was saved.
     plan: &'a ContainerPlan,
 }
@@ -118,17 +125,17 @@ struct StateObject<'a> {
     started_at: String,
     finished_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    health: Option<HealthObject>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct HealthObject {
-    status: coop_launcher::store::Health,
+    health: Option<Health<'a>>,
 }
 
 impl<'a> Container<'a> {
-    fn new(state: &'a State, status: Status, plan: &'a ContainerPlan, files: &Files<'a>) -> Self {
+    fn new(
+        state: &'a State,
+        status: Status,
+        plan: &'a ContainerPlan,
+        size: Option<Size>,
+        files: &Files<'a>,
+    ) -> Self {
         let argv = plan.process.argv.split_first();
         Self {
             id: state.id.as_str(),
@@ -152,6 +159,8 @@ impl<'a> Container<'a> {
             mounts: mounts::mount_points(plan, files),
             config: Config::new(plan),
             network_settings: NetworkSettings::new(&plan.network),
+            size_rw: size.map(|size| size.written),
+            size_root_fs: size.map(|size| size.written.saturating_add(size.image)),
             plan,
         }
     }
@@ -177,7 +186,7 @@ impl<'a> StateObject<'a> {
             error: state.error.as_deref().unwrap_or_default(),
             started_at: or_never(state.started),
             finished_at: or_never(state.finished),
-            health: state.health.map(|status| HealthObject { status }),
+            health: Health::new(state),
         }
     }
 }

@@ -1,25 +1,31 @@
 //! `coop ps`: which containers there are.
 
 mod entry;
+mod filter;
+mod ports;
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use anyhow::Result;
 use coop_launcher::store::{StackName, State, Status};
 
-use crate::args::{Format, PsArgs, StackArgs};
+use crate::args::{Conditions, PsArgs, StackArgs};
 use crate::host::Host;
 use crate::load;
 use crate::supervise;
-use crate::ui::{Table, lines};
-use entry::Entry;
+use crate::ui::{lines, listing};
+use entry::{Entry, Sizes};
+use filter::Wanted;
 
-pub(super) use entry::{published, status_word};
+pub(super) use entry::{Size, status_word};
+pub(super) use ports::published;
 
 /// `coop ps`: in Docker's shape, or, for a stack that was asked for by name or file, in
 /// compose's.
 pub(super) fn ps(host: &Host, stack: &StackArgs, args: &PsArgs) -> Result<i32> {
-    let of_a_stack = stack.file.is_some() || stack.project.is_some();
+    // The names of services are asked of the stack that is here.
+    let of_a_stack = stack.file.is_some() || stack.project.is_some() || args.services;
     if of_a_stack {
         mend_if_needed(host, &load::stack_name(stack)?)?;
     } else {
@@ -28,90 +34,70 @@ pub(super) fn ps(host: &Host, stack: &StackArgs, args: &PsArgs) -> Result<i32> {
     let mut states = if of_a_stack || !args.names.is_empty() {
         load::select(host, stack, &args.names)?
     } else {
-        // As Docker: the newest first.
-        let mut all = host.store.list()?;
-        all.reverse();
-        all
+        host.store.list()?
     };
-    if of_a_stack {
-        states.sort_by(|a, b| a.name.cmp(&b.name));
-    }
+    // As Docker: the newest first.
+    states.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.name.cmp(&b.name)));
+    let last = match args.last {
+        _ if args.latest => Some(1),
+        number => usize::try_from(number).ok().filter(|number| *number > 0),
+    };
+    let filters = Conditions(&args.filters);
+    let all = args.all || last.is_some() || filter::asks_for_ended(filters);
+    let wanted = Wanted::new(host, stack, filters)?;
+    let sizes = if args.size {
+        Sizes::Measured
+    } else {
+        Sizes::Unknown
+    };
     let now = SystemTime::now();
-    let entries: Vec<_> = states
+    let mut entries: Vec<_> = states
         .into_iter()
-        .map(|state| Entry::new(host, state, now))
-        .filter(|entry| args.all || entry.is_live())
+        .map(|state| Entry::new(host, state, now, sizes))
+        .filter(|entry| (all || entry.is_live()) && wanted.is(entry))
+        .take(last.unwrap_or(usize::MAX))
         .collect();
-    let shape = match (&args.format, args.quiet) {
-        (_, true) => Shape::Ids,
-        (Format::Json | Format::Template(_) | Format::TableTemplate(_), false) => Shape::Json,
-        (Format::Table, false) if of_a_stack => Shape::Compose,
-        (Format::Table, false) => Shape::Docker,
+    if of_a_stack {
+        entries.sort_by(|a, b| a.state.name.cmp(&b.state.name));
+    }
+    let shown = if args.services {
+        let services = entries.iter().filter_map(|e| e.state.service.as_deref());
+        lines(services.collect::<BTreeSet<_>>())
+    } else if args.quiet {
+        // Compose never cuts ids.
+        let no_trunc = args.no_trunc || of_a_stack;
+        lines(entries.iter().map(|entry| entry.id(no_trunc)))
+    } else {
+        let rows: Vec<_> = entries.iter().map(|e| e.row(args.no_trunc)).collect();
+        let mut columns = if of_a_stack { COMPOSE } else { DOCKER }.to_vec();
+        if args.size {
+            columns.push(("SIZE", "Size"));
+        }
+        listing(&args.format, &columns, &rows)?
     };
-    // Compose never cuts ids.
-    let no_trunc = args.no_trunc || (shape == Shape::Ids && of_a_stack);
-    crate::ui::print(&render(&entries, shape, no_trunc))?;
+    crate::ui::print(&shown)?;
     Ok(0)
 }
 
-/// How containers are listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    Docker,
-    Compose,
-    Ids,
-    /// One object a line.
-    Json,
-}
+const DOCKER: &[(&str, &str)] = &[
+    ("CONTAINER ID", "ID"),
+    ("IMAGE", "Image"),
+    ("COMMAND", "Command"),
+    ("CREATED", "RunningFor"),
+    ("STATUS", "Status"),
+    ("PORTS", "Ports"),
+    ("NAMES", "Names"),
+];
 
-fn render(entries: &[Entry], shape: Shape, no_trunc: bool) -> String {
-    match shape {
-        Shape::Ids => lines(entries.iter().map(|entry| entry.id(no_trunc))),
-        Shape::Json => lines(entries.iter().map(Entry::json)),
-        Shape::Docker => {
-            let heading = [
-                "CONTAINER ID",
-                "IMAGE",
-                "COMMAND",
-                "CREATED",
-                "STATUS",
-                "PORTS",
-                "NAMES",
-            ];
-            let mut table = Table::new(&heading);
-            for entry in entries {
-                table.row(&[
-                    entry.id(no_trunc),
-                    &entry.state.image,
-                    &entry.command(no_trunc),
-                    &entry.running_for(),
-                    &entry.status(),
-                    &entry.ports(),
-                    entry.state.name.as_str(),
-                ]);
-            }
-            table.to_string()
-        }
-        Shape::Compose => {
-            let heading = [
-                "NAME", "IMAGE", "COMMAND", "SERVICE", "CREATED", "STATUS", "PORTS",
-            ];
-            let mut table = Table::new(&heading);
-            for entry in entries {
-                table.row(&[
-                    entry.state.name.as_str(),
-                    &entry.state.image,
-                    &entry.command(no_trunc),
-                    entry.state.service.as_deref().unwrap_or_default(),
-                    &entry.running_for(),
-                    &entry.status(),
-                    &entry.ports(),
-                ]);
-            }
-            table.to_string()
-        }
-    }
-}
+const COMPOSE: &[(&str, &str)] = &[
+    ("NAME", "Names"),
+    ("IMAGE", "Image"),
+    ("COMMAND", "Command"),
+    ("SERVICE", "Service"),
+    ("CREATED", "RunningFor"),
+    ("STATUS", "Status"),
+    ("PORTS", "Ports"),
+];
 
 /// Puts right what killed supervisors and commands left: containers that run get a supervisor,
 /// what ended is written down as ended, half-made things go.
@@ -164,38 +150,42 @@ mod tests {
         vec![web, job, entry("shop-db-1", 'c', Status::Created)]
     }
 
-    fn shown(shape: Shape) -> String {
-        lines(render(&entries(), shape, false).lines().map(str::trim_end))
+    fn shown(format: &str, columns: &[(&str, &str)]) -> String {
+        let rows: Vec<_> = entries().iter().map(|entry| entry.row(false)).collect();
+        let text = listing(&format.parse().unwrap(), columns, &rows).unwrap();
+        lines(text.lines().map(str::trim_end))
     }
 
     #[test]
     fn containers_are_listed_in_dockers_columns() {
-        insta::assert_snapshot!(shown(Shape::Docker));
+        insta::assert_snapshot!(shown("table", DOCKER));
     }
 
     #[test]
     fn a_stack_is_listed_in_composes_columns() {
-        insta::assert_snapshot!(shown(Shape::Compose));
+        insta::assert_snapshot!(shown("table", COMPOSE));
     }
 
     #[test]
     fn json_has_dockers_keys() {
-        insta::assert_snapshot!(shown(Shape::Json));
+        insta::assert_snapshot!(shown("json", DOCKER));
+    }
+
+    #[test]
+    fn templates_have_dockers_keys_and_headings() {
+        let format = "table {{.ID}}\\t{{.CreatedAt}}\\t{{.State}}\\t{{.Mounts}}\\t{{.LocalVolumes}}\\t{{.Label \"a\"}}\\t{{.Size}}";
+        insta::assert_snapshot!(shown(format, DOCKER));
     }
 
     #[test]
     fn ids_are_short_unless_they_must_not_be() {
-        insta::assert_snapshot!(shown(Shape::Ids), @r"
-        aaaaaaaaaaaa
-        bbbbbbbbbbbb
-        cccccccccccc
-        ");
-        assert_eq!(
-            render(&entries(), Shape::Ids, true)
-                .lines()
-                .next()
-                .map(str::len),
-            Some(64)
-        );
+        let ids = |no_trunc| {
+            entries()
+                .iter()
+                .map(|e| e.id(no_trunc).len())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(ids(false), [12, 12, 12]);
+        assert_eq!(ids(true), [64, 64, 64]);
     }
 }

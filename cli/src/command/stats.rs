@@ -13,7 +13,7 @@ use super::ps;
 use crate::args::{Format, StackArgs, StatsArgs};
 use crate::host::Host;
 use crate::load;
-use crate::ui::{Table, lines};
+use crate::ui::listing;
 use row::Row;
 pub(super) use row::Usage;
 pub(super) use sample::Sampler;
@@ -24,8 +24,17 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Before the first answer: long enough for a share of the processor, short enough to wait for.
 const FIRST_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Home, and nothing below the cursor: what follows takes the last answer's place.
-const REDRAW: &str = "\x1b[H\x1b[J";
+/// Docker's columns.
+const COLUMNS: [(&str, &str); 8] = [
+    ("CONTAINER ID", "ID"),
+    ("NAME", "Name"),
+    ("CPU %", "CPUPerc"),
+    ("MEM USAGE / LIMIT", "MemUsage"),
+    ("MEM %", "MemPerc"),
+    ("NET I/O", "NetIO"),
+    ("BLOCK I/O", "BlockIO"),
+    ("PIDS", "PIDs"),
+];
 
 /// `coop stats`.
 pub(super) fn stats(host: &Host, stack: &StackArgs, args: &StatsArgs) -> Result<i32> {
@@ -34,7 +43,7 @@ pub(super) fn stats(host: &Host, stack: &StackArgs, args: &StatsArgs) -> Result<
     sampler.sample(&wanted.states()?);
     sleep(FIRST_INTERVAL);
     let redraw = !args.no_stream
-        && args.format == Format::Table
+        && matches!(args.format, Format::Table | Format::TableTemplate(_))
         && rustix::termios::isatty(std::io::stdout());
     if redraw {
         crate::ui::print("\x1b[2J")?;
@@ -42,12 +51,8 @@ pub(super) fn stats(host: &Host, stack: &StackArgs, args: &StatsArgs) -> Result<
     loop {
         let states = wanted.states()?;
         let rows = sampler.sample(&states);
-        let shown = render(&rows, &args.format, args.no_trunc);
-        crate::ui::print(&if redraw {
-            format!("{REDRAW}{shown}")
-        } else {
-            shown
-        })?;
+        let shown = render(&rows, &args.format, args.no_trunc)?;
+        crate::ui::print(&if redraw { in_place(&shown) } else { shown })?;
         let nothing_to_come = !args.names.is_empty() && rows.iter().all(|row| !row.runs());
         if args.no_stream || nothing_to_come {
             return Ok(0);
@@ -90,24 +95,18 @@ fn sleep(time: Duration) {
     let _ = rustix::thread::nanosleep(&request);
 }
 
-fn render(rows: &[Row], format: &Format, no_trunc: bool) -> String {
-    if *format == Format::Json {
-        return lines(rows.iter().map(Row::json));
-    }
-    let mut table = Table::new(&[
-        "CONTAINER ID",
-        "NAME",
-        "CPU %",
-        "MEM USAGE / LIMIT",
-        "MEM %",
-        "NET I/O",
-        "BLOCK I/O",
-        "PIDS",
-    ]);
-    for row in rows {
-        table.row(&row.cells(no_trunc));
-    }
-    table.to_string()
+/// In the place of the last answer, by one write and without a moment of an empty screen: each
+/// line is cleared behind its text, and the screen below the last one. Nothing has to be put
+/// right when a signal ends us: the cursor stands below, as after any other list.
+fn in_place(shown: &str) -> String {
+    let home = "\x1b[H";
+    let cleared = shown.replace('\n', "\x1b[K\n");
+    format!("{home}{cleared}\x1b[J")
+}
+
+fn render(rows: &[Row], format: &Format, no_trunc: bool) -> Result<String> {
+    let rows: Vec<_> = rows.iter().map(|row| row.json(no_trunc)).collect();
+    listing(format, &COLUMNS, &rows)
 }
 
 #[cfg(test)]
@@ -121,17 +120,32 @@ mod tests {
             &[running("shop-web-1"), ended("shop-job-1")],
             &Format::Table,
             false,
-        );
+        )
+        .unwrap();
         let shown: Vec<_> = shown.lines().map(str::trim_end).collect();
         insta::assert_snapshot!(shown.join("\n"));
     }
 
     #[test]
     fn json_has_dockers_keys() {
-        insta::assert_snapshot!(render(
-            &[running("shop-web-1"), ended("shop-job-1")],
-            &Format::Json,
-            false
-        ));
+        let rows = [running("shop-web-1"), ended("shop-job-1")];
+        insta::assert_snapshot!(render(&rows, &Format::Json, false).unwrap());
+    }
+
+    #[test]
+    fn templates_have_dockers_keys_and_headings() {
+        let format = "table {{.Container}}\\t{{.CPUPerc}}\\t{{.PIDs}}"
+            .parse()
+            .unwrap();
+        let shown = render(&[running("shop-web-1")], &format, false).unwrap();
+        assert_eq!(
+            shown,
+            "CONTAINER      CPU %     PIDS\naaaaaaaaaaaa   12.35%    2\n"
+        );
+    }
+
+    #[test]
+    fn an_answer_takes_the_place_of_the_last_one() {
+        assert_eq!(in_place("A\nb\n"), "\x1b[HA\x1b[K\nb\x1b[K\n\x1b[J");
     }
 }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::{State, Store, time};
+use super::{EventReader, State, Store, time};
 
 /// Something that happened, in the words of Docker's events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,13 @@ impl Event {
 impl Store {
     /// Tells all who look on. That nobody can be told is no reason to stop: it is only logged.
     pub fn emit(&self, event: &Event) {
-        log::debug!("event {} {}", event.action, event.id);
+        if let Err(error) = self.events.append(event) {
+            log::debug!("event {} {}: {error}", event.action, event.id);
+        }
+    }
+
+    /// Looks on, from the oldest event that is kept.
+    pub fn events(&self) -> EventReader {
+        EventReader::new(&self.dirs.run)
     }
 }

@@ -9,6 +9,7 @@
 //! data/names/NAME                  symbolic link to ../containers/ID
 //! run/containers/ID/               what a reboot may take: journal, log pipes
 //! run/stacks/STACK/lock            held by the stack's supervisor
+//! run/events                       what happened, one JSON line each
 //! ```
 //!
 //! Who creates or removes a container holds a lock on `data/containers` meanwhile; readers
@@ -32,6 +33,7 @@
 
 mod dirs;
 mod error;
+mod event_log;
 mod events;
 mod file;
 mod id;
@@ -46,6 +48,7 @@ mod words;
 
 pub use dirs::{Dirs, make_private_dir};
 pub use error::StoreError;
+pub use event_log::EventReader;
 pub use events::Event;
 pub use id::{ContainerId, Name, StackName};
 pub use lock::{Lock, lock_owner};
@@ -54,19 +57,25 @@ pub use registry::Swept;
 pub use state::{Health, HealthCheck, State, Status, Stop};
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
+
+use event_log::EventLog;
 
 /// All containers of one user on this host.
 #[derive(Debug, Clone)]
 pub struct Store {
     dirs: Dirs,
+    /// Shared by clones: one open file for all.
+    events: Arc<EventLog>,
 }
 
 impl Store {
     /// The store in these directories. Nothing is touched yet.
     pub fn new(dirs: Dirs) -> Self {
-        Self { dirs }
+        let events = Arc::new(EventLog::new(&dirs.run));
+        Self { dirs, events }
     }
 
     /// Where everything is.

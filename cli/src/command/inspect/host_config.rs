@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use coop_cgroup::{CpuQuota, CpuWeight, IndexList, Limits, Max};
 use coop_fs::Mount;
+use coop_launcher::logs::LogOptions;
+use coop_launcher::supervisor::RestartPolicy;
 use coop_ns::Namespaces;
 use coop_ns::privileges::{CapabilitySet, Rlimit};
 use serde::Serialize;
@@ -19,6 +21,8 @@ pub(super) struct HostConfig<'a> {
     binds: Vec<String>,
     network_mode: &'a str,
     port_bindings: BTreeMap<String, Vec<Binding>>,
+    restart_policy: RestartPolicyObject,
+    log_config: LogConfig,
     auto_remove: bool,
     cap_add: Vec<String>,
     cap_drop: Vec<String>,
@@ -27,6 +31,7 @@ pub(super) struct HostConfig<'a> {
     /// Empty: a user namespace of its own.
     userns_mode: &'static str,
     shm_size: u64,
+    sysctls: BTreeMap<&'a str, &'a str>,
     cpu_shares: u64,
     memory: i64,
     nano_cpus: u64,
@@ -49,6 +54,50 @@ struct Ulimit {
     soft: i64,
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RestartPolicyObject {
+    name: &'static str,
+    /// 0: without an end.
+    maximum_retry_count: u32,
+}
+
+impl RestartPolicyObject {
+    fn new(policy: RestartPolicy) -> Self {
+        let (name, retries) = match policy {
+            RestartPolicy::No => ("no", None),
+            RestartPolicy::Always => ("always", None),
+            RestartPolicy::UnlessStopped => ("unless-stopped", None),
+            RestartPolicy::OnFailure { max_retries } => ("on-failure", max_retries),
+        };
+        Self {
+            name,
+            maximum_retry_count: retries.unwrap_or(0),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct LogConfig {
+    r#type: &'static str,
+    config: BTreeMap<&'static str, String>,
+}
+
+impl LogConfig {
+    fn new(options: &LogOptions) -> Self {
+        let mut config = BTreeMap::new();
+        if let Some(size) = options.max_size {
+            config.insert("max-size", size.to_string());
+            config.insert("max-file", options.max_file.to_string());
+        }
+        Self {
+            r#type: if options.keep { "json-file" } else { "none" },
+            config,
+        }
+    }
+}
+
 impl<'a> HostConfig<'a> {
     pub(super) fn new(plan: &'a ContainerPlan, files: &Files<'_>) -> Self {
         let capabilities = plan.privileges.capabilities;
@@ -58,6 +107,8 @@ impl<'a> HostConfig<'a> {
             binds: mounts::binds(plan, files),
             network_mode: mode(&plan.network),
             port_bindings: bindings(&plan.network),
+            restart_policy: RestartPolicyObject::new(plan.unit.restart),
+            log_config: LogConfig::new(&plan.unit.log),
             auto_remove: plan.remove_at_exit,
             cap_add: names(capabilities.difference(CapabilitySet::DEFAULT)),
             cap_drop: names(CapabilitySet::DEFAULT.difference(capabilities)),
@@ -74,6 +125,11 @@ impl<'a> HostConfig<'a> {
                 "host"
             },
             shm_size: shm_size(&plan.mounts),
+            sysctls: plan
+                .sysctls
+                .iter()
+                .map(|sysctl| (sysctl.name.as_str(), sysctl.value.as_str()))
+                .collect(),
             cpu_shares: limits.cpu_weight.map_or(0, CpuWeight::shares),
             memory: number(limits.memory_max),
             nano_cpus: nano_cpus(limits),

@@ -2,7 +2,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use coop_cgroup::{CgroupPath, CpuQuota, Limits, Max};
 use coop_fs::{Mount, Overlay, RootSource};
-use coop_launcher::store::{ContainerId, Health, Name, StackName};
+use coop_launcher::store::{ContainerId, Health, HealthCheck, Name, StackName};
 use coop_launcher::supervisor::{HealthTiming, UnitSpec};
 use coop_net::{Lease, Mac, PortMapping};
 use coop_ns::Namespaces;
@@ -145,7 +145,7 @@ fn text(state: &State, status: Status) -> String {
         log: Path::new("/data/c/log"),
         volumes: Path::new("/data/volumes"),
     };
-    serde_json::to_string_pretty(&Container::new(state, status, &plan(), &files)).unwrap()
+    serde_json::to_string_pretty(&Container::new(state, status, &plan(), None, &files)).unwrap()
 }
 
 fn shown(state: &State, status: Status) -> serde_json::Value {
@@ -172,6 +172,32 @@ fn an_end_that_nobody_saw_has_no_exit_code() {
     assert_eq!(value["State"]["ExitCode"], serde_json::Value::Null);
     assert_eq!(value["State"]["Pid"], 0);
     assert_eq!(value["State"]["Running"], false);
+}
+
+#[test]
+fn health_has_its_last_checks() {
+    let mut state = state();
+    state.failing_streak = 2;
+    state.health_log = vec![HealthCheck {
+        start: UNIX_EPOCH + Duration::from_secs(1_714_564_800),
+        end: UNIX_EPOCH + Duration::from_secs(1_714_564_801),
+        exit_code: 4,
+        output: "not well\n".into(),
+    }];
+    let health = &shown(&state, Status::Running)["State"]["Health"];
+    assert_eq!(
+        *health,
+        serde_json::json!({
+            "Status": "healthy",
+            "FailingStreak": 2,
+            "Log": [{
+                "Start": "2024-05-01T12:00:00.000000000Z",
+                "End": "2024-05-01T12:00:01.000000000Z",
+                "ExitCode": 4,
+                "Output": "not well\n",
+            }],
+        })
+    );
 }
 
 #[test]

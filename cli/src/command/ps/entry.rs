@@ -1,32 +1,43 @@
 //! One container of a list.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::SystemTime;
 
+use coop_fs::{Mount, RootSource};
 use coop_launcher::store::{Health, State, Status};
 use coop_net::PortMapping;
 use serde_json::{Value, json};
 
+use super::ports::{ports, published};
 use crate::host::Host;
 use crate::plan::{Connection, ContainerPlan};
-use crate::ui::{ago, duration, ellipsis, timestamp};
+use crate::ui::{ago, decimal_size, duration, ellipsis, timestamp};
+use crate::usage_on_disk;
 
 /// Docker's width of a command in a list.
 const COMMAND_WIDTH: usize = 20;
+
+/// Docker's width of a volume's name or a path in a list.
+const MOUNT_WIDTH: usize = 15;
 
 /// What a list says about a container.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) state: State,
     /// As the kernel says, which is later than what was saved.
-    status: Status,
-    labels: Vec<(String, String)>,
-    networks: Vec<String>,
-    ports: Vec<PortMapping>,
+    pub(super) status: Status,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) networks: Vec<String>,
+    pub(super) ports: Vec<PortMapping>,
+    pub(super) mounts: Vec<Mounted>,
+    /// None: nobody asked.
+    pub(super) size: Option<Size>,
     now: SystemTime,
 }
 
 impl Entry {
-    pub(super) fn new(host: &Host, state: State, now: SystemTime) -> Self {
+    pub(super) fn new(host: &Host, state: State, now: SystemTime, sizes: Sizes) -> Self {
         let plan: Option<ContainerPlan> = match host.store.load_config(&state.id) {
             Ok(plan) => Some(plan),
             // Of another version, or removed just now: what the state says is still true.
@@ -38,9 +49,11 @@ impl Entry {
         let mut entry = Self {
             status: state.current_status(),
             state,
-            labels: Vec::new(),
+            labels: BTreeMap::new(),
             networks: Vec::new(),
             ports: Vec::new(),
+            mounts: Vec::new(),
+            size: None,
             now,
         };
         if let Some(plan) = plan {
@@ -50,7 +63,14 @@ impl Entry {
                 Connection::Bridge { network, .. } => network.clone(),
             });
             entry.ports = published(&plan.network).to_vec();
-            entry.labels = plan.labels.into_iter().collect();
+            let dirs = host.store.dirs();
+            let (directory, volumes) = (dirs.container(&entry.state.id), dirs.volumes());
+            let mounted = |mount| Mounted::of(mount, &directory, &volumes);
+            entry.mounts = plan.mounts.iter().filter_map(mounted).collect();
+            if sizes == Sizes::Measured {
+                entry.size = Some(Size::measure(host, &plan));
+            }
+            entry.labels = plan.labels;
         }
         entry
     }
@@ -61,6 +81,11 @@ impl Entry {
             self.status,
             Status::Running | Status::Paused | Status::Restarting
         )
+    }
+
+    /// Whether it has an exit status.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.status, Status::Stopped | Status::Restarting)
     }
 
     pub(super) fn id(&self, no_trunc: bool) -> &str {
@@ -132,7 +157,8 @@ impl Entry {
         }
     }
 
-    pub(super) fn json(&self) -> Value {
+    /// Docker's keys, and compose's.
+    pub(super) fn row(&self, no_trunc: bool) -> Value {
         let state = &self.state;
         let labels: Vec<_> = self
             .labels
@@ -140,8 +166,11 @@ impl Entry {
             .map(|(key, value)| format!("{key}={value}"))
             .collect();
         let shown: &[PortMapping] = if self.is_live() { &self.ports } else { &[] };
-        let has_ended = matches!(self.status, Status::Stopped | Status::Restarting);
-        let exit_code = if has_ended { state.exit_code } else { Some(0) };
+        let exit_code = if self.has_ended() {
+            state.exit_code
+        } else {
+            Some(0)
+        };
         let publishers: Vec<_> = shown
             .iter()
             .map(|port| {
@@ -153,10 +182,11 @@ impl Entry {
                 })
             })
             .collect();
+        let local_volumes = self.mounts.iter().filter(|mount| mount.is_volume).count();
         json!({
-            "ID": state.id.short(),
+            "ID": self.id(no_trunc),
             "Image": state.image,
-            "Command": self.command(false),
+            "Command": self.command(no_trunc),
             "CreatedAt": timestamp(state.created),
             "RunningFor": self.running_for(),
             "State": status_word(self.status),
@@ -167,9 +197,98 @@ impl Entry {
             "Publishers": publishers,
             "Names": state.name,
             "Labels": labels.join(","),
+            // Not printed, but for templates to ask.
+            "Label": self.labels,
             "Networks": self.networks.join(","),
+            "Mounts": self.mount_names(no_trunc),
+            "LocalVolumes": local_volumes.to_string(),
+            "Size": self.size.map_or("0B".into(), Size::shown),
             "Project": state.stack,
             "Service": state.service.as_deref().unwrap_or_default(),
+        })
+    }
+
+    /// Names of volumes and paths of the host; Docker cuts them.
+    fn mount_names(&self, no_trunc: bool) -> String {
+        let shown = |mount: &Mounted| {
+            if no_trunc {
+                mount.source.clone()
+            } else {
+                ellipsis(&mount.source, MOUNT_WIDTH)
+            }
+        };
+        self.mounts.iter().map(shown).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// Whether to look how much a container has written, which takes time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sizes {
+    Measured,
+    Unknown,
+}
+
+/// How much there is in a container's files.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    /// Bytes that the container has written.
+    pub(crate) written: u64,
+    /// Bytes of its image.
+    pub(crate) image: u64,
+}
+
+impl Size {
+    /// Looks at the disk.
+    pub(crate) fn measure(host: &Host, plan: &ContainerPlan) -> Self {
+        let written = match &plan.root {
+            RootSource::Overlay(overlay) => usage_on_disk::size(&overlay.upper),
+            RootSource::Bind { .. } => 0,
+        };
+        let image = plan.image.parse().ok();
+        let image = image.and_then(|image| host.images.get(&image).ok());
+        Self {
+            written,
+            image: image.map_or(0, |image| image.size),
+        }
+    }
+
+    /// As Docker's column: `0B (virtual 2.35MB)`.
+    fn shown(self) -> String {
+        format!(
+            "{} (virtual {})",
+            decimal_size(self.written),
+            decimal_size(self.image.saturating_add(self.written))
+        )
+    }
+}
+
+/// A volume or a directory of the host in a container.
+#[derive(Debug)]
+pub(super) struct Mounted {
+    /// The volume's name, or the path on the host.
+    pub(super) source: String,
+    pub(super) target: String,
+    pub(super) is_volume: bool,
+}
+
+impl Mounted {
+    fn of(mount: &Mount, directory: &Path, volumes: &Path) -> Option<Self> {
+        let Mount::Bind { source, .. } = mount else {
+            return None;
+        };
+        // The container's own files: hosts, resolv.conf.
+        if source.starts_with(directory) {
+            return None;
+        }
+        let volume = source.strip_prefix(volumes).ok();
+        let name = volume.and_then(|path| path.iter().next());
+        Some(Self {
+            source: match name {
+                Some(name) => name.to_string_lossy().into_owned(),
+                None => source.display().to_string(),
+            },
+            target: mount.target().display().to_string(),
+            is_volume: name.is_some(),
         })
     }
 }
@@ -184,63 +303,6 @@ pub(crate) fn status_word(status: Status) -> &'static str {
         Status::Stopped => "exited",
         Status::Removing => "removing",
     }
-}
-
-/// The ports of a connection; with the host's number once it is leased.
-pub(crate) fn published(connection: &Connection) -> &[PortMapping] {
-    match connection {
-        Connection::Bridge {
-            lease: Some(lease), ..
-        } => &lease.ports,
-        Connection::Bridge { ports, .. } => ports,
-        Connection::Host | Connection::None => &[],
-    }
-}
-
-/// Docker's list, consecutive ports as a range: `0.0.0.0:8000-8002->80-82/tcp`.
-fn ports(mappings: &[PortMapping]) -> String {
-    let mut sorted = mappings.to_vec();
-    sorted.sort_by_key(|port| {
-        (
-            port.protocol,
-            port.host_ip,
-            port.container_port,
-            port.host_port,
-        )
-    });
-    let mut ranges: Vec<(PortMapping, u16)> = Vec::new();
-    for port in sorted {
-        match ranges.last_mut() {
-            Some((first, length)) if continues(first, *length, &port) => *length += 1,
-            _ => ranges.push((port, 0)),
-        }
-    }
-    let shown: Vec<_> = ranges
-        .iter()
-        .map(|(first, length)| port_range(first, *length))
-        .collect();
-    shown.join(", ")
-}
-
-fn continues(first: &PortMapping, length: u16, next: &PortMapping) -> bool {
-    let follows = |first: u16, next: u16| first.checked_add(length + 1) == Some(next);
-    (first.protocol, first.host_ip) == (next.protocol, next.host_ip)
-        && follows(first.container_port, next.container_port)
-        && follows(first.host_port, next.host_port)
-}
-
-fn port_range(first: &PortMapping, length: u16) -> String {
-    let range = |from: u16| match length {
-        0 => from.to_string(),
-        length => format!("{from}-{}", from.saturating_add(length)),
-    };
-    format!(
-        "{}:{}->{}/{}",
-        first.host_ip,
-        range(first.host_port),
-        range(first.container_port),
-        first.protocol
-    )
 }
 
 #[cfg(test)]
@@ -271,9 +333,15 @@ pub(super) mod tests {
         Entry {
             state,
             status,
-            labels: vec![("a".into(), "b".into()), ("c".into(), String::new())],
+            labels: BTreeMap::from([("a".into(), "b".into()), ("c".into(), String::new())]),
             networks: vec!["shop_default".into()],
             ports: PortMapping::parse("127.0.0.1:8080:80").unwrap(),
+            mounts: vec![Mounted {
+                source: "shop_data-of-many-years".into(),
+                target: "/data".into(),
+                is_volume: true,
+            }],
+            size: None,
             now: now(),
         }
     }
@@ -297,25 +365,6 @@ pub(super) mod tests {
         assert_eq!(web.status(), "Exited (137) Less than a second ago");
         web.status = Status::Restarting;
         assert_eq!(web.status(), "Restarting (137) Less than a second ago");
-    }
-
-    #[test]
-    fn consecutive_ports_are_a_range() {
-        let parse = |text: &str| PortMapping::parse(text).unwrap();
-        let all = [
-            parse("8000-8002:80-82"),
-            parse("9000:83"),
-            parse("127.0.0.1:53:53/udp"),
-        ]
-        .concat();
-        assert_eq!(
-            ports(&all),
-            "0.0.0.0:8000-8002->80-82/tcp, 0.0.0.0:9000->83/tcp, 127.0.0.1:53->53/udp"
-        );
-        assert_eq!(
-            ports(&parse("65534-65535:65534-65535")),
-            "0.0.0.0:65534-65535->65534-65535/tcp"
-        );
     }
 
     #[test]

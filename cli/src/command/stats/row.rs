@@ -37,35 +37,17 @@ impl Row {
         self.usage.is_some()
     }
 
-    /// As the columns of the table.
-    pub(super) fn cells(&self, no_trunc: bool) -> [String; 8] {
+    /// Docker's keys.
+    pub(super) fn json(&self, no_trunc: bool) -> Value {
+        let texts = self.texts();
         let id = if no_trunc {
             self.id.as_str()
         } else {
             self.id.short()
         };
-        let texts = self.texts();
-        let pids = match texts.pids_limit {
-            Some(limit) => format!("{} / {limit}", texts.pids),
-            None => texts.pids,
-        };
-        [
-            id.to_owned(),
-            self.name.clone(),
-            texts.cpu,
-            texts.memory,
-            texts.memory_share,
-            texts.network,
-            texts.block,
-            pids,
-        ]
-    }
-
-    pub(super) fn json(&self) -> Value {
-        let texts = self.texts();
         json!({
-            "ID": self.id.short(),
-            "Container": self.id.short(),
+            "ID": id,
+            "Container": id,
             "Name": self.name,
             "CPUPerc": texts.cpu,
             "MemUsage": texts.memory,
@@ -158,13 +140,14 @@ pub(super) mod tests {
         if let Some(usage) = &mut row.usage {
             usage.pids = Some((2, None));
         }
-        assert_eq!(row.cells(false)[7], "2");
-        assert_eq!(row.json()["PIDsLimit"], "");
+        assert_eq!(row.json(false)["PIDs"], "2");
+        assert_eq!(row.json(false)["PIDsLimit"], "");
     }
 
     #[test]
     fn ids_are_whole_on_request() {
-        assert_eq!(running("web").cells(true)[0].len(), ContainerId::LEN);
-        assert_eq!(running("web").cells(false)[0].len(), 12);
+        let id = |no_trunc| running("web").json(no_trunc)["ID"].to_string();
+        assert_eq!(id(true).len(), ContainerId::LEN + 2);
+        assert_eq!(id(false).len(), 12 + 2);
     }
 }
