@@ -11,8 +11,8 @@ use crate::args::RunArgs;
 use crate::plan::RunOptions;
 use crate::stack::value::{ByteSize, EnvEntry, MountKind, SwapLimit};
 use crate::stack::{
-    EnvFile, HealthTest, Healthcheck, Logging, NetworkMode, Rootfs, Service, Stack, Variables,
-    Volume,
+    EnvFile, HealthTest, Healthcheck, Logging, NetworkMode, Networking, Rootfs, Service, Stack,
+    Variables, Volume,
 };
 
 /// The service that the arguments describe, in a stack that declares its volumes.
@@ -54,6 +54,13 @@ pub(crate) fn from_args(args: &RunArgs) -> Result<(Stack, Service, RunOptions)> 
         cpu_shares: args.cpu_shares,
         cpuset: args.cpuset_cpus.clone(),
         pids_limit: args.pids_limit,
+        networking: Networking {
+            dns: args.dns.clone(),
+            dns_search: args.dns_search.clone(),
+            dns_opt: args.dns_option.clone(),
+            extra_hosts: args.add_host.clone(),
+            ..Networking::default()
+        },
         network_mode: args.network,
         userns_mode: args.userns,
         labels: args
@@ -239,6 +246,10 @@ mod tests {
         ("rootfs", "--rootfs /a", "--rootfs /b"),
         ("rootfs_mode", "--rootfs /a", "--rootfs /a --rootfs-mode ro"),
         ("read_only", "x", "--read-only x"),
+        ("add_host", "x", "--add-host a:192.0.2.1 x"),
+        ("dns", "x", "--dns 192.0.2.1 x"),
+        ("dns_search", "x", "--dns-search a x"),
+        ("dns_option", "x", "--dns-option a x"),
         ("restart", "x", "--restart always x"),
         ("log_driver", "x", "--log-driver none x"),
         ("log_opt", "x", "--log-opt max-size=1m x"),

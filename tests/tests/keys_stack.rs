@@ -166,7 +166,7 @@ fn names_are_those_of_the_own_network_only() {
 name: nets
 services:
   web: {image: coop/host, command: sleep 1000, networks: [front]}
-  api: {image: coop/host, command: sleep 1000, networks: {front: {aliases: [backend]}}}
+  api: {image: coop/host, command: httpd -f -p 80 -h /etc, networks: {front: {aliases: [backend]}}}
   db: {image: coop/host, command: sleep 1000, networks: [back]}
 networks:
   front: {ipam: {config: [{subnet: 10.83.7.0/24}]}}
@@ -180,10 +180,13 @@ networks:
         "{hosts}"
     );
     assert!(!hosts.contains("db"), "{hosts}");
-    stack.exec("web", "ping -c 1 -w 5 backend");
+    wait_until("the other one answers by its alias", || {
+        let got = stack.coop("exec").args(["web", "wget", "-q", "-O", "-"]);
+        got.arg("http://backend/hostname").run().status.success()
+    });
     let routes = stack.exec("db", "cat /proc/net/route");
     // The default route is the one to 0.0.0.0.
-    assert!(!routes.contains("\t00000000\t"), "{routes}");
+    assert!(!routes.contains("eth0\t00000000\t"), "{routes}");
     stack.coop("down").args(["-t", "0"]).run().success();
 }
 
@@ -224,7 +227,7 @@ services:
     links: ['db:store']
     expose: [80]
     pull_policy: never
-  db: {image: coop/host, command: sleep 1000}
+  db: {image: coop/host, command: httpd -f -p 80 -h /etc}
 ",
     );
     stack.up();
@@ -236,8 +239,11 @@ services:
     );
     let hosts = stack.exec("web", "cat /etc/hosts");
     assert!(hosts.contains("192.0.2.7\tother"), "{hosts}");
-    stack.exec("web", "ping -c 1 -w 5 store");
-    stack.exec("web", "ping -c 1 -w 5 machine");
+    assert!(hosts.contains("\tmachine\n"), "{hosts}");
+    wait_until("the linked service answers by its other name", || {
+        let got = stack.coop("exec").args(["web", "wget", "-q", "-O", "-"]);
+        got.arg("http://store/hostname").run().status.success()
+    });
     stack.coop("down").args(["-t", "0"]).run().success();
 }
 
@@ -266,4 +272,52 @@ services:
         .success();
     assert_eq!(host.containers().len(), 3);
     stack.coop("down").args(["-t", "0"]).run().success();
+}
+
+#[test]
+fn up_waits_until_all_is_healthy_or_says_what_is_not() {
+    let host = Host::new();
+    let stack = host.stack(
+        "
+name: ready
+services:
+  web:
+    image: coop/host
+    command: sh -c 'sleep 1; touch /ready; sleep 1000'
+    healthcheck: {test: 'test -e /ready', interval: 100ms, retries: 100}
+  broken:
+    image: coop/host
+    command: sleep 1000
+    profiles: [broken]
+    healthcheck: {test: 'false', interval: 100ms, retries: 1}
+",
+    );
+    stack.coop("up").arg("--wait").run().success();
+    stack.coop("ps").run().success().says("(healthy)");
+    stack
+        .coop("up")
+        .args(["--wait", "broken"])
+        .run()
+        .stack_fails(&["ready-broken-1 is unhealthy"]);
+    stack.coop("down").args(["-t", "0"]).run().success();
+}
+
+#[test]
+fn up_shows_the_output_of_those_that_it_is_attached_to() {
+    let host = Host::new();
+    let stack = host.stack(
+        "
+name: shown
+services:
+  web: {image: coop/host, command: echo from-web}
+  quiet: {image: coop/host, command: echo from-quiet, attach: false}
+  other: {image: coop/host, command: echo from-other}
+",
+    );
+    let up = stack.coop("up").args(["--no-attach", "other"]).run();
+    up.success()
+        .says("from-web")
+        .does_not_say("from-quiet")
+        .does_not_say("from-other");
+    stack.down();
 }

@@ -2,7 +2,7 @@
 
 use super::isolation::IsolationArgs;
 use crate::stack::value::{
-    ByteSize, CpuFlag, Cpus, Duration, EnvEntry, Label, Mount, PidsLimit, Port, Restart,
+    ByteSize, CpuFlag, Cpus, Duration, EnvEntry, ExtraHost, Label, Mount, PidsLimit, Port, Restart,
     RootfsMode, Signal, SwapLimit, TmpfsMount, Ulimit, UserSpec,
 };
 use crate::stack::{LogDriver, NetworkMode, UsernsMode};
@@ -154,6 +154,24 @@ pub(crate) struct RunArgs {
     /// bridge: a network of its own; none: loopback only; host: the host's [default: bridge]
     #[arg(long, value_name = "MODE", help_heading = "Network")]
     pub network: Option<NetworkMode>,
+
+    /// Entry of /etc/hosts, such as db:192.0.2.7 or host:host-gateway
+    #[arg(long, value_name = "NAME:ADDRESS", help_heading = "Network")]
+    pub add_host: Vec<ExtraHost>,
+    /// Name server, instead of the host's
+    #[arg(long, value_name = "ADDRESS", help_heading = "Network")]
+    pub dns: Vec<std::net::IpAddr>,
+    /// Domain to look names up in, instead of the host's
+    #[arg(long, value_name = "DOMAIN", help_heading = "Network")]
+    pub dns_search: Vec<String>,
+    /// Option of the resolver, instead of the host's
+    #[arg(
+        long,
+        visible_alias = "dns-opt",
+        value_name = "OPTION",
+        help_heading = "Network"
+    )]
+    pub dns_option: Vec<String>,
 
     /// Set a variable, or pass the host's
     #[arg(short, long, value_name = "NAME[=VALUE]", help_heading = "Process")]

@@ -35,6 +35,12 @@ pub(crate) struct UpArgs {
     /// Wait until everything runs, and is healthy where it is checked; goes with -d
     #[arg(long, conflicts_with = "usage")]
     pub wait: bool,
+    /// Show the output of these services only
+    #[arg(long, value_name = "SERVICE", conflicts_with = "detach")]
+    pub attach: Vec<String>,
+    /// Do not show the output of this service
+    #[arg(long, value_name = "SERVICE", conflicts_with = "detach")]
+    pub no_attach: Vec<String>,
     /// Seconds that --wait waits at most
     #[arg(long, value_name = "SECONDS", requires = "wait", value_parser = super::container::seconds)]
     pub wait_timeout: Option<Duration>,
@@ -59,6 +65,16 @@ pub(crate) struct UpArgs {
 }
 
 impl UpArgs {
+    /// Whether the command ends before the stack does.
+    pub(crate) fn in_background(&self) -> bool {
+        self.detach || self.wait
+    }
+
+    /// How long `--wait` waits at most.
+    pub(crate) fn wait_timeout(&self) -> Option<std::time::Duration> {
+        self.wait_timeout.map(Into::into)
+    }
+
     /// The grace period of what is replaced, when it is not each service's own.
     pub(crate) fn timeout(&self) -> Option<std::time::Duration> {
         self.timeout.map(Into::into)
@@ -122,6 +138,15 @@ pub(crate) struct ConfigArgs {
     /// Print only the names of the services
     #[arg(long, conflicts_with = "quiet")]
     pub services: bool,
+    /// Print only the names of the networks
+    #[arg(long, conflicts_with_all = ["quiet", "services", "volumes"])]
+    pub networks: bool,
+    /// Print only the names of the profiles
+    #[arg(long = "profiles", conflicts_with_all = ["quiet", "services", "volumes", "networks"])]
+    pub profile_names: bool,
+    /// Print only the names of the images
+    #[arg(long, conflicts_with_all = ["quiet", "services", "volumes", "networks", "profile_names"])]
+    pub images: bool,
     /// Print only the names of the volumes
     #[arg(long, conflicts_with_all = ["quiet", "services"])]
     pub volumes: bool,

@@ -1,5 +1,6 @@
 //! `coop config` and `coop plan`: what a stack file says, and what it means here.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result};
@@ -10,23 +11,42 @@ use crate::args::{ConfigArgs, DocumentFormat, PlanArgs, StackArgs};
 use crate::host::Host;
 use crate::load::Loaded;
 use crate::plan::{self, ContainerPlan, Existing, StackPlan};
-use crate::stack;
+use crate::stack::{self, Stack};
 use crate::supervise;
 use crate::ui::{lines, print};
 
 /// `coop config`.
 pub(super) fn config(stack: &StackArgs, args: &ConfigArgs) -> Result<i32> {
-    let stack = Loaded::read(stack)?.stack;
+    let loaded = Loaded::read(stack)?;
+    let enabled = loaded.order(&[])?;
+    let mut stack = loaded.stack;
+    if !args.profile_names {
+        stack.services.retain(|name, _| enabled.contains(name));
+    }
     if args.quiet {
         return Ok(0);
     }
     print(&match args.format {
         _ if args.services => lines(stack.services.keys()),
         _ if args.volumes => lines(stack.volumes.keys()),
+        _ if args.networks => lines(stack.networks.keys()),
+        _ if args.profile_names => lines(profiles(&stack)),
+        _ if args.images => lines(images(&stack)),
         DocumentFormat::Yaml => stack::to_yaml(&stack).map_err(Error::msg)?,
         DocumentFormat::Json => stack::to_json(&stack).map_err(Error::msg)? + "\n",
     })?;
     Ok(0)
+}
+
+fn profiles(stack: &Stack) -> BTreeSet<&str> {
+    let all = stack.services.values();
+    all.flat_map(|service| service.instances.profiles.iter().map(String::as_str))
+        .collect()
+}
+
+fn images(stack: &Stack) -> BTreeSet<&str> {
+    let all = stack.services.values();
+    all.filter_map(|service| service.image.as_deref()).collect()
 }
 
 /// `coop plan`. Only addresses and ranges of ids are open: they are leased by `up`.

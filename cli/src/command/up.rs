@@ -1,11 +1,16 @@
 //! `coop up`: from the stack file to running containers.
 
+mod attached;
 mod change;
+mod wait;
+
+use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 use coop_launcher::store::{ContainerId, Lock, StackName, State};
 use coop_launcher::supervisor::{Foreground, OnSignal, Report, Supervisor, UnitSpec};
 
+use self::attached::Attached;
 use self::change::{Change, Todo};
 use crate::args::{StackArgs, UpArgs};
 use crate::host::{Host, require_root};
@@ -62,15 +67,27 @@ pub(crate) fn up(host: &Host, stack: &StackArgs, args: &UpArgs) -> Result<i32> {
         colours: !args.no_color,
         prefixes: !args.no_log_prefix,
     };
-    progress.starting(&units(host, &to_start)?);
+    let units = units(host, &to_start)?;
+    progress.starting(&units);
     match keeper {
-        Keeper::Nobody(vacancy) if !args.detach => {
+        Keeper::Nobody(vacancy) if !args.in_background() => {
             let output = StackOutput::new(progress, style);
-            foreground(&started, vacancy.take()?, &to_start, output, args.usage)
+            let silent = attached::silent(host, &units, args);
+            foreground(
+                &started,
+                vacancy.take()?,
+                &to_start,
+                output,
+                silent,
+                args.usage,
+            )
         }
         keeper => {
             started.in_background(keeper, &to_start, &mut progress)?;
-            if args.detach {
+            if args.wait {
+                wait::wait(host, &of_order(host, &name, &order)?, args.wait_timeout())?;
+            }
+            if args.in_background() {
                 Ok(0)
             } else {
                 progress.close();
@@ -78,6 +95,15 @@ pub(crate) fn up(host: &Host, stack: &StackArgs, args: &UpArgs) -> Result<i32> {
             }
         }
     }
+}
+
+/// The containers of these services.
+fn of_order(host: &Host, stack: &StackName, order: &[String]) -> Result<Vec<ContainerId>> {
+    let states = supervise::containers(host, stack)?.into_iter();
+    Ok(states
+        .filter(|state| { state.service.as_ref() }.is_some_and(|name| order.contains(name)))
+        .map(|state| state.id)
+        .collect())
 }
 
 /// What a supervisor has to know of these containers.
@@ -199,6 +225,7 @@ fn foreground(
     lock: Lock,
     ids: &[ContainerId],
     mut output: StackOutput,
+    silent: BTreeSet<String>,
     usage: bool,
 ) -> Result<i32> {
     let Brought { host, name, .. } = brought;
@@ -206,7 +233,8 @@ fn foreground(
     if usage {
         wires = wires.with_usage();
     }
-    let foreground = Foreground::new(&mut output, OnSignal::Stop)?;
+    let mut shown = Attached::new(&mut output, silent);
+    let foreground = Foreground::new(&mut shown, OnSignal::Stop)?;
     let mut supervisor =
         Supervisor::new(&host.store, &wires, name, lock)?.in_foreground(foreground)?;
     supervisor.start_containers(ids)?;

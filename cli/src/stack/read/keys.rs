@@ -46,7 +46,7 @@ pub(super) const RESERVATIONS: &[&str] = &["cpus", "devices", "generic_resources
 pub(super) const ENV_FILE: &[&str] = &["format"];
 
 /// `services.*.ports[*]`.
-pub(super) const PORT: &[&str] = &["app_protocol", "name"];
+pub(super) const PORT: &[&str] = &[];
 
 /// `services.*.volumes[*]`.
 pub(super) const MOUNT: &[&str] = &["cluster", "image"];
@@ -99,6 +99,16 @@ fn instead(key: &str) -> Option<&'static str> {
         | "attachable" | "gateway" | "ip_range" | "aux_addresses" => {
             "remove it: it comes with networks of their own"
         }
+        "include" => "put the services into one file",
+        "extends" => "write the common keys once and merge them: <<: *name",
+        "volumes_from" => "name the volumes in `volumes` of both services",
+        "external_links" => "use a network that both stacks are on: networks, external: true",
+        "post_start" | "pre_stop" => "run it with `coop exec`, or in the service's own command",
+        "develop" => "remove it: mount the sources with `volumes` to work on them",
+        "provider" | "models" | "use_api_socket" => {
+            "remove it: it is for Docker's own services, which Coop has none of"
+        }
+        "subpath" => "mount the whole volume",
         "delay" | "window" => "remove it: the time between restarts grows with their number",
         _ => return None,
     })

@@ -228,6 +228,12 @@ fn long_port(at: At<'_>, out: &mut Problems) -> Option<Port> {
     let host_ip: Option<String> = fields.get("host_ip", out);
     let protocol: Option<String> = fields.get("protocol", out);
     let mode: Option<String> = fields.get("mode", out);
+    // For the reader, and for platforms that route by them.
+    for key in ["name", "app_protocol"] {
+        if let Some(at) = fields.at(key) {
+            String::read(at, out);
+        }
+    }
     fields.finish(keys::PORT, out);
     if let Some(mode) = mode.filter(|mode| mode != "ingress" && mode != "host") {
         let message = format!("{mode:?} is not a mode of a port");
