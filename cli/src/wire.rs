@@ -27,7 +27,11 @@ pub(crate) fn pipeline(
     stdin: Option<OwnedFd>,
 ) -> anyhow::Result<Pipeline> {
     let joined = joined::open(host, plan)?;
-    let pipeline = Pipeline::new(process(&plan.process)?)
+    let mut process = process(&plan.process)?;
+    if plan.init {
+        process = process.with_init();
+    }
+    let pipeline = Pipeline::new(process)
         .stage(Namespaces::new(plan, &joined))
         .stage(Cgroup::new(host.cgroups()?, plan))
         .stage(Rootfs::new(plan, &joined))

@@ -84,6 +84,9 @@ fn set_up(
         crate::signals::reset_for_child()?;
         crate::descriptors::restore_limit();
         rustix::process::set_parent_process_death_signal(None)?;
+        if process.has_init() {
+            crate::init::split()?;
+        }
         // Only 0, 1 and 2 go to the program (CVE-2024-21626). The channel must close by the
         // exec itself, so that its end of file tells of success.
         coop_ns::privileges::close_on_exec_from(3)?;

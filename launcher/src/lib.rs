@@ -48,6 +48,7 @@ mod child;
 mod descriptors;
 pub mod error;
 pub mod fault;
+mod init;
 pub mod journal;
 pub mod logs;
 pub mod pipeline;

@@ -16,6 +16,7 @@ pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bi
 pub struct Process {
     argv: Vec<CString>,
     env: Vec<CString>,
+    init: bool,
 }
 
 /// Why a process cannot be started.
@@ -68,7 +69,21 @@ impl Process {
         if argv.first().is_none_or(|command| command.is_empty()) {
             return Err(ProcessError::Empty);
         }
-        Ok(Self { argv, env })
+        Ok(Self {
+            argv,
+            env,
+            init: false,
+        })
+    }
+
+    /// The same program, below an init that forwards signals to it and reaps.
+    #[must_use]
+    pub fn with_init(self) -> Self {
+        Self { init: true, ..self }
+    }
+
+    pub(crate) fn has_init(&self) -> bool {
+        self.init
     }
 
     /// The value of a variable of the program's environment.

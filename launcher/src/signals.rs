@@ -134,6 +134,30 @@ impl AsFd for SignalFd {
     }
 }
 
+/// All signals, blocked for a process that does nothing but wait for them.
+#[derive(Debug)]
+pub(crate) struct AllBlocked(libc::sigset_t);
+
+impl AllBlocked {
+    /// Blocks every signal of the calling thread, which should be the only one.
+    ///
+    /// # Errors
+    /// [`SignalError`].
+    pub(crate) fn new() -> Result<Self, SignalError> {
+        let all: Vec<Signal> = (1..=LAST).filter_map(Signal::new).collect();
+        let set = sigset(&all);
+        change_mask(libc::SIG_BLOCK, &set)?;
+        Ok(Self(set))
+    }
+
+    /// Waits for the next signal; none when the wait was interrupted.
+    pub(crate) fn wait(&self) -> Option<Signal> {
+        // SAFETY: the set is initialised and outlives the call; no information is asked for.
+        let number = unsafe { libc::sigwaitinfo(&raw const self.0, std::ptr::null_mut()) };
+        Signal::new(number)
+    }
+}
+
 /// Gives the program that is executed next what `execve(2)` would let through from this
 /// process: no signal blocked, none ignored.
 ///

@@ -4,8 +4,10 @@ use std::ffi::CStr;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use coop_ns::Signal;
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
 use rustix::io::{DupFlags, Errno, FdFlags, dup3, fcntl_getfd};
+use rustix::process::Pid;
 
 /// Executes a program: see `execve(2)`. Returns only the reason why it could not.
 pub(crate) fn execve(path: &CStr, argv: &CStrings<'_>, env: &CStrings<'_>) -> Errno {
@@ -63,4 +65,38 @@ pub(crate) fn redirect_inherited(null: impl AsFd) -> Result<(), Errno> {
         }
     }
     Ok(())
+}
+
+/// Sends a signal to a child; `kill(2)`. One that has ended is fine.
+pub(crate) fn kill(child: Pid, signal: Signal) {
+    // SAFETY: plain numbers.
+    unsafe { libc::kill(child.as_raw_nonzero().get(), signal.number()) };
+}
+
+/// Overwrites the command line of this process, which everyone may read in `/proc/PID/cmdline`,
+/// with its new name. For a process that does not look at its arguments any more.
+pub(crate) fn clear_arguments() {
+    const NAME: &[u8] = b"coop-init";
+    let Ok(stat) = std::fs::read_to_string("/proc/self/stat") else {
+        return;
+    };
+    // `arg_start` and `arg_end`: fields 48 and 49 of proc_pid_stat(5), the third being the
+    // first after the name.
+    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+    let mut fields = fields.split(' ').skip(45).map(str::parse::<usize>);
+    let (Some(Ok(start)), Some(Ok(end))) = (fields.next(), fields.next()) else {
+        return;
+    };
+    if start == 0 || end <= start {
+        return;
+    }
+    let place = std::ptr::with_exposed_provenance_mut::<u8>(start);
+    let length = end - start;
+    let name = NAME.len().min(length);
+    // SAFETY: the kernel says that the arguments of this process are there, in its writable
+    // stack, `length` bytes of them; nothing reads them as long as this process lives.
+    unsafe {
+        std::ptr::write_bytes(place, 0, length);
+        std::ptr::copy_nonoverlapping(NAME.as_ptr(), place, name);
+    }
 }

@@ -7,7 +7,6 @@ use coop_tests::{Host, Rootfs, Stack, namespace, status_field};
 
 const SLEEP: &str = "exec sleep 1000";
 
-#[allow(dead_code)]
 /// A stack of one service, `web`, with these keys and this script.
 fn web<'h>(host: &'h Host, root: &Rootfs, keys: &str, script: &str) -> Stack<'h> {
     services(host, root, &[("web", keys, script)])
@@ -141,4 +140,56 @@ fn namespaces_of_the_host_are_shared_by_name() {
         .arg(format!("/proc/{pid}/comm"))
         .run();
     read.success().prints("sleep");
+}
+
+#[test]
+fn an_init_forwards_signals_reaps_orphans_and_ends_with_the_programs_status() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    let run = |script: &str| host.sh(&root, &["--init"], script).run();
+    run("exit 7").code(7);
+    run("kill -KILL $$").code(128 + 9);
+    host.coop(["run", "--rm", "--init", "--rootfs"])
+        .arg(root.path())
+        .args(["--", "/no/such/program"])
+        .run()
+        .code(127);
+    // An orphan goes to process 1, which must not leave it a zombie.
+    let script = "(sleep 0.2 & ) ; sleep 1; grep -l Z /proc/[0-9]*/status | head -1; \
+                  for p in /proc/[0-9]*; do grep -q 'State:.Z' $p/status && echo zombie; done; \
+                  cat /proc/1/comm; exit 0";
+    run(script)
+        .success()
+        .says("coop-init")
+        .does_not_say("zombie");
+    // `sleep` as process 1 would ignore SIGTERM: stopping would take the whole grace period.
+    let stack = web(&host, &root, "init: true\nstop_signal: SIGTERM", SLEEP);
+    stack.up();
+    host.coop(["kill", "-s", "TERM", "shop-web-1"])
+        .run()
+        .success();
+    coop_tests::wait_until("it has ended", || {
+        host.inspect("shop-web-1")["State"]["ExitCode"] == 128 + 15
+    });
+    stack.down();
+}
+
+#[test]
+fn an_init_is_of_no_use_to_the_container() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    for flags in [&["--init"][..], &["--init", "--userns", "host"]] {
+        let script = "cat /proc/1/exe >/dev/null || echo no exe; \
+                      test -z \"$(ls /proc/1/fd)\" && echo no descriptors; \
+                      cat /proc/1/environ >/dev/null || echo no environment; \
+                      tr '\\0' ' ' </proc/1/cmdline";
+        let output = host.sh(&root, flags, script).run();
+        for words in ["no exe", "no descriptors", "no environment", "coop-init"] {
+            output.says(words);
+        }
+        output.does_not_say("rootfs");
+    }
+    let pid = host.pid_of(host.start("box", &root, &["--init"], SLEEP));
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    assert_eq!(open, 0);
 }
