@@ -37,6 +37,56 @@ impl<'a> CStrings<'a> {
     }
 }
 
+/// Gives back to the kernel what this process does not need to have in memory now: what it has
+/// freed, and the code and constants of its program, which come back from the page cache when
+/// they are used.
+pub(crate) fn release_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes a number, and gives back only what is not in use: `malloc_trim(3)`.
+    unsafe {
+        libc::malloc_trim(0)
+    };
+    release_program();
+}
+
+#[cfg(target_pointer_width = "64")]
+fn release_program() {
+    use libc::{AT_PHDR, AT_PHNUM, Elf64_Phdr, PF_W, PT_LOAD, PT_PHDR, getauxval};
+
+    // SAFETY: takes a number; an entry that is not there is 0.
+    let (table, count) = unsafe { (getauxval(AT_PHDR) as usize, getauxval(AT_PHNUM) as usize) };
+    if table == 0 {
+        return;
+    }
+    // SAFETY: the kernel tells where the program headers of this program are mapped and how
+    // many there are: `getauxval(3)`. They stay there, and nobody writes to them.
+    let headers = unsafe { std::slice::from_raw_parts(table as *const Elf64_Phdr, count) };
+    let Some(own) = headers.iter().find(|header| header.p_type == PT_PHDR) else {
+        return;
+    };
+    let base = table.wrapping_sub(own.p_vaddr as usize);
+    let page = rustix::param::page_size();
+    // What the program may write to, and what the loader has written to before it was made
+    // read-only, is in segments that are writable.
+    for header in headers
+        .iter()
+        .filter(|header| header.p_type == PT_LOAD && header.p_flags & PF_W == 0)
+    {
+        let start = base.wrapping_add(header.p_vaddr as usize);
+        let first = start / page * page;
+        // A page that is shared with the next segment is left alone.
+        let end = (start + header.p_memsz as usize) / page * page;
+        if end > first {
+            // SAFETY: the pages are of a file that is mapped privately and were never written
+            // to: the kernel brings each back as it was when it is touched, `madvise(2)`.
+            unsafe { libc::madvise(first as *mut libc::c_void, end - first, libc::MADV_DONTNEED) };
+        }
+    }
+}
+
+#[cfg(not(target_pointer_width = "64"))]
+fn release_program() {}
+
 /// Puts `null` in the place of every descriptor from 3 on that this program was started with.
 ///
 /// Those are the ones without close-on-exec: what the program opens itself has it. They stay

@@ -90,6 +90,9 @@ pub enum SupervisorError {
 /// After so many turns of the event loop it looks how long its own log is.
 const TURNS_OF_A_LOOK: u32 = 64;
 
+/// How long after a launch or a request its memory is given back: what comes next may need it.
+const UNTIL_RELEASE: Duration = Duration::from_secs(1);
+
 /// The furthest that anything is put off: the clock takes no more than it can count to.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
@@ -128,6 +131,8 @@ pub struct Supervisor<'a> {
     /// Who is to be started again by request: those of one request together, once none of
     /// them runs.
     restarting: Vec<Vec<ContainerId>>,
+    /// When to give back the memory that the last launch or request has taken.
+    release: Option<Instant>,
     /// Whose files are to be written to the disk.
     unsynced: Vec<ContainerId>,
     foreground: Option<Foreground<'a>>,
@@ -163,6 +168,7 @@ impl<'a> Supervisor<'a> {
             viewers: Viewers::default(),
             units: Vec::new(),
             restarting: Vec::new(),
+            release: None,
             unsynced: Vec::new(),
             foreground: None,
             unfinished: false,
@@ -187,6 +193,7 @@ impl<'a> Supervisor<'a> {
     /// asked of them, and those that wait for their restart. One that
     /// cannot be taken over is left as it is, with a warning in the log.
     pub fn adopt(&mut self, ids: &[ContainerId]) {
+        self.release_later();
         for id in ids {
             match self.adopt_one(id) {
                 Ok(adopted) => self.units.extend(adopted),
@@ -287,18 +294,32 @@ impl<'a> Supervisor<'a> {
     /// How long nothing has to be done by the clock.
     fn timeout(&self) -> Option<Duration> {
         let units = self.units.iter().filter_map(Unit::deadline);
-        let next = units.chain(self.viewers.deadline()).min()?;
+        let next = units
+            .chain(self.viewers.deadline())
+            .chain(self.release)
+            .min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
 
     fn on_time(&mut self) {
         let now = Instant::now();
         self.viewers.leave_overdue(now, &self.reactor);
+        if self.release.is_some_and(|at| at <= now) {
+            self.release = None;
+            crate::sys::release_memory();
+        }
         for index in 0..self.units.len() {
             self.kill_if_overdue(index, now);
             self.restart_if_due(index, now);
             self.units[index].retry_output(now, &self.reactor);
             self.check_if_due(index, now);
+        }
+    }
+
+    /// Something large is done now. One in the foreground belongs to a command that is used.
+    fn release_later(&mut self) {
+        if self.foreground.is_none() {
+            self.release = Some(after(Instant::now(), UNTIL_RELEASE));
         }
     }
 

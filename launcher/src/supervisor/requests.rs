@@ -42,6 +42,7 @@ impl Supervisor<'_> {
         request: Request,
         fds: Vec<OwnedFd>,
     ) -> Result<(), SupervisorError> {
+        self.release_later();
         // First, so that the client hears of what is done at once.
         self.clients.awaits(client, awaited(&request));
         match request {

@@ -1,0 +1,141 @@
+//! A killed supervisor's successor goes on with everything: restarts, checks, ports, stops.
+
+use coop_tests::{Host, Rootfs, wait_until};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+fn state(host: &Host, name: &str) -> Value {
+    host.inspect(name)["State"].clone()
+}
+
+fn restarts(host: &Host, name: &str) -> u64 {
+    host.inspect(name)["RestartCount"]
+        .as_u64()
+        .expect("a count")
+}
+
+fn kill(pid: u32) {
+    let pid = Pid::from_raw(pid.cast_signed()).expect("a process id");
+    kill_process(pid, Signal::KILL).expect("kill");
+}
+
+fn kill_supervisors(host: &Host) {
+    let supervisors = host.supervisors();
+    assert!(!supervisors.is_empty(), "none: {:?}", host.processes());
+    supervisors.into_iter().for_each(kill);
+    wait_until("they are dead", || host.supervisors().is_empty());
+}
+
+#[test]
+fn of_many_commands_after_a_kill_one_makes_the_supervisor() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    let before = host.snapshot();
+    host.start("box", &root, &[], "exec sleep 1000");
+    for _ in 0..5 {
+        kill_supervisors(&host);
+        let commands: Vec<_> = (0..8).map(|_| host.coop(["ps", "-q"]).spawn()).collect();
+        for command in commands {
+            assert_eq!(command.wait().success().lines().len(), 1);
+        }
+        assert_eq!(host.supervisors().len(), 1, "{:?}", host.processes());
+    }
+    host.coop(["rm", "-f", "box"]).run().success();
+    host.assert_nothing_left(&before);
+}
+
+#[test]
+fn a_container_that_died_unseen_is_brought_back_by_its_policy() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    host.start(
+        "kept",
+        &root,
+        &["--restart", "unless-stopped"],
+        "exec sleep 1000",
+    );
+    host.start("left", &root, &[], "exec sleep 1000");
+    let (kept, left) = (host.pid_of("kept"), host.pid_of("left"));
+    kill_supervisors(&host);
+    kill(kept);
+    kill(left);
+    wait_until("nothing runs", || host.pids().is_empty());
+    host.coop(["ps", "-a"]).run().success();
+    wait_until("it runs again", || state(&host, "kept")["Running"] == true);
+    assert_eq!(restarts(&host, "kept"), 1);
+    assert_eq!(state(&host, "left")["Status"], "exited");
+    host.coop(["stop", "-t", "0", "kept"]).run().success();
+}
+
+#[test]
+fn a_wait_for_a_restart_goes_on_with_its_count() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    let before = host.snapshot();
+    host.start("job", &root, &["--restart", "always"], "echo run; exit 3");
+    wait_until("it waits", || {
+        restarts(&host, "job") > 3 && state(&host, "job")["Restarting"] == true
+    });
+    let count = restarts(&host, "job");
+    kill_supervisors(&host);
+    host.coop(["ps"]).run().success().says("Restarting (3)");
+    assert_eq!(host.supervisors().len(), 1);
+    wait_until("the next run", || restarts(&host, "job") > count);
+    host.coop(["rm", "-f", "job"]).run().success();
+    host.assert_nothing_left(&before);
+}
+
+#[test]
+fn health_is_not_forgotten() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    let flags = ["--health-cmd", "true", "--health-interval", "1h"];
+    host.start("box", &root, &flags, "exec sleep 1000");
+    let health = || state(&host, "box")["Health"]["Status"].clone();
+    wait_until("it is healthy", || health() == "healthy");
+    kill_supervisors(&host);
+    host.coop(["ps"]).run().success().says("(healthy)");
+    assert_eq!(health(), "healthy");
+}
+
+#[test]
+fn published_ports_are_held_again() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    host.start("web", &root, &["-p", "8080:80"], "exec sleep 1000");
+    kill_supervisors(&host);
+    host.coop(["ps"]).run().success();
+    let run = host
+        .coop(["run", "--rm", "-p", "8080:80", "--rootfs"])
+        .arg(root.path());
+    let refused = run.args(["--", "/bin/true"]).run();
+    refused.code(125).warns("8080");
+}
+
+#[test]
+fn a_stop_under_way_goes_on() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    let before = host.snapshot();
+    // Deaf to its stop signal: killed when its time is over.
+    host.start("box", &root, &["--restart", "always"], "exec sleep 1000");
+    let stop = host.coop(["stop", "-t", "3", "box"]).spawn();
+    let asked = host.coop_root().join("data/containers");
+    let asked = std::fs::read_dir(asked)
+        .expect("containers")
+        .next()
+        .expect("one")
+        .expect("an entry");
+    let saved = asked.path().join("state.json");
+    wait_until("it was asked", || {
+        std::fs::read_to_string(&saved).is_ok_and(|text| text.contains("signalled"))
+    });
+    kill_supervisors(&host);
+    drop(stop);
+    host.coop(["ps"]).run().success();
+    wait_until("it is killed", || state(&host, "box")["Status"] == "exited");
+    wait_until("nobody is left", || host.supervisors().is_empty());
+    assert_eq!(restarts(&host, "box"), 0);
+    host.coop(["rm", "box"]).run().success();
+    host.assert_nothing_left(&before);
+}
