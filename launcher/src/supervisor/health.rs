@@ -211,6 +211,7 @@ impl Supervisor<'_> {
     }
 
     fn count_check(&mut self, index: usize, result: HealthCheck) {
+        self.release_later();
         let unit = &mut self.units[index];
         let Some(checks) = &mut unit.checks else {
             return;

@@ -90,8 +90,9 @@ pub enum SupervisorError {
 /// After so many turns of the event loop it looks how long its own log is.
 const TURNS_OF_A_LOOK: u32 = 64;
 
-/// How long after a launch or a request its memory is given back: what comes next may need it.
-const UNTIL_RELEASE: Duration = Duration::from_secs(1);
+/// How long after a launch, a request or a health check its memory is given back: what comes
+/// next may need it.
+const UNTIL_RELEASE: Duration = Duration::from_millis(50);
 
 /// The furthest that anything is put off: the clock takes no more than it can count to.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -319,7 +320,8 @@ impl<'a> Supervisor<'a> {
     /// Something large is done now. One in the foreground belongs to a command that is used.
     fn release_later(&mut self) {
         if self.foreground.is_none() {
-            self.release = Some(after(Instant::now(), UNTIL_RELEASE));
+            let soon = after(Instant::now(), UNTIL_RELEASE);
+            self.release.get_or_insert(soon);
         }
     }
 

@@ -78,6 +78,7 @@ impl Supervisor<'_> {
     }
 
     fn relaunch(&mut self, index: usize, id: &ContainerId) {
+        self.release_later();
         match self.enlist(id, Cause::Policy) {
             Ok(index) => self.launch_one(index),
             // Its files are damaged, or gone: there is nothing to start.
