@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use coop_launcher::store::{StackName, State};
 
-use crate::args::{Scale, StackArgs};
+use crate::args::{ReplicaArgs, Scale, StackArgs};
 use crate::host::Host;
 use crate::stack::{self, Diagnostic, LoadError, Request, Source, Stack, Variables};
 use crate::supervise;
@@ -160,28 +160,104 @@ pub(crate) fn stack_in_scope(args: &StackArgs) -> Option<StackName> {
         .flatten()
 }
 
-/// The container that a name means: a service of the stack in scope, a container's name, its
-/// id, or a prefix of that.
+/// The container that a name means: a service of the stack in scope (its first replica), a
+/// container's name, its id, or a prefix of that.
 pub(crate) fn resolve(host: &Host, args: &StackArgs, name: &str) -> Result<State> {
-    if let Some(stack) = stack_in_scope(args) {
-        let of_service = supervise::containers(host, &stack)?
-            .into_iter()
-            .find(|state| state.service.as_deref() == Some(name));
-        if let Some(state) = of_service {
-            return Ok(state);
-        }
-    }
-    let id = host.store.resolve(name)?;
-    Ok(host.store.load_state(&id)?)
+    resolve_replica(host, args, name, ReplicaArgs::default())
 }
 
-/// The named containers, or all of the stack.
+/// As [`resolve`], for a command that can be told which replica of the service.
+pub(crate) fn resolve_replica(
+    host: &Host,
+    args: &StackArgs,
+    name: &str,
+    replica: ReplicaArgs,
+) -> Result<State> {
+    let mut replicas = replicas(host, args, name)?;
+    match replica.index {
+        None if replicas.is_empty() => container(host, name),
+        None => Ok(replicas.swap_remove(0)),
+        Some(_) if replicas.is_empty() => {
+            let state = container(host, name)?;
+            bail!(
+                "container {} is no service of a stack\n  help: leave out --index",
+                state.name
+            )
+        }
+        Some(index) => match { replicas.iter() }.position(|one| number(one) == Some(index)) {
+            Some(place) => Ok(replicas.swap_remove(place)),
+            None => bail!(
+                "service {name} has no replica {index}\n  help: it has {}",
+                numbers(&replicas)
+            ),
+        },
+    }
+}
+
+/// All containers that a name means: every replica of a service of the stack in scope, or the
+/// one container.
+pub(crate) fn resolve_all(host: &Host, args: &StackArgs, name: &str) -> Result<Vec<State>> {
+    let replicas = replicas(host, args, name)?;
+    if replicas.is_empty() {
+        return Ok(vec![container(host, name)?]);
+    }
+    Ok(replicas)
+}
+
+/// The named containers, each once, or all of the stack.
 pub(crate) fn select(host: &Host, args: &StackArgs, names: &[String]) -> Result<Vec<State>> {
     if names.is_empty() {
         let name = stack_name(args)?;
         return supervise::containers(host, &name);
     }
-    names.iter().map(|name| resolve(host, args, name)).collect()
+    let mut selected: Vec<State> = Vec::new();
+    for name in names {
+        for state in resolve_all(host, args, name)? {
+            if selected.iter().all(|other| other.id != state.id) {
+                selected.push(state);
+            }
+        }
+    }
+    Ok(selected)
+}
+
+/// The containers of a service of the stack in scope, in the order of their numbers.
+fn replicas(host: &Host, args: &StackArgs, service: &str) -> Result<Vec<State>> {
+    let Some(stack) = stack_in_scope(args) else {
+        return Ok(Vec::new());
+    };
+    let mut replicas = supervise::containers(host, &stack)?;
+    replicas.retain(|state| state.service.as_deref() == Some(service));
+    // One with a name of its own comes last; those of the same number stay by age.
+    replicas.sort_by_key(|state| number(state).unwrap_or(u32::MAX));
+    Ok(replicas)
+}
+
+/// The number of a replica, which `up` put at the end of its name.
+fn number(state: &State) -> Option<u32> {
+    let service = state.service.as_deref()?;
+    let (of_service, number) = state.name.as_str().rsplit_once('-')?;
+    let prefix = format!("{}-{service}", state.stack);
+    (of_service == prefix)
+        .then(|| number.parse().ok())
+        .flatten()
+}
+
+fn numbers(replicas: &[State]) -> String {
+    let numbers: Vec<_> = { replicas.iter() }
+        .filter_map(number)
+        .map(|number| number.to_string())
+        .collect();
+    if numbers.is_empty() {
+        format!("only {}", replicas[0].name)
+    } else {
+        numbers.join(", ")
+    }
+}
+
+fn container(host: &Host, name: &str) -> Result<State> {
+    let id = host.store.resolve(name)?;
+    Ok(host.store.load_state(&id)?)
 }
 
 #[cfg(test)]
@@ -266,5 +342,44 @@ services:
         assert_eq!(found("else", "shop-web-1").unwrap(), "shop-web-1");
         assert_eq!(found("shop", "bbbb").unwrap(), "web");
         assert!(found("shop", "nope").is_err());
+    }
+
+    #[test]
+    fn a_service_is_all_its_replicas_and_one_of_them_by_its_number() {
+        let fixture = Fixture::new();
+        for (digit, name) in [("a", "shop-web-10"), ("b", "shop-web-2"), ("c", "other")] {
+            let id = ContainerId::parse(&digit.repeat(ContainerId::LEN)).unwrap();
+            let stack = StackName::parse("shop").unwrap();
+            let mut state = State::new(id, Name::parse(name).unwrap(), stack, "x".into());
+            state.service = (name != "other").then(|| "web".to_owned());
+            fixture.host.store.create(&state, &()).unwrap();
+        }
+        let args = StackArgs {
+            file: None,
+            project: Some("shop".into()),
+            ..StackArgs::default()
+        };
+        let all = select(
+            &fixture.host,
+            &args,
+            &words(&["web", "shop-web-10", "other"]),
+        )
+        .unwrap();
+        let names: Vec<_> = all.iter().map(|state| state.name.as_str()).collect();
+        assert_eq!(names, ["shop-web-2", "shop-web-10", "other"]);
+        let found = |name: &str, index| {
+            let replica = ReplicaArgs { index };
+            resolve_replica(&fixture.host, &args, name, replica).map(|state| state.name.to_string())
+        };
+        assert_eq!(found("web", None).unwrap(), "shop-web-2");
+        assert_eq!(found("web", Some(10)).unwrap(), "shop-web-10");
+        assert_snapshot!(found("web", Some(1)).unwrap_err(), @r"
+        service web has no replica 1
+          help: it has 2, 10
+        ");
+        assert_snapshot!(found("other", Some(1)).unwrap_err(), @r"
+        container other is no service of a stack
+          help: leave out --index
+        ");
     }
 }

@@ -16,12 +16,19 @@ const TRIES: u32 = 64;
 pub(crate) fn take<'a>(host: &'a Host, asked: Option<&str>) -> Result<(Name, Vacancy<'a>)> {
     if let Some(text) = asked {
         let name = Name::parse(text)?;
-        return match vacancy(host, &name)? {
-            Some(vacancy) => Ok((name, vacancy)),
-            None => bail!(
-                "the name \"{name}\" is in use by a stack\n  help: choose another with --name"
-            ),
-        };
+        if let Some(vacancy) = vacancy(host, &StackName::from(&name))? {
+            return Ok((name, vacancy));
+        }
+        // A container that had this name before it was renamed keeps the stack of the name.
+        if host.store.owner_of_name(&name)?.is_none() {
+            for number in 2..TRIES {
+                let stack = StackName::parse(&format!("{name}-{number}"))?;
+                if let Some(vacancy) = vacancy(host, &stack)? {
+                    return Ok((name, vacancy));
+                }
+            }
+        }
+        bail!("the name \"{name}\" is in use by a stack\n  help: choose another with --name");
     }
     for attempt in 0..TRIES {
         let name = random(attempt)?;
@@ -29,7 +36,7 @@ pub(crate) fn take<'a>(host: &'a Host, asked: Option<&str>) -> Result<(Name, Vac
             continue;
         }
         // Another command may have chosen the same a moment ago.
-        if let Some(vacancy) = vacancy(host, &name)? {
+        if let Some(vacancy) = vacancy(host, &StackName::from(&name))? {
             return Ok((name, vacancy));
         }
     }
@@ -44,8 +51,8 @@ fn random(attempt: u32) -> Result<Name> {
     Ok(Name::parse(&format!("{name}{attempt}"))?)
 }
 
-fn vacancy<'a>(host: &'a Host, name: &Name) -> Result<Option<Vacancy<'a>>> {
-    Ok(match supervise::keeper(host, &StackName::from(name))? {
+fn vacancy<'a>(host: &'a Host, stack: &StackName) -> Result<Option<Vacancy<'a>>> {
+    Ok(match supervise::keeper(host, stack)? {
         Keeper::Nobody(vacancy) => Some(vacancy),
         Keeper::Supervisor => None,
     })

@@ -98,7 +98,7 @@ fn publisher(host: &Host, port: PortMapping) -> Option<String> {
 mod tests {
     use std::net::SocketAddr;
 
-    use coop_launcher::store::{Name, State};
+    use coop_launcher::store::{Name, StackName, State};
     use coop_net::{Holder, Lease, Mac};
     use insta::assert_snapshot;
 
@@ -188,6 +188,7 @@ services:
             &RunOptions::default(),
             &loaded.variables,
             Name::parse("box").unwrap(),
+            &StackName::parse("box").unwrap(),
         )
         .unwrap();
         let port = coop_net::PortMapping::parse("8080:80").unwrap()[0];

@@ -259,12 +259,17 @@ pub(crate) fn give_back(host: &Host, planned: &Planned) -> bool {
 
 /// Removes a container that has ended, with all that it was given.
 pub(crate) fn remove_container(host: &Host, plan: &ContainerPlan) -> Result<()> {
+    for volume in &plan.anonymous_volumes {
+        host.volumes.remove(volume)?;
+    }
+    remove_container_but_volumes(host, plan)
+}
+
+/// As [`remove_container`], but its anonymous volumes stay.
+pub(crate) fn remove_container_but_volumes(host: &Host, plan: &ContainerPlan) -> Result<()> {
     let id = &plan.unit.id;
     if let Connection::Bridge { network, .. } = &plan.network {
         host.networks.release(network, id.as_str())?;
-    }
-    for volume in &plan.anonymous_volumes {
-        host.volumes.remove(volume)?;
     }
     remove_directories(host, id)?;
     // Last: nobody else may get these ids while a file of theirs is left.

@@ -1,6 +1,8 @@
 //! Between a command and a stack's supervisor: one that lives, one to be made, or the remains
 //! of one that was killed.
 
+use std::ops::ControlFlow;
+
 use anyhow::{Context, Result};
 use coop_launcher::logs::LogWriter;
 use coop_launcher::store::{ContainerId, Lock, Name, StackName, State, Status};
@@ -31,6 +33,11 @@ pub(crate) struct Vacancy<'a> {
 }
 
 impl Vacancy<'_> {
+    /// The stack.
+    pub(crate) fn stack(&self) -> &StackName {
+        &self.stack
+    }
+
     /// The lock, for a supervisor.
     pub(crate) fn take(mut self) -> Result<Lock> {
         self.lock
@@ -134,6 +141,7 @@ fn mend(host: &Host, state: &State) -> Result<bool> {
         .join(coop_launcher::JOURNAL);
     match state.status {
         Status::Stopped if !journal.exists() => return Ok(false),
+        Status::Created if state.awaits_start && !journal.exists() => return Ok(false),
         Status::Running | Status::Paused if state.init_alive() => return Ok(true),
         Status::Restarting if state.current_status() == Status::Restarting => return Ok(true),
         _ => {}
@@ -155,6 +163,12 @@ fn mend(host: &Host, state: &State) -> Result<bool> {
     }
     let wires = Wires::new(host);
     supervisor::undo_run(&host.store, &wires, &state.id)?;
+    if !begun && state.awaits_start {
+        let mut state = state.clone();
+        state.wait_for_start();
+        host.store.save_state(&state)?;
+        return Ok(false);
+    }
     let plan: Option<ContainerPlan> = host.store.load_config(&state.id).ok();
     if !begun || plan.as_ref().is_some_and(|plan| plan.remove_at_exit) {
         remove(host, &state.id)?;
@@ -195,12 +209,25 @@ fn ended_unseen(state: &mut State, policy: Option<RestartPolicy>) -> bool {
     counts && policy.is_some_and(|policy| supervisor::comes_back(policy, state))
 }
 
-/// Removes a container that does not run.
+/// Removes a container that does not run, with its anonymous volumes.
 pub(crate) fn remove(host: &Host, id: &ContainerId) -> Result<()> {
+    remove_by(host, id, realize::remove_container)
+}
+
+/// As [`remove`], but its anonymous volumes stay.
+pub(crate) fn remove_but_volumes(host: &Host, id: &ContainerId) -> Result<()> {
+    remove_by(host, id, realize::remove_container_but_volumes)
+}
+
+fn remove_by(
+    host: &Host,
+    id: &ContainerId,
+    remove: fn(&Host, &ContainerPlan) -> Result<()>,
+) -> Result<()> {
     let plan: ContainerPlan = host.store.load_config(id)?;
     // There is a journal still when something could not be undone at the container's end.
     supervisor::undo_run(&host.store, &Wires::new(host), id)?;
-    realize::remove_container(host, &plan)?;
+    remove(host, &plan)?;
     // So does the stack's directory.
     let nobody = host.store.supervisor(&plan.stack)?.is_none();
     if nobody && host.store.dirs().stack_run(&plan.stack).exists() {
@@ -238,7 +265,6 @@ pub(crate) fn start_detached<'a>(
 
 /// Has containers stopped in the order of their dependencies and started again. Those that do
 /// not run are started.
-#[allow(dead_code, reason = "`coop restart` is to come")]
 pub(crate) fn restart(
     host: &Host,
     stack: &StackName,
@@ -307,6 +333,28 @@ pub(crate) fn request(
     Ok(false)
 }
 
+/// As [`request`], for several stacks: all supervisors are asked before the first is waited
+/// for, so that what takes each of them time is done side by side.
+pub(crate) fn request_all(
+    host: &Host,
+    requests: &[(StackName, Request)],
+    report: &mut dyn FnMut(&Report),
+) -> Vec<Result<bool>> {
+    let asked: Vec<_> = { requests.iter() }
+        .map(|(stack, request)| match keeper(host, stack)? {
+            Keeper::Supervisor => ask(host, stack, request),
+            Keeper::Nobody(_) => Ok(None),
+        })
+        .collect();
+    { requests.iter().zip(asked) }
+        .map(|((stack, request), client)| match client? {
+            Some(client) if follow(&client, stack, report)? == Answer::Done => Ok(true),
+            // It was ending when it was asked.
+            _ => self::request(host, stack, request, report),
+        })
+        .collect()
+}
+
 fn fork_supervisor(
     host: &Host,
     stack: &StackName,
@@ -346,7 +394,6 @@ pub(crate) fn stop(
 
 /// Has a container's output written to these pipes, and opens its input: see
 /// [`Client::attach`]. The connection tells of the end of this run.
-#[allow(dead_code, reason = "`coop attach` is to come")]
 pub(crate) fn attach(
     host: &Host,
     state: &State,
@@ -366,8 +413,33 @@ pub(crate) fn attach(
     anyhow::bail!("You cannot attach to a stopped container, start it first")
 }
 
+/// Tells what happens to containers from now on, until `report` has heard enough, or none of
+/// them lives or waits for its restart.
+pub(crate) fn watch(
+    host: &Host,
+    stack: &StackName,
+    ids: &[ContainerId],
+    report: &mut dyn FnMut(&Report) -> ControlFlow<()>,
+) -> Result<()> {
+    let request = Request::Watch { ids: ids.to_vec() };
+    while let Keeper::Supervisor = keeper(host, stack)? {
+        let Some(client) = ask(host, stack, &request)? else {
+            continue;
+        };
+        loop {
+            match client.next()? {
+                Some(Report::Done) => return Ok(()),
+                Some(other) if report(&other).is_break() => return Ok(()),
+                Some(_) => {}
+                // Another supervisor, if it was killed, knows what has become of them.
+                None => break,
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Gives a container another name, and its state as it is then.
-#[allow(dead_code, reason = "`coop rename` is to come")]
 pub(crate) fn rename(host: &Host, state: &State, name: &Name) -> Result<()> {
     loop {
         let request = Request::Rename {
@@ -433,14 +505,6 @@ fn follow(client: &Client, stack: &StackName, report: &mut dyn FnMut(&Report)) -
         }
         heard = true;
     }
-}
-
-/// Waits until the container's end is written down and nothing of it is left in the kernel.
-pub(crate) fn wait_for_end(host: &Host, state: &State) -> Result<()> {
-    let request = Request::Watch {
-        ids: vec![state.id.clone()],
-    };
-    self::request(host, &state.stack, &request, &mut |_| ()).map(drop)
 }
 
 /// The networks that a container is on.

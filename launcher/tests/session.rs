@@ -6,7 +6,7 @@ mod support;
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use coop_launcher::session::Session;
+use coop_launcher::session::{Session, SessionEnd};
 use coop_launcher::stdio::{Pipes, Terminal};
 use coop_ns::{ExitStatus, Signal};
 use rustix::process::{getpid, kill_process};
@@ -20,6 +20,13 @@ tests!(
     output_that_nobody_reads_ends_the_writer_as_in_a_shell,
     a_terminals_output_is_delivered_to_the_last_byte,
 );
+
+fn ended(end: &SessionEnd) -> ExitStatus {
+    match end {
+        SessionEnd::Ended(status) => *status,
+        SessionEnd::Detached(_) => panic!("nobody typed the detach keys"),
+    }
+}
 
 /// Runs a script in a session. `input` is what the user types; the answer is how it ended and
 /// what the user sees.
@@ -42,7 +49,7 @@ fn run(script: &str, input: Option<&[u8]>) -> (ExitStatus, String) {
     drop(user);
     let pipeline = shell(script).stage(Pipes::given(stdin, stdout, stderr));
     let pidfd = create(pipeline).unwrap().start().unwrap();
-    let status = session.run(&pidfd).unwrap();
+    let status = ended(&session.run(&pidfd).unwrap());
     (status, read_all(screen))
 }
 
@@ -89,7 +96,7 @@ fn output_that_nobody_reads_ends_the_writer_as_in_a_shell() {
         let stderr = OwnedFd::from(std::fs::File::create("/dev/null").unwrap());
         let pipeline = shell("exec yes").stage(Pipes::given(None, stdout, stderr));
         let pidfd = create(pipeline).unwrap().start().unwrap();
-        let status = session.run(&pidfd).unwrap();
+        let status = ended(&session.run(&pidfd).unwrap());
         assert_eq!(status, ExitStatus::Signaled(libc::SIGPIPE));
     });
 }
@@ -103,7 +110,7 @@ fn a_terminals_output_is_delivered_to_the_last_byte() {
         let master = created.take_terminal().unwrap();
         session.connect_terminal(master).unwrap();
         let pidfd = created.start().unwrap();
-        assert_eq!(session.run(&pidfd).unwrap(), ExitStatus::Exited(0));
+        assert_eq!(ended(&session.run(&pidfd).unwrap()), ExitStatus::Exited(0));
         coop_ns::exit_child(0);
     });
     drop(user);

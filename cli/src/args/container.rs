@@ -1,9 +1,10 @@
 //! Verbs about containers, which may be named as services of a stack.
 
 use super::condition::known_filter;
-use super::{Filter, Format, LongStackArgs, Moment, StackArgs};
+use super::{Filter, Format, LongStackArgs, Moment, ReplicaArgs, StackArgs};
 use crate::stack::value::{Duration, EnvEntry, Signal, UserSpec};
 use clap::Args;
+use coop_launcher::terminal::DetachKeys;
 use std::path::PathBuf;
 
 /// Parses whole seconds, as Docker's `--time` and `--timeout` count.
@@ -167,6 +168,15 @@ pub(crate) struct ExecArgs {
     /// Directory to run in [default: the container's]
     #[arg(short, long, value_name = "DIR")]
     pub workdir: Option<String>,
+    /// Give it every capability
+    #[arg(long)]
+    pub privileged: bool,
+    /// Keys that leave the command without ending it
+    #[arg(long, value_name = "KEYS", default_value_t)]
+    pub detach_keys: DetachKeys,
+    /// Which replica.
+    #[command(flatten)]
+    pub replica: ReplicaArgs,
     /// Service or container
     #[arg(value_name = "NAME")]
     pub name: String,
@@ -195,6 +205,15 @@ pub(crate) struct StartArgs {
     /// Which stack.
     #[command(flatten)]
     pub stack: StackArgs,
+    /// Show what it prints, pass signals on, and end with its exit status
+    #[arg(short, long)]
+    pub attach: bool,
+    /// Pass standard input on
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Keys that leave the container without ending it
+    #[arg(long, value_name = "KEYS", default_value_t)]
+    pub detach_keys: DetachKeys,
     /// Services or containers [default: all of the stack]
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,

@@ -31,8 +31,8 @@ pub(crate) use image::{
 };
 pub(crate) use isolation::isolation;
 pub(crate) use lifecycle::{
-    AttachArgs, PauseArgs, PortArgs, RenameArgs, RestartArgs, TopArgs, UnpauseArgs, UpdateArgs,
-    WaitArgs,
+    AttachArgs, CpusLimit, LimitArgs, PauseArgs, PortArgs, RenameArgs, ReplicaArgs, RestartArgs,
+    TopArgs, UnpauseArgs, UpdateArgs, WaitArgs,
 };
 pub(crate) use moment::Moment;
 pub(crate) use run::RunArgs;

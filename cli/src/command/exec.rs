@@ -2,11 +2,15 @@
 
 use std::io::IsTerminal;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
-use coop_launcher::session::Session;
+use coop_launcher::session::{Session, SessionEnd};
 use coop_launcher::stdio::Pipes;
+use coop_launcher::store::{State, Status};
+use coop_launcher::supervisor::{self, Outcome};
 use coop_launcher::terminal::RawMode;
+use coop_ns::privileges::CapabilitySet;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::args::{ExecArgs, StackArgs};
@@ -18,7 +22,7 @@ use crate::{supervise, wire};
 /// `coop exec`.
 pub(crate) fn exec(host: &Host, stack: &StackArgs, args: &ExecArgs) -> Result<i32> {
     require_root("execute a command in a container")?;
-    let state = load::resolve(host, stack, &args.name)?;
+    let state = load::resolve_replica(host, stack, &args.name, args.replica)?;
     drop(supervise::keeper(host, &state.stack)?);
     let state = host.store.load_state(&state.id)?;
     let Some(init) = state.live_init() else {
@@ -28,7 +32,18 @@ pub(crate) fn exec(host: &Host, stack: &StackArgs, args: &ExecArgs) -> Result<i3
             state.name
         );
     };
-    let plan: ContainerPlan = host.store.load_config(&state.id)?;
+    if state.status == Status::Paused {
+        bail!(
+            "container {} is paused\n  help: let it go on with `coop unpause {}`",
+            state.name,
+            state.name
+        );
+    }
+    let mut plan: ContainerPlan = host.store.load_config(&state.id)?;
+    if args.privileged {
+        plan.privileges.capabilities = CapabilitySet::ALL;
+        plan.privileges.no_new_privileges = false;
+    }
     let process = process(&plan, args)?;
     let mut session = Session::new()?;
     let streams = if args.detach || args.tty {
@@ -62,9 +77,24 @@ pub(crate) fn exec(host: &Host, stack: &StackArgs, args: &ExecArgs) -> Result<i3
     if let Some(master) = terminal {
         session.connect_terminal(master)?;
     }
-    let status = session.run(&pidfd).context("wait for the command")?;
+    session.streams().detach_by(&args.detach_keys);
+    let end = session.run(&pidfd).context("wait for the command")?;
     drop(raw);
-    Ok(status.code())
+    match end {
+        SessionEnd::Ended(status) => Ok(status.code()),
+        SessionEnd::Detached(session) => leave(host, &state, *session, &pidfd),
+    }
+}
+
+/// The command goes on without the user: somebody has to take what it prints.
+fn leave(host: &Host, state: &State, session: Session, pidfd: &Rc<OwnedFd>) -> Result<i32> {
+    supervisor::detach(&host.store.dirs().stack_run(&state.stack), |_| {
+        if let Err(error) = session.discard_output(pidfd) {
+            log::warn!("{error}");
+        }
+        Ok(Outcome { interrupted: false })
+    })?;
+    super::attach::detached()
 }
 
 fn process(plan: &ContainerPlan, args: &ExecArgs) -> Result<ProcessPlan> {

@@ -24,6 +24,7 @@ mod rename;
 mod restart;
 mod rm;
 mod run;
+mod several;
 mod start;
 mod stats;
 mod stop;
@@ -98,12 +99,4 @@ pub(crate) fn failed(command: &Command) -> i32 {
         Command::Run(_) | Command::Create(_) => FAILED,
         _ => 1,
     }
-}
-
-/// Docker's answer of commands that do something to named containers: their names.
-fn print_names(names: &[String]) -> Result<i32> {
-    for name in names {
-        crate::ui::print(&format!("{name}\n"))?;
-    }
-    Ok(0)
 }

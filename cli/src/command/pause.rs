@@ -1,14 +1,55 @@
-//! `coop pause` and `coop unpause`: the freezer.
+//! `coop pause` and `coop unpause`: all processes of a container where they are.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use coop_launcher::store::{ContainerId, State, Status};
+use coop_launcher::supervisor::Request;
 
+use super::several::Several;
 use crate::args::{PauseArgs, StackArgs, UnpauseArgs};
-use crate::host::Host;
+use crate::host::{Host, require_root};
 
-pub(super) fn pause(_host: &Host, _stack: &StackArgs, _args: &PauseArgs) -> Result<i32> {
-    anyhow::bail!("not implemented yet")
+/// `coop pause`.
+pub(super) fn pause(host: &Host, stack: &StackArgs, args: &PauseArgs) -> Result<i32> {
+    require_root("pause containers")?;
+    ask(host, stack, &args.names, Status::Running, |ids| {
+        Request::Pause { ids }
+    })
 }
 
-pub(super) fn unpause(_host: &Host, _stack: &StackArgs, _args: &UnpauseArgs) -> Result<i32> {
-    anyhow::bail!("not implemented yet")
+/// `coop unpause`.
+pub(super) fn unpause(host: &Host, stack: &StackArgs, args: &UnpauseArgs) -> Result<i32> {
+    require_root("unpause containers")?;
+    ask(host, stack, &args.names, Status::Paused, |ids| {
+        Request::Unpause { ids }
+    })
+}
+
+fn ask(
+    host: &Host,
+    stack: &StackArgs,
+    names: &[String],
+    from: Status,
+    request: impl Fn(Vec<ContainerId>) -> Request,
+) -> Result<i32> {
+    let mut several = Several::find(host, stack, names)?;
+    if several.is_whole_stack() {
+        several.only(|state| state.current_status() == from);
+    } else {
+        several.each(|_, state| possible(state, from));
+    }
+    several.ask(request, |state| possible(state, from));
+    several.finish()
+}
+
+/// Docker's words for what cannot be done.
+fn possible(state: &State, from: Status) -> Result<()> {
+    match (state.current_status(), from) {
+        (status, from) if status == from => Ok(()),
+        (Status::Paused, _) => bail!("container {} is already paused", state.name),
+        (Status::Running, _) => bail!("container {} is not paused", state.name),
+        (Status::Restarting, _) => {
+            bail!("container {} is restarting, wait until it runs", state.name)
+        }
+        _ => bail!("container {} is not running", state.name),
+    }
 }

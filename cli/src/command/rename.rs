@@ -1,10 +1,20 @@
-//! `coop rename`: another name.
+//! `coop rename`.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use coop_launcher::store::Name;
 
 use crate::args::{RenameArgs, StackArgs};
-use crate::host::Host;
+use crate::host::{Host, require_root};
+use crate::{load, supervise};
 
-pub(super) fn rename(_host: &Host, _stack: &StackArgs, _args: &RenameArgs) -> Result<i32> {
-    anyhow::bail!("not implemented yet")
+/// `coop rename`. Prints nothing, as Docker.
+pub(super) fn rename(host: &Host, stack: &StackArgs, args: &RenameArgs) -> Result<i32> {
+    require_root("rename a container")?;
+    let name = Name::parse(&args.new_name)?;
+    let state = load::resolve(host, stack, &args.name)?;
+    if state.name == name {
+        anyhow::bail!("container {name} has this name already\n  help: choose another");
+    }
+    supervise::rename(host, &state, &name).with_context(|| format!("rename {}", state.name))?;
+    Ok(0)
 }

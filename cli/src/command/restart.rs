@@ -2,9 +2,24 @@
 
 use anyhow::Result;
 
+use super::several::Several;
 use crate::args::{RestartArgs, StackArgs};
-use crate::host::Host;
+use crate::host::{Host, require_root};
+use crate::supervise;
 
-pub(super) fn restart(_host: &Host, _stack: &StackArgs, _args: &RestartArgs) -> Result<i32> {
-    anyhow::bail!("not implemented yet")
+/// `coop restart`. What does not run is started.
+pub(super) fn restart(host: &Host, stack: &StackArgs, args: &RestartArgs) -> Result<i32> {
+    require_root("restart containers")?;
+    let mut several = Several::find(host, stack, &args.names)?;
+    several.show_stopping();
+    let timeout = args.timeout.map(Into::into);
+    for (stack, ids) in several.by_stack() {
+        let result = supervise::restart(host, &stack, &ids, timeout, &mut |report| {
+            several.note(report);
+        });
+        if let Err(error) = result {
+            several.fail_all(&ids, &error);
+        }
+    }
+    several.finish()
 }

@@ -4,51 +4,58 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use coop_launcher::store::{ContainerId, StackName, State};
+use coop_launcher::store::{ContainerId, StackName, State, Status};
+use coop_launcher::supervisor::Request;
 
+use super::several::Several;
 use crate::args::{RmArgs, StackArgs};
 use crate::host::{Host, require_root};
-use crate::load::resolve;
 use crate::supervise;
 use crate::ui::Progress;
 
 /// `coop rm`.
 pub(crate) fn rm(host: &Host, stack: &StackArgs, args: &RmArgs) -> Result<i32> {
     require_root("remove containers")?;
-    let mut exit_code = 0;
-    for name in &args.names {
-        let result = resolve(host, stack, name).and_then(|state| remove(host, &state, args.force));
-        match result {
-            Ok(()) => crate::ui::print(&format!("{name}\n"))?,
-            Err(error) => {
-                crate::ui::error(&error);
-                exit_code = 1;
-            }
-        }
+    let mut several = Several::find(host, stack, &args.names)?;
+    for stack in several.by_stack().keys() {
+        drop(supervise::keeper(host, stack)?);
     }
-    Ok(exit_code)
+    if args.force {
+        let timeout = Some(Duration::ZERO);
+        several.ask(|ids| Request::Stop { ids, timeout }, |_| Ok(()));
+    } else {
+        several.each(has_ended);
+    }
+    let remove = if args.volumes {
+        supervise::remove
+    } else {
+        supervise::remove_but_volumes
+    };
+    several.each(|host, state| {
+        // What was mended above, or goes with its end (--rm), may be gone now.
+        if host.store.load_state(&state.id).is_err() {
+            return Ok(());
+        }
+        remove(host, &state.id).with_context(|| format!("remove container {}", state.name))
+    });
+    several.finish()
 }
 
-fn remove(host: &Host, state: &State, force: bool) -> Result<()> {
-    drop(supervise::keeper(host, &state.stack)?);
-    if state.init_alive() && !force {
-        bail!(
-            "container {} is running\n  help: stop it first, or remove it with --force",
-            state.name
-        );
-    }
-    // What was being mended above may be gone now.
-    if host.store.load_state(&state.id).is_err() {
+fn has_ended(host: &Host, state: &State) -> Result<()> {
+    let Ok(state) = host.store.load_state(&state.id) else {
         return Ok(());
-    }
-    supervise::stop(
-        host,
-        &state.stack,
-        std::slice::from_ref(&state.id),
-        Some(Duration::ZERO),
-        &mut |_| (),
-    )?;
-    supervise::remove(host, &state.id).with_context(|| format!("remove container {}", state.name))
+    };
+    let is = match state.current_status() {
+        Status::Running => "running",
+        Status::Paused => "paused",
+        Status::Restarting => "restarting",
+        _ if state.init_alive() => "being started",
+        _ => return Ok(()),
+    };
+    bail!(
+        "container {} is {is}\n  help: stop it first, or remove it with --force",
+        state.name
+    )
 }
 
 /// Stops containers of a stack in the order of their dependencies, and removes them.

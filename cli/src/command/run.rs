@@ -29,6 +29,7 @@ pub(crate) fn run(host: &Host, args: &RunArgs) -> Result<i32> {
         &options,
         &std::env::vars().collect(),
         name,
+        vacancy.stack(),
     )?;
     ports::check(host, &stack, &plan)?;
     let made = realize::realize(host, plan, &[])?;
@@ -75,9 +76,37 @@ fn foreground(
     vacancy: Vacancy<'_>,
     args: &RunArgs,
 ) -> Result<i32> {
-    let id = &plan.unit.id;
+    let part = Part {
+        input: args.interactive,
+        usage: args.usage,
+    };
+    let output = watch(host, plan, vacancy, part)?;
+    let code = finish(&output);
+    if output.failures.exit_code.is_some() {
+        supervise::remove(host, &plan.unit.id)?;
+    }
+    Ok(code)
+}
+
+/// What the user has to do with a run besides its output.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Part {
+    /// The user's input goes to the container.
+    pub(super) input: bool,
+    /// At the end, the user is told what it has used.
+    pub(super) usage: bool,
+}
+
+/// Runs a container in the foreground: this process is its supervisor.
+pub(super) fn watch(
+    host: &Host,
+    plan: &ContainerPlan,
+    vacancy: Vacancy<'_>,
+    part: Part,
+) -> Result<ContainerOutput> {
+    let terminal = plan.process.terminal;
     let stdin = std::io::stdin();
-    let raw = if args.tty && args.interactive {
+    let raw = if terminal && part.input {
         Some(RawMode::enter(&stdin)?)
     } else {
         None
@@ -85,11 +114,11 @@ fn foreground(
     let mut output = ContainerOutput::new();
     let mut foreground = Foreground::new(&mut output, OnSignal::Forward)?;
     let mut wires = Wires::new(host);
-    if args.usage {
+    if part.usage {
         wires = wires.with_usage();
     }
-    if args.interactive {
-        if args.tty {
+    if part.input {
+        if terminal {
             let user = rustix::io::fcntl_dupfd_cloexec(&stdin, 3).context("copy standard input")?;
             foreground = foreground.with_terminal(user);
         } else {
@@ -100,20 +129,17 @@ fn foreground(
     }
     let mut supervisor = Supervisor::new(&host.store, &wires, &plan.stack, vacancy.take()?)?
         .in_foreground(foreground)?;
-    supervisor.start_containers(std::slice::from_ref(id))?;
+    supervisor.start_containers(std::slice::from_ref(&plan.unit.id))?;
     supervisor.run()?;
     drop(raw);
-    let code = finish(&output);
-    if args.usage {
+    if part.usage {
         crate::usage::print(&wires.usage())?;
     }
-    if output.failures.exit_code.is_some() {
-        supervise::remove(host, id)?;
-    }
-    Ok(code)
+    Ok(output)
 }
 
-fn finish(output: &ContainerOutput) -> i32 {
+/// The exit status, after telling why it could not be started.
+pub(super) fn finish(output: &ContainerOutput) -> i32 {
     if let Some(code) = output.failures.exit_code {
         if let Err(error) = output.failures.result() {
             crate::ui::error(&error);

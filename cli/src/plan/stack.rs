@@ -199,12 +199,12 @@ pub(crate) fn plan_single(
     options: &RunOptions,
     variables: &Variables,
     name: Name,
+    stack_name: &StackName,
 ) -> Result<StackPlan> {
-    let stack_name = StackName::from(&name);
     let identity = Identity {
         id: ContainerId::random()?,
         name,
-        stack: &stack_name,
+        stack: stack_name,
         service: None,
         replica: 1,
     };
@@ -213,7 +213,7 @@ pub(crate) fn plan_single(
         host, stack, service, options, variables, identity, &peers,
     )?];
     Ok(StackPlan {
-        name: stack_name,
+        name: stack_name.clone(),
         drafts,
     })
 }

@@ -91,6 +91,21 @@ impl Store {
         file::load(&self.config_path(id))?.ok_or_else(|| StoreError::Gone { id: id.clone() })
     }
 
+    /// Saves a changed configuration in one step, without waiting for the disk. The caller
+    /// holds [`Store::lock`] from the load to the save.
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`] when the container was removed; [`StoreError::Io`],
+    /// [`StoreError::Encode`].
+    pub fn save_config(
+        &self,
+        id: &ContainerId,
+        config: &impl serde::Serialize,
+    ) -> Result<(), StoreError> {
+        let path = self.config_path(id);
+        gone_if_missing(file::replace(&path, &file::encode(config, &path)?), id)
+    }
+
     /// The container's state as last saved.
     ///
     /// # Errors

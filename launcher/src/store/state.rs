@@ -136,6 +136,10 @@ pub struct State {
     /// The last health checks, oldest first.
     #[serde(default)]
     pub health_log: Vec<HealthCheck>,
+    /// Whether it was made to be started later (`coop create`): it stays, though it has never
+    /// run.
+    #[serde(default)]
+    pub awaits_start: bool,
 }
 
 /// How far a stop by request has come.
@@ -197,6 +201,7 @@ impl State {
             restart_pause: Duration::ZERO,
             failing_streak: 0,
             health_log: Vec::new(),
+            awaits_start: false,
         }
     }
 
@@ -214,9 +219,19 @@ impl State {
         Ok(())
     }
 
+    /// Notes that it is complete and waits for a command that starts it. Nothing of it is in
+    /// the kernel.
+    pub fn wait_for_start(&mut self) {
+        self.status = Status::Created;
+        self.awaits_start = true;
+        self.pid = None;
+        self.pid_start_time = None;
+    }
+
     /// Notes that the init's program was started now: results of an earlier run are void.
     pub fn set_running(&mut self) {
         self.status = Status::Running;
+        self.awaits_start = false;
         self.started = Some(SystemTime::now());
         self.finished = None;
         self.exit_code = None;

@@ -1,6 +1,6 @@
 //! The command's end of the control socket.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
@@ -34,6 +34,13 @@ pub enum Attachment {
 pub struct Client {
     fd: OwnedFd,
     path: PathBuf,
+}
+
+/// Readable when there is a report, or the supervisor is gone.
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
 }
 
 impl Client {

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use rustix::event::{PollFlags, epoll};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, read};
 
 use super::TerminalError;
@@ -155,6 +156,26 @@ impl Relay {
         for flow in self.flows.iter_mut().filter(|flow| flow.is_output) {
             flow.rest.get_or_insert(LAST_BYTES);
         }
+    }
+
+    /// From now on output goes nowhere, and nothing is read from the user. What the container
+    /// has for its input stays open.
+    ///
+    /// # Errors
+    /// [`TerminalError::Call`] when `/dev/null` cannot be opened.
+    pub fn discard_output(&mut self) -> Result<(), TerminalError> {
+        let null = rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(TerminalError::at("open /dev/null"))?;
+        let null = Rc::new(Endpoint::own(null)?);
+        self.detached = false;
+        for flow in &mut self.flows {
+            if flow.is_output {
+                flow.to = Some(Rc::clone(&null));
+            } else {
+                flow.from = None;
+            }
+        }
+        Ok(())
     }
 
     /// Moves what can be moved without waiting.
