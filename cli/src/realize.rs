@@ -180,6 +180,50 @@ fn spec(host: &Host, network: &str, options: &NetworkOptions) -> NetworkSpec {
     spec
 }
 
+/// Puts the addresses of a network's containers on record again, the same as their plans have
+/// them: after a reboot, which takes the record. All of them, so that the rules are complete
+/// before the first one starts.
+pub(crate) fn lease_again(host: &Host, network: &str) -> Result<()> {
+    let (mut leases, mut asked) = (Vec::new(), None);
+    for id in host.store.ids()? {
+        // Another version's plan cannot be started either.
+        if let Ok(plan) = host.store.load_config::<ContainerPlan>(&id)
+            && let Connection::Bridge {
+                network: own,
+                options,
+                lease: Some(lease),
+                ..
+            } = plan.network
+            && own == network
+        {
+            asked.get_or_insert_with(|| options.spec(network));
+            leases.push(lease);
+        }
+    }
+    let (Some(first), Some(asked)) = (leases.first(), asked) else {
+        return Ok(());
+    };
+    let spec = NetworkSpec {
+        subnet: Some(first.subnet()),
+        internal: first.internal,
+        mtu: first.mtu,
+        ..asked
+    };
+    let requests: Vec<_> = leases
+        .iter()
+        .map(|lease| LeaseRequest {
+            container: lease.container.clone(),
+            names: lease.names.clone(),
+            ports: lease.ports.clone(),
+            address: Some(lease.address),
+        })
+        .collect();
+    host.networks.lease(&spec, &requests).with_context(|| {
+        format!("give the containers of network {network} the addresses that they had")
+    })?;
+    Ok(())
+}
+
 /// Host directories and volumes that the container mounts.
 fn make_sources(host: &Host, draft: &Draft) -> Result<()> {
     crate::grants::leave(&draft.texts)?;

@@ -239,6 +239,9 @@ impl Wiring for Wires<'_> {
             ..
         } = &plan.network
         {
+            if !self.host.networks.has_lease(network, id.as_str())? {
+                crate::realize::lease_again(self.host, network)?;
+            }
             let reserved = coop_net::reserve(&lease.ports)?;
             self.ports.borrow_mut().push((id.clone(), reserved));
             let mut rules = self.rules.borrow_mut();

@@ -233,6 +233,15 @@ impl Networks {
         self.store(network)?.leases()
     }
 
+    /// Whether the container has its place in the network on record, which a reboot takes.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`].
+    pub fn has_lease(&self, network: &str, container: &str) -> Result<bool, Error> {
+        check_name("container", container)?;
+        Ok(self.store(network)?.has_lease(container))
+    }
+
     pub(crate) fn store(&self, network: &str) -> Result<Store, Error> {
         check_name("network", network)?;
         Ok(Store::new(&self.directory, network))

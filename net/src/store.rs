@@ -118,6 +118,10 @@ impl Store {
         read(&self.lease_path(container))
     }
 
+    pub(crate) fn has_lease(&self, container: &str) -> bool {
+        self.lease_path(container).exists()
+    }
+
     /// Every lease, in the order of the addresses.
     pub(crate) fn leases(&self) -> Result<Vec<Lease>, Error> {
         let mut leases = Vec::new();
