@@ -38,7 +38,7 @@ fn a_directory_goes_in_and_comes_out_again() {
     make_tree(&host);
     host.start("box", &root, &FLAGS, SLEEP);
     let copied = host.coop(["cp", "tree", "box:/srv"]).run();
-    insta::assert_snapshot!(copied.success().stderr, @"Successfully copied 6.14kB to box:/srv");
+    insta::assert_snapshot!(copied.success().stderr, @"Successfully copied 4.1kB to box:/srv");
     insta::assert_snapshot!(listing(&host, "box", "/srv/tree"), @r"
     drwxr-xr-x 0:0 3 .
     drwxr-xr-x 0:0 2 sub
@@ -81,6 +81,7 @@ fn a_stopped_container_has_its_changes_its_volumes_and_not_what_it_deleted() {
     wait_until("it has ended", || {
         host.inspect("box")["State"]["Status"] == "exited"
     });
+    wait_until("nobody looks after it", || host.processes().is_empty());
     let before = host.snapshot();
     let read = |path: &str| {
         let output = host.coop(["cp", "-q", path, "out"]).run();
@@ -92,7 +93,9 @@ fn a_stopped_container_has_its_changes_its_volumes_and_not_what_it_deleted() {
     host.coop(["cp", "box:/marker", "out"])
         .run()
         .fails(1, &["box: no such file or directory: /marker"]);
-    host.assert_nothing_left(&before);
+    // Overlay itself clears away what was deleted in its scratch directory.
+    let difference = before.difference(&host.snapshot());
+    assert!(!difference.contains("  + "), "{difference}");
     host.file("new", "new");
     host.coop(["cp", "new", "box:/data/new"]).run().success();
     host.coop(["cp", "new", "box:/srv"]).run().success();
@@ -106,12 +109,12 @@ fn streams_are_tar_archives() {
     let root = Rootfs::new(&host);
     make_tree(&host);
     host.start("box", &root, &FLAGS, SLEEP);
-    let pipe = "tar c --owner=5 --group=6 tree | \"$0\" \"$@\"";
+    let pipe = "tar c --owner=5 --group=6 tree | \"$@\"";
     let into = host.coop(["cp", "-", "box:/srv"]).through_shell(pipe);
     into.run().success();
     assert!(listing(&host, "box", "/srv/tree").contains("5:6"));
     let out = host.coop(["cp", "box:/srv/tree", "-"]);
-    let names = out.through_shell("\"$0\" \"$@\" | tar t | sort").run();
+    let names = out.through_shell("\"$@\" | tar t | sort").run();
     insta::assert_snapshot!(names.success().stdout, @r"
     tree/
     tree/link
@@ -120,7 +123,7 @@ fn streams_are_tar_archives() {
     tree/twin
     ");
     let gzip = host.coop(["cp", "-", "box:/srv"]);
-    gzip.through_shell("tar cz tree | \"$0\" \"$@\"")
+    gzip.through_shell("tar cz tree | \"$@\"")
         .run()
         .fails(1, &["compressed with gzip", "help:"]);
 }
@@ -214,7 +217,7 @@ fn a_copy_that_is_killed_leaves_nothing_but_what_it_copied() {
     let root = Rootfs::new(&host);
     host.start("box", &root, &FLAGS, "exit 0");
     wait_until("it has ended", || {
-        host.inspect("box")["State"]["Status"] == "exited"
+        host.inspect("box")["State"]["Status"] == "exited" && host.processes().is_empty()
     });
     let before = host.snapshot();
     let mut copy = host.coop(["cp", "-", "box:/srv"]).open_stdin().spawn();

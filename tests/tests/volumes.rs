@@ -83,7 +83,7 @@ fn prune_takes_anonymous_volumes_and_all_when_asked() {
     Total reclaimed space: 0B
     ");
     let all = host.coop(["volume", "prune", "-a"]).stdin("y\n").run();
-    all.success().says("named").does_not_say("used");
+    all.success().says("\nnamed\n").does_not_say("\nused\n");
     host.coop(["volume", "ls", "-q"]).run().prints("used");
 }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use coop_launcher::{BoxError, ChildSide, HostSide, Stage, Waiting};
+use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
 
 /// What is done inside, with the other end of the pipe.
 pub(crate) type Work = Box<dyn FnOnce(File) -> Result<(), BoxError>>;
@@ -11,6 +12,7 @@ pub(crate) type Work = Box<dyn FnOnce(File) -> Result<(), BoxError>>;
 /// The last stage of a process that executes nothing: it is done when it is ready. As part of
 /// a launch it dies with the command that waits for it.
 pub(crate) struct Transfer {
+    parent: Pid,
     pipe: Option<OwnedFd>,
     work: Option<Work>,
 }
@@ -19,6 +21,7 @@ impl Transfer {
     /// Runs `work` in the child with this end of a pipe.
     pub(crate) fn new(pipe: OwnedFd, work: Work) -> Self {
         Self {
+            parent: getpid(),
             pipe: Some(pipe),
             work: Some(work),
         }
@@ -43,6 +46,12 @@ impl Stage for Transfer {
     }
 
     fn enter(&mut self, child: &mut ChildSide<'_>) -> Result<(), BoxError> {
+        // The kernel forgets this with a change of user, and the work may wait for ever for a
+        // parent that was killed.
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        if getppid() != Some(self.parent) {
+            return Err("the command has ended".into());
+        }
         // The copy that came with the clone.
         self.pipe = None;
         let (Some(pipe), Some(work)) = (child.passed(), self.work.take()) else {
