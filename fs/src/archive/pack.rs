@@ -187,8 +187,11 @@ impl<W: Write> Packer<W> {
         let failed = at("inspect", &self.shown.join(shown));
         let stat = fstat(dir).map_err(&failed)?;
         let mut header = header(&stat, EntryType::Directory);
+        // As tar(1) and Docker write it.
+        let mut name = entry.as_os_str().to_owned();
+        name.push("/");
         self.archive
-            .append_data(&mut header, entry, io::empty())
+            .append_data(&mut header, name, io::empty())
             .map_err(stream("write"))?;
         let magic = fstatfs(dir).map_err(failed)?.f_type;
         if KERNELS_OWN.contains(&magic) && shown != Path::new(".") {
