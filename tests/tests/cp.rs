@@ -11,17 +11,18 @@ const FLAGS: [&str; 4] = ["--stop-signal", "KILL", "--network", "none"];
 /// A directory with everything that a file can be, in the host's work directory.
 fn make_tree(host: &Host) {
     let top = host.work().join("tree");
-    fs::create_dir_all(top.join("sub")).unwrap();
-    fs::write(top.join("sub/file"), "content").unwrap();
-    fs::set_permissions(top.join("sub/file"), fs::Permissions::from_mode(0o4751)).unwrap();
-    fs::hard_link(top.join("sub/file"), top.join("twin")).unwrap();
-    symlink("/etc/passwd", top.join("link")).unwrap();
+    fs::create_dir_all(top.join("sub")).expect("make the tree");
+    fs::write(top.join("sub/file"), "content").expect("make the tree");
+    fs::set_permissions(top.join("sub/file"), fs::Permissions::from_mode(0o4751))
+        .expect("make the tree");
+    fs::hard_link(top.join("sub/file"), top.join("twin")).expect("make the tree");
+    symlink("/etc/passwd", top.join("link")).expect("make the tree");
     rustix::fs::chown(
-        &top.join("sub"),
+        top.join("sub"),
         Some(rustix::process::Uid::from_raw(1000)),
         Some(rustix::process::Gid::from_raw(2000)),
     )
-    .unwrap();
+    .expect("make the tree");
 }
 
 /// Mode, owner, links and name of everything below a directory of the container.
