@@ -63,10 +63,17 @@ impl Stage for Privileges {
             .set_default_variable("HOME", user.home.as_os_str())?;
         // Before the user changes: the directory may be one that only root can reach.
         coop_fs::create_working_dir(Path::new(&self.cwd))?;
-        let capabilities = if user.uid == 0 {
-            Capabilities::for_root(self.plan.capabilities)
+        // All of them means all that there are here: Coop itself may run with fewer.
+        let granted = if self.plan.privileged {
+            let held = Capabilities::current()?.bounding;
+            self.plan.capabilities.intersection(held)
         } else {
-            Capabilities::for_user(self.plan.capabilities)
+            self.plan.capabilities
+        };
+        let capabilities = if user.uid == 0 {
+            Capabilities::for_root(granted)
+        } else {
+            Capabilities::for_user(granted)
         };
         let privileges = coop_ns::privileges::Privileges {
             user: User {
