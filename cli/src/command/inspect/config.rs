@@ -11,6 +11,7 @@ use crate::plan::ContainerPlan;
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Config<'a> {
     hostname: &'a str,
+    domainname: &'a str,
     user: &'a str,
     tty: bool,
     open_stdin: bool,
@@ -45,6 +46,7 @@ impl<'a> Config<'a> {
         let signal = plan.unit.stop_signal;
         Self {
             hostname: plan.hostname.as_deref().unwrap_or_default(),
+            domainname: plan.domainname.as_deref().unwrap_or_default(),
             user: &process.user,
             tty: process.terminal,
             open_stdin: process.stdin_open,
