@@ -157,6 +157,7 @@ impl Supervisor<'_> {
             return;
         }
         let timeout = checks.timing.timeout;
+        self.release_later();
         match self.launch_check(index, timeout) {
             Ok(probe) => {
                 if let Some(checks) = &mut self.units[index].checks {

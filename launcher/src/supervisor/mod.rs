@@ -90,10 +90,6 @@ pub enum SupervisorError {
 /// After so many turns of the event loop it looks how long its own log is.
 const TURNS_OF_A_LOOK: u32 = 64;
 
-/// How long after a launch, a request or a health check its memory is given back: what comes
-/// next may need it.
-const UNTIL_RELEASE: Duration = Duration::from_millis(50);
-
 /// The furthest that anything is put off: the clock takes no more than it can count to.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
@@ -132,8 +128,8 @@ pub struct Supervisor<'a> {
     /// Who is to be started again by request: those of one request together, once none of
     /// them runs.
     restarting: Vec<Vec<ContainerId>>,
-    /// When to give back the memory that the last launch or request has taken.
-    release: Option<Instant>,
+    /// Whether memory is to be given back that a launch, a request or a check has taken.
+    release: bool,
     /// Whose files are to be written to the disk.
     unsynced: Vec<ContainerId>,
     foreground: Option<Foreground<'a>>,
@@ -169,7 +165,7 @@ impl<'a> Supervisor<'a> {
             viewers: Viewers::default(),
             units: Vec::new(),
             restarting: Vec::new(),
-            release: None,
+            release: false,
             unsynced: Vec::new(),
             foreground: None,
             unfinished: false,
@@ -248,6 +244,9 @@ impl<'a> Supervisor<'a> {
                 self.dispatch(token)?;
             }
             self.on_time();
+            if std::mem::take(&mut self.release) {
+                crate::sys::release_memory();
+            }
             turns = turns.wrapping_add(1);
             if turns.is_multiple_of(TURNS_OF_A_LOOK) {
                 own_log::bound(&own_log);
@@ -295,20 +294,13 @@ impl<'a> Supervisor<'a> {
     /// How long nothing has to be done by the clock.
     fn timeout(&self) -> Option<Duration> {
         let units = self.units.iter().filter_map(Unit::deadline);
-        let next = units
-            .chain(self.viewers.deadline())
-            .chain(self.release)
-            .min()?;
+        let next = units.chain(self.viewers.deadline()).min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
 
     fn on_time(&mut self) {
         let now = Instant::now();
         self.viewers.leave_overdue(now, &self.reactor);
-        if self.release.is_some_and(|at| at <= now) {
-            self.release = None;
-            crate::sys::release_memory();
-        }
         for index in 0..self.units.len() {
             self.kill_if_overdue(index, now);
             self.restart_if_due(index, now);
@@ -320,8 +312,7 @@ impl<'a> Supervisor<'a> {
     /// Something large is done now. One in the foreground belongs to a command that is used.
     fn release_later(&mut self) {
         if self.foreground.is_none() {
-            let soon = after(Instant::now(), UNTIL_RELEASE);
-            self.release.get_or_insert(soon);
+            self.release = true;
         }
     }
 
