@@ -139,3 +139,23 @@ fn a_stop_under_way_goes_on() {
     host.coop(["rm", "box"]).run().success();
     host.assert_nothing_left(&before);
 }
+
+#[test]
+fn a_paused_container_stays_paused_and_can_be_stopped() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    let before = host.snapshot();
+    let flags = ["--health-cmd", "true", "--health-interval", "100ms"];
+    host.start("box", &root, &flags, "exec sleep 1000");
+    host.coop(["pause", "box"]).run().success();
+    kill_supervisors(&host);
+    host.coop(["ps"]).run().success().says("Paused");
+    assert_eq!(state(&host, "box")["Paused"], true);
+    host.coop(["unpause", "box"]).run().success();
+    assert_eq!(state(&host, "box")["Paused"], false);
+    host.coop(["pause", "box"]).run().success();
+    host.coop(["stop", "-t", "0", "box"]).run().success();
+    assert_eq!(state(&host, "box")["Status"], "exited");
+    host.coop(["rm", "box"]).run().success();
+    host.assert_nothing_left(&before);
+}

@@ -37,9 +37,6 @@ pub(crate) fn run(host: &Host, args: &RunArgs) -> Result<i32> {
         anyhow::bail!("nothing to run")
     };
     if args.detach {
-        if args.interactive && !args.tty {
-            log::warn!("-i has no effect with -d and without -t: standard input is empty");
-        }
         detached(host, plan, vacancy)
     } else {
         foreground(host, plan, vacancy, args)
