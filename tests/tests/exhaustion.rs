@@ -159,6 +159,44 @@ fn a_log_on_a_full_disk_goes_on_when_there_is_room_again() {
 }
 
 #[test]
+fn an_end_on_a_full_disk_is_written_down_when_there_is_room_again() {
+    let host = Host::new();
+    if !small_disk(&host, "size=2m") {
+        skip!("Linux before 6.3 has no id-mapped tmpfs");
+    }
+    let root = Rootfs::new(&host);
+    let script = "while ! test -e /tmp/go; do sleep 0.01; done";
+    let script =
+        format!("{script}; i=0; while test $i -lt 5000; do echo $i; i=$((i+1)); done; exit 7");
+    let flags = ["--network", "none", "--tmpfs", "/tmp"];
+    host.start("box", &root, &flags, &script);
+    let filler = host.coop_root().join("filler");
+    let go = ["exec", "box", "/bin/sh", "-c", "touch /tmp/go"];
+    let init = host.pid_of("box");
+    fill(&filler, 0);
+    host.coop(go).run().success();
+    wait_until("it has ended", || !host.pids().contains(&init));
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    fs::remove_file(&filler).expect("empty the disk");
+    wait_until("its end is written down", || {
+        host.inspect("box")["State"]["ExitCode"] == 7
+    });
+    wait_until("nobody looks after it any more", || {
+        host.supervisors().is_empty()
+    });
+    let log = host.coop(["logs", "box"]).run();
+    let lines = log.success().lines();
+    assert_eq!(lines.len(), 5000);
+    assert!(
+        lines
+            .iter()
+            .zip(0..)
+            .all(|(line, i)| *line == i.to_string())
+    );
+    host.coop(["rm", "box"]).run().success();
+}
+
+#[test]
 fn a_read_only_state_directory_is_told_and_can_still_be_read() {
     let host = Host::new();
     let root = Rootfs::new(&host);
@@ -172,13 +210,15 @@ fn a_read_only_state_directory_is_told_and_can_still_be_read() {
     host.coop(["inspect", "box"]).run().success();
     host.coop(["logs", "box"]).run().success();
     host.assert_nothing_left(&before);
-    // A container can always be ended; that it has is found out later.
+    // A container can always be ended; that it has is written down later.
+    let init = host.pid_of("box");
     host.coop(["kill", "box"]).run();
-    wait_until("it has ended", || {
-        !host.processes().iter().any(|it| it.contains("sleep 1000"))
-    });
+    wait_until("it has ended", || !host.pids().contains(&init));
     host.tool("umount").arg(host.coop_root()).run().success();
     host.coop(["ps", "-a"]).run().success().says("Exited");
+    wait_until("its end is written down", || {
+        host.inspect("box")["State"]["ExitCode"] == 137
+    });
     host.coop(["rm", "-f", "box"]).run().success();
 }
 

@@ -4,18 +4,65 @@
 //! the next supervisor: only an event loop that would wait anyway writes, one container at a
 //! time, and one that has ended, after it has given up its stack. A supervisor in the
 //! foreground does not at all: its user waits for its end.
+//!
+//! What cannot be written, because the disk is full or read-only, is tried again: a supervisor
+//! in the background stays for it after the last container has ended.
+
+use std::time::{Duration, Instant};
 
 use super::Supervisor;
+use super::unit::Unit;
 use crate::error::chain;
 use crate::store::{ContainerId, Store, StoreError};
+
+/// When to try again.
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 impl Supervisor<'_> {
     /// Saves a container's state. That this fails is no reason to leave all others alone.
     pub(super) fn save(&mut self, index: usize) {
-        let unit = &self.units[index];
-        if let Err(error) = self.store.save_state(&unit.state) {
-            log::warn!("{}: {}", unit.spec.name, chain(&error));
+        let unit = &mut self.units[index];
+        match self.store.save_state(&unit.state) {
+            // Removed meanwhile: there is nothing to keep.
+            Ok(()) | Err(StoreError::Gone { .. }) => unit.unsaved = None,
+            Err(error) => {
+                if unit.unsaved.is_none() {
+                    log::warn!("{}: {}", unit.spec.name, chain(&error));
+                }
+                unit.unsaved = Some(Instant::now() + RETRY);
+            }
         }
+    }
+
+    /// Whether something of an ended container is still to be written, by a supervisor for
+    /// which nobody waits.
+    pub(super) fn owes(&self) -> bool {
+        self.foreground.is_none() && self.units.iter().any(Unit::owes)
+    }
+
+    /// Says what will never be written.
+    pub(super) fn tell_of_debts(&self) {
+        for unit in self.units.iter().filter(|unit| unit.owes()) {
+            log::warn!(
+                "{}: how it ended could not be written down, and {} bytes of its output are lost",
+                unit.spec.name,
+                unit.untaken()
+            );
+        }
+    }
+
+    /// Tries again to write what could not be written, when it is time.
+    pub(super) fn pay_if_due(&mut self, index: usize, now: Instant) {
+        let unit = &mut self.units[index];
+        let is_removed = || !self.store.dirs().container(&unit.spec.id).exists();
+        if !unit.is_kept() && unit.owes() && is_removed() {
+            unit.forgive();
+            return;
+        }
+        if unit.unsaved.is_some_and(|due| due <= now) {
+            self.save(index);
+        }
+        self.units[index].retry_output(now, &self.reactor);
     }
 
     /// Takes note that what was saved of a container is only in the kernel's memory yet.

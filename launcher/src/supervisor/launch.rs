@@ -298,6 +298,8 @@ impl Supervisor<'_> {
         unit.record_failure(&error, exit_code);
         self.undo(index);
         self.save(index);
+        // It has not run: there is nothing to tell of but this error, which is told.
+        self.units[index].forgive();
         error
     }
 }

@@ -224,6 +224,7 @@ impl<'a> Supervisor<'a> {
             self.start_what_may()?;
             self.answer_clients();
             let needed = self.units.iter().any(Unit::is_kept)
+                || self.owes()
                 || self.clients.are_waiting()
                 || self.viewers.linger();
             let timeout = if needed && self.unsynced.is_empty() {
@@ -256,6 +257,7 @@ impl<'a> Supervisor<'a> {
             .foreground
             .as_ref()
             .is_some_and(Foreground::was_interrupted);
+        self.tell_of_debts();
         let (store, unsynced) = (self.store, std::mem::take(&mut self.unsynced));
         drop(self);
         for id in &unsynced {
@@ -304,7 +306,7 @@ impl<'a> Supervisor<'a> {
         for index in 0..self.units.len() {
             self.kill_if_overdue(index, now);
             self.restart_if_due(index, now);
-            self.units[index].retry_output(now, &self.reactor);
+            self.pay_if_due(index, now);
             self.check_if_due(index, now);
         }
     }

@@ -1,10 +1,11 @@
 //! What a container prints: from its pipes or its terminal to its log, and to who looks on.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::io::Errno;
 
+use super::durable::RETRY;
 use super::reactor::{Reactor, Token};
 use super::spec::UnitSpec;
 use super::unit::Unit;
@@ -16,9 +17,6 @@ use crate::{STDERR_PIPE, STDOUT_PIPE};
 
 /// As large as a program may make its pipe: `/proc/sys/fs/pipe-max-size` by default.
 const PIPE_MAX: usize = 1024 * 1024;
-
-/// When to try again to write a log, on a disk that is full.
-const RETRY: Duration = Duration::from_secs(1);
 
 impl Unit {
     /// Opens the supervisor's end of the container's output pipes.
@@ -122,6 +120,10 @@ impl Unit {
         if self.outputs.retry.is_none_or(|at| now < at) {
             return;
         }
+        if !self.is_running() {
+            self.drain_output(reactor, |_, _, _| ());
+            return;
+        }
         if let Err(error) = self.log.catch_up() {
             self.warn_of(&error);
             self.outputs.retry = Some(now + RETRY);
@@ -148,7 +150,8 @@ impl Unit {
         );
     }
 
-    /// Reads what is left in the pipes after the container's end, and closes them.
+    /// Reads what is left in the pipes after the container's end, and closes them. When the log
+    /// cannot be written, they stay open, and it is tried again.
     pub(super) fn drain_output(
         &mut self,
         reactor: &Reactor,
@@ -172,19 +175,22 @@ impl Unit {
         if let Err(error) = self.log.flush() {
             failed = Some(error);
         }
-        let outputs = std::mem::take(&mut self.outputs);
-        let mut lost = 0;
-        for (_, fd) in outputs.open {
-            lost += rustix::io::ioctl_fionread(&fd).unwrap_or(0);
+        if let Some(error) = failed {
+            self.warn_of(&error);
+            self.pause_output(reactor);
+            return;
+        }
+        for (_, fd) in std::mem::take(&mut self.outputs).open {
             reactor.forget(&fd);
         }
-        if let Some(error) = failed {
-            log::warn!(
-                "{}: {}: {lost} bytes of its last output are lost",
-                self.spec.name,
-                chain(&error)
-            );
-        }
+    }
+
+    /// How many bytes of its output nobody has taken.
+    pub(super) fn untaken(&self) -> u64 {
+        let outputs = self.outputs.open.iter();
+        outputs
+            .map(|(_, fd)| rustix::io::ioctl_fionread(fd).unwrap_or(0))
+            .sum()
     }
 }
 

@@ -70,7 +70,9 @@ pub(super) fn due(state: &State) -> Instant {
 impl Supervisor<'_> {
     /// Starts each container whose wait for its restart is over.
     pub(super) fn restart_if_due(&mut self, index: usize, now: Instant) {
-        if matches!(self.units[index].phase, Phase::Resting(due) if due <= now) {
+        // The last run's output comes first.
+        let unit = &self.units[index];
+        if matches!(unit.phase, Phase::Resting(due) if due <= now) && !unit.owes() {
             self.units[index].phase = Phase::Ended;
             let id = self.units[index].spec.id.clone();
             self.relaunch(index, &id);

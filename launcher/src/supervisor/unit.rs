@@ -69,6 +69,8 @@ pub(super) struct Unit {
     pub(super) checks: Option<Checks>,
     pub(super) log: LogWriter,
     pub(super) outputs: Outputs,
+    /// The state could not be saved: when to try again.
+    pub(super) unsaved: Option<Instant>,
     /// Why this run was begun.
     pub(super) cause: Cause,
 }
@@ -90,6 +92,7 @@ impl Unit {
             stopping: None,
             log,
             outputs: Outputs::default(),
+            unsaved: None,
             cause: Cause::Request,
         })
     }
@@ -148,6 +151,17 @@ impl Unit {
     /// Whether it lives or waits for its restart.
     pub(super) fn is_kept(&self) -> bool {
         !matches!(self.phase, Phase::Ended)
+    }
+
+    /// Whether something of it is still to be written when it has ended.
+    pub(super) fn owes(&self) -> bool {
+        self.unsaved.is_some() || self.outputs.deadline().is_some()
+    }
+
+    /// What is still to be written need not be written any more.
+    pub(super) fn forgive(&mut self) {
+        self.unsaved = None;
+        self.outputs = Outputs::default();
     }
 
     pub(super) fn is_paused(&self) -> bool {
@@ -232,6 +246,7 @@ impl Unit {
             .chain(check)
             .chain(restart)
             .chain(retry)
+            .chain(self.unsaved)
             .min()
     }
 
