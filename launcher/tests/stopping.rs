@@ -171,6 +171,8 @@ impl<F: FnMut(&str)> Show for Meddler<F> {
             String::from_utf8_lossy(bytes)
         ));
     }
+
+    fn interrupted(&mut self, _: u32) {}
 }
 
 fn signal_us(signal: Signal) {

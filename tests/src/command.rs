@@ -251,7 +251,6 @@ fn feed(pipe: OwnedFd, bytes: Vec<u8>) {
     });
 }
 
-/// The command as one would type it: the program's name without its directory.
 /// Starts a program that may be a copy made just now: as long as the child that another
 /// test's thread forks meanwhile holds the copy open for writing, it cannot be executed.
 fn spawn(command: &mut Command) -> Result<Child> {
@@ -266,6 +265,7 @@ fn spawn(command: &mut Command) -> Result<Child> {
     command.spawn().context("cannot start")
 }
 
+/// The command as one would type it: the program's name without its directory.
 fn command_line(program: &Path, args: &[OsString]) -> String {
     let name = program.file_name().unwrap_or(program.as_os_str());
     let words = std::iter::once(name).chain(args.iter().map(OsString::as_os_str));

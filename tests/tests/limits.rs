@@ -193,7 +193,14 @@ fn stats_show_use_and_limit() {
         .lines()
         .find(|line| line.contains("box"))
         .unwrap();
-    assert!(row.contains("64MiB") && row.contains("33"), "{output}");
+    // As Docker's: the number of processes that there are, the last column; its limit is told
+    // by `inspect`.
+    assert!(row.contains(" / 64MiB "), "{output}");
+    assert_eq!(row.split_whitespace().last(), Some("1"), "{output}");
+    let limits = &host.inspect("box")["HostConfig"];
+    assert_eq!(limits["PidsLimit"], 33, "{limits:#}");
+    assert_eq!(limits["Memory"], 64 << 20, "{limits:#}");
+    assert_eq!(limits["NanoCpus"], 500_000_000, "{limits:#}");
 }
 
 #[test]

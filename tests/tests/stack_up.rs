@@ -13,6 +13,7 @@ services:
   web:
     image: coop/host
     command: httpd -f -p 80 -h /www
+    stop_signal: SIGKILL
     mem_limit: 64m
     cpus: 0.5
     pids_limit: 32
@@ -20,6 +21,7 @@ services:
   client:
     image: coop/host
     command: sleep 1000
+    stop_signal: SIGKILL
     depends_on: [web]
 ";
 
@@ -120,14 +122,17 @@ services:
   db:
     image: coop/host
     command: sleep 1000
+    stop_signal: SIGKILL
     environment: {VERSION: 'one'}
   stays:
     image: coop/host
     command: sleep 1000
+    stop_signal: SIGKILL
     depends_on: [db]
   restarts:
     image: coop/host
     command: sleep 1000
+    stop_signal: SIGKILL
     depends_on: {db: {condition: service_started, restart: true}}
 ";
     let host = Host::new();
@@ -234,10 +239,12 @@ services:
   late:
     image: coop/host
     command: sleep 1000
+    stop_signal: SIGKILL
     depends_on: {ill: {condition: service_healthy}}
   ill:
     image: coop/host
     command: sleep 1000
+    stop_signal: SIGKILL
     healthcheck: {test: [CMD, 'false'], interval: 100ms, retries: 2}
 ",
     );
@@ -289,6 +296,7 @@ services:
   never:
     image: coop/host
     command: sleep 1000
+    stop_signal: SIGKILL
     depends_on: {job: {condition: service_completed_successfully}}
   job: {image: coop/host, command: sleep 1000, stop_signal: SIGKILL, depends_on: [first]}
 ",
@@ -356,7 +364,9 @@ fn two_stacks_live_side_by_side() {
     let host = Host::new();
     let before = host.snapshot();
     let yaml = |name: &str| {
-        format!("name: {name}\nservices: {{web: {{image: coop/host, command: sleep 1000}}}}\n")
+        format!(
+            "name: {name}\nservices: {{web: {{image: coop/host, command: sleep 1000, stop_signal: SIGKILL}}}}\n"
+        )
     };
     let (one, two) = (host.stack(&yaml("one")), host.stack(&yaml("two")));
     one.up();

@@ -42,4 +42,7 @@ impl Show for ContainerOutput {
             Stream::Stderr => self.stderr.write(bytes),
         }
     }
+
+    /// Signals are for the container: it is up to it what to say.
+    fn interrupted(&mut self, _: u32) {}
 }

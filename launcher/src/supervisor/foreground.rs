@@ -17,9 +17,9 @@ pub trait Show {
     fn report(&mut self, report: &Report);
     /// A container wrote something.
     fn output(&mut self, unit: &UnitSpec, stream: Stream, bytes: &[u8]);
-    /// The user has asked for the end of all containers, for the `times`th time: from the
-    /// second on they are killed. Nothing has been done about it yet.
-    fn interrupted(&mut self, _times: u32) {}
+    /// The user has asked for the end of all containers ([`OnSignal::Stop`]), for the `times`th
+    /// time: from the second on they are killed. Nothing has been done about it yet.
+    fn interrupted(&mut self, times: u32);
 }
 
 /// What a signal to the supervisor means.

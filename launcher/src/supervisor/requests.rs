@@ -249,7 +249,6 @@ impl Supervisor<'_> {
         unit.spec.stop_signal = spec.stop_signal;
         unit.spec.stop_grace_period = spec.stop_grace_period;
         unit.log.set_limits(&spec.log);
-        unit.log.set_limits(&spec.log);
         unit.spec.log = spec.log;
         if let (Some(timing), Some(checks)) = (&spec.health, &mut unit.checks) {
             checks.retime(timing);

@@ -210,10 +210,9 @@ mod tests {
             let whole = typed(&keys, &[&text]);
             prop_assert_eq!(&whole, &typed(&keys, &[&text[..cut], &text[cut..]]));
             let sequence = keys.replace(',', "");
-            match text.find(&sequence) {
-                Some(at) => prop_assert_eq!(whole, (text[..at].to_owned(), true)),
-                None => prop_assert_eq!(whole, (text, false)),
-            }
+            let expected = text.split_once(&sequence).map(|(before, _)| before.to_owned());
+            let found = expected.is_some();
+            prop_assert_eq!(whole, (expected.unwrap_or(text), found));
         }
 
         #[test]

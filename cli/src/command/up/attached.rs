@@ -33,6 +33,10 @@ impl<S: Show> Show for Attached<'_, S> {
             self.to.output(unit, stream, bytes);
         }
     }
+
+    fn interrupted(&mut self, times: u32) {
+        self.to.interrupted(times);
+    }
 }
 
 /// The names of the containers whose output is not shown.
