@@ -11,6 +11,10 @@ use crate::stack::value::HostAddress;
 /// Writes them beside the container's plan. `stack` is the whole stack: addresses are leased
 /// before anything starts, so the list is complete.
 pub(crate) fn write(host: &Host, plan: &ContainerPlan, stack: &[&ContainerPlan]) -> Result<()> {
+    if matches!(plan.network, Connection::Container(_)) {
+        // It has those of the other one.
+        return Ok(());
+    }
     write_file(host, plan, "hostname", &format!("{}\n", hostname(plan)))?;
     let servers = coop_net::host_resolv_conf().unwrap_or_default();
     let inherited = match plan.network {
@@ -34,6 +38,9 @@ pub(crate) fn write_hosts(
     plan: &ContainerPlan,
     stack: &[&ContainerPlan],
 ) -> Result<()> {
+    if matches!(plan.network, Connection::Container(_)) {
+        return Ok(());
+    }
     let mut text = match crate::realize::address(plan) {
         // On the host's network, the host's names are the container's.
         None if plan.network == Connection::Host => {

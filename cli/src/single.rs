@@ -1,7 +1,6 @@
 //! `coop run`'s words as a stack of one: from here on the two are the same.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
 use coop_launcher::supervisor::RestartPolicy;
@@ -11,8 +10,8 @@ use crate::args::RunArgs;
 use crate::plan::RunOptions;
 use crate::stack::value::{ByteSize, EnvEntry, MountKind, SwapLimit};
 use crate::stack::{
-    EnvFile, HealthTest, Healthcheck, Logging, NetworkMode, Networking, Rootfs, Service, Stack,
-    Variables, Volume,
+    EnvFile, HealthTest, Healthcheck, Logging, Networking, Rootfs, Service, Stack, Variables,
+    Volume,
 };
 
 /// The service that the arguments describe, in a stack that declares its volumes.
@@ -61,7 +60,7 @@ pub(crate) fn from_args(args: &RunArgs) -> Result<(Stack, Service, RunOptions)> 
             extra_hosts: args.add_host.clone(),
             ..Networking::default()
         },
-        network_mode: args.network,
+        network_mode: args.network.clone(),
         userns_mode: args.userns,
         labels: args
             .label
@@ -71,7 +70,8 @@ pub(crate) fn from_args(args: &RunArgs) -> Result<(Stack, Service, RunOptions)> 
         isolation: crate::args::isolation(args),
         ..Service::default()
     };
-    check(&service)?;
+    let stack = stack_of(&service);
+    check(&stack, &service)?;
     if args.rm && service.restart_policy() != RestartPolicy::No {
         bail!("conflicting options: --restart and --rm\n  help: remove one of the two");
     }
@@ -81,7 +81,7 @@ pub(crate) fn from_args(args: &RunArgs) -> Result<(Stack, Service, RunOptions)> 
         remove_at_exit: args.rm,
         cpuset_mems: args.cpuset_mems.clone(),
     };
-    Ok((stack_of(&service), service, options))
+    Ok((stack, service, options))
 }
 
 /// A size of 0 sets no limit, as with Docker.
@@ -90,27 +90,18 @@ fn some(size: &ByteSize) -> bool {
     size.bytes() > 0
 }
 
-/// Refuses what contradicts itself, as the stack file does with its line.
-fn check(service: &Service) -> Result<()> {
-    let network = match service.network_mode {
-        Some(NetworkMode::Host) => Some("host"),
-        Some(NetworkMode::None) => Some("none"),
-        Some(NetworkMode::Bridge) | None => None,
-    };
-    if let Some(network) = network
-        && !service.ports.is_empty()
-    {
-        bail!("ports cannot be published with --network {network}\n  help: remove one of the two");
+/// Refuses what contradicts itself, in the words in which the stack file is refused.
+fn check(stack: &Stack, service: &Service) -> Result<()> {
+    let problems = crate::stack::check_alone(stack, service);
+    let told = problems.iter().map(|problem| match &problem.help {
+        Some(help) => format!("{}\n  help: {help}", problem.message),
+        None => problem.message.clone(),
+    });
+    let told: Vec<String> = told.collect();
+    if told.is_empty() {
+        return Ok(());
     }
-    let mounts = service.volumes.iter().map(|mount| mount.target.as_str());
-    let memory = service.tmpfs.iter().map(|mount| mount.target.as_str());
-    let mut targets = BTreeSet::new();
-    for target in mounts.chain(memory) {
-        if !targets.insert(Path::new(target)) {
-            bail!("{target} is a mount target twice\n  help: keep one of the two");
-        }
-    }
-    Ok(())
+    bail!("{}", told.join("\n"))
 }
 
 /// Variables of `--env` and `--env-file`, as `NAME=value`.
@@ -353,11 +344,11 @@ mod tests {
         let refused = |flags: &str| described(flags).unwrap_err().to_string();
         assert_eq!(
             refused("-p 80 --network host x"),
-            "ports cannot be published with --network host\n  help: remove one of the two"
+            "ports cannot be published with network_mode: host\n  help: remove one of the two"
         );
         assert_eq!(
             refused("-v /a:/b --tmpfs /b/ x"),
-            "/b/ is a mount target twice\n  help: keep one of the two"
+            "/b/ is a mount target already\n  help: keep one of the two"
         );
     }
 

@@ -102,7 +102,12 @@ pub(crate) fn files_pipeline(
 
 /// The plan of a container that has files and nothing else.
 fn only_files(plan: &ContainerPlan) -> ContainerPlan {
-    let is_bind = |mount: &&coop_fs::Mount| matches!(mount, coop_fs::Mount::Bind { .. });
+    let is_bind = |mount: &&coop_fs::Mount| match mount {
+        // The names of another container may have gone with it.
+        coop_fs::Mount::Bind { source, .. } if *plan.names_of() != plan.unit.id => source.exists(),
+        coop_fs::Mount::Bind { .. } => true,
+        _ => false,
+    };
     ContainerPlan {
         // One that it joined while it ran is made anew, with the same ids.
         namespaces: plan.own_namespaces()
@@ -125,7 +130,7 @@ fn process(plan: &ProcessPlan) -> anyhow::Result<Process> {
 
 fn network(plan: &ContainerPlan, batch: &Links) -> anyhow::Result<Network> {
     Ok(match &plan.network {
-        Connection::Host => Network::Host,
+        Connection::Host | Connection::Container(_) => Network::Shared,
         Connection::None => Network::Loopback,
         Connection::Bridge { network, lease, .. } => {
             let lease = lease

@@ -1,11 +1,12 @@
 //! `coop run`: a stack of one.
 
 use super::isolation::IsolationArgs;
+use crate::stack::value::NetworkMode;
 use crate::stack::value::{
     ByteSize, CpuFlag, Cpus, Duration, EnvEntry, ExtraHost, Label, Mount, PidsLimit, Port, Restart,
     RootfsMode, Signal, SwapLimit, TmpfsMount, Ulimit, UserSpec,
 };
-use crate::stack::{LogDriver, NetworkMode, UsernsMode};
+use crate::stack::{LogDriver, UsernsMode};
 use clap::{ArgAction, Args};
 use std::path::PathBuf;
 
@@ -151,7 +152,7 @@ pub(crate) struct RunArgs {
         help_heading = "Network"
     )]
     pub publish: Vec<Port>,
-    /// bridge: a network of its own; none: loopback only; host: the host's [default: bridge]
+    /// bridge: a network of its own; none: loopback only; host, container:NAME: that of another [default: bridge]
     #[arg(long, value_name = "MODE", help_heading = "Network")]
     pub network: Option<NetworkMode>,
 

@@ -69,7 +69,8 @@ pub(super) fn print_documents<T: Serialize>(format: &Format, found: &[T]) -> Res
 
 /// Where a container's files are.
 struct Files<'a> {
-    directory: &'a Path,
+    /// Of the container whose names it has: its own, or that of the one whose network it is in.
+    names: &'a Path,
     log: &'a Path,
     /// The directory of named volumes.
     volumes: &'a Path,
@@ -144,9 +145,9 @@ impl<'a> Container<'a> {
             args: argv.map_or(&[], |(_, args)| args),
             state: StateObject::new(state, status),
             image: &plan.image,
-            resolv_conf_path: files.directory.join("resolv.conf"),
-            hostname_path: files.directory.join("hostname"),
-            hosts_path: files.directory.join("hosts"),
+            resolv_conf_path: files.names.join("resolv.conf"),
+            hostname_path: files.names.join("hostname"),
+            hosts_path: files.names.join("hosts"),
             log_path: files.log,
             name: format!("/{}", state.name),
             restart_count: state.restarts,

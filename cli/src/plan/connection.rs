@@ -7,10 +7,10 @@ use coop_launcher::store::{Name, StackName};
 use coop_net::{Ipv4Net, NetworkSpec};
 use serde::{Deserialize, Serialize};
 
-use super::Connection;
+use super::{Connection, NamespaceOf};
 use crate::load::Located;
-use crate::stack::value::{ExtraHost, HostAddress};
-use crate::stack::{Diagnostic, NetworkMode, NodePath, Service, Stack};
+use crate::stack::value::{ExtraHost, HostAddress, NetworkMode};
+use crate::stack::{Diagnostic, NodePath, Service, Stack};
 
 /// The network that all single containers share: Docker's name for the same thing.
 pub(crate) const SHARED_NETWORK: &str = "bridge";
@@ -78,17 +78,21 @@ pub(super) fn resolver(service: &Service) -> Resolver {
 }
 
 /// How the container of a service is connected; `service_name` is none for `coop run`.
+/// `joined` is whose network namespace it is in, when that is another container's.
 pub(super) fn connection(
     stack: &Stack,
     stack_name: &StackName,
     service: &Service,
     service_name: Option<&str>,
     name: &Name,
+    joined: Option<&NamespaceOf>,
 ) -> Connection {
-    match service.network_mode.unwrap_or(NetworkMode::Bridge) {
-        NetworkMode::Host => return Connection::Host,
-        NetworkMode::None => return Connection::None,
-        NetworkMode::Bridge => {}
+    match (&service.network_mode, joined) {
+        (_, Some(other)) => return Connection::Container(other.clone()),
+        (Some(NetworkMode::Host), None) => return Connection::Host,
+        (Some(NetworkMode::None), None) => return Connection::None,
+        // One that joins what does not exist has been refused.
+        (Some(NetworkMode::Bridge | NetworkMode::Of(_)) | None, None) => {}
     }
     let attached = service.networking.networks.first();
     let key = attached.map_or(DEFAULT, |(key, _)| key);

@@ -6,6 +6,7 @@ use coop_fs::{Overlay, RootSource, Sysctl};
 use coop_image::Image;
 use coop_launcher::store::{ContainerId, Name, StackName};
 use coop_launcher::supervisor::UnitSpec;
+use coop_ns::Namespace;
 use coop_seccomp::Profile;
 
 use super::connection::{check_external, connection, resolver};
@@ -16,7 +17,7 @@ use super::privileges::{privileges, system_paths_unconfined};
 use super::volumes::VolumeUse;
 use super::{Connection, ContainerPlan, health, limits, process};
 use crate::host::Host;
-use crate::stack::value::{IpcMode, RootfsMode};
+use crate::stack::value::{IpcMode, NetworkMode, RootfsMode};
 use crate::stack::{Instances, Logging, Service, Stack, Variables};
 
 /// Compose's default grace period.
@@ -77,9 +78,20 @@ pub(super) fn draft(
         service: service_name,
         replica,
     } = identity;
+    let shared = namespaces(service, peers)?;
+    let joined_network = shared.joined.get(&Namespace::Net);
+    let connection = connection(
+        stack,
+        stack_name,
+        service,
+        service_name,
+        &name,
+        joined_network,
+    );
     let dir = host.store.dirs().container(&id);
+    let names_of = joined_network.map_or(&id, |other| &other.id);
     let places = Places {
-        container: &dir,
+        names: &host.store.dirs().container(names_of),
         volumes: &host.volumes,
         readonly_root: readonly_root(service),
     };
@@ -88,14 +100,12 @@ pub(super) fn draft(
         host_directories,
         volumes,
     } = mounts(stack, service, &config, &places)?;
-    let connection = connection(stack, stack_name, service, service_name, &name);
     if let Some(service_name) = service_name {
         check_external(&host.networks, stack, service_name, &connection)?;
     }
     let grants_directory = crate::grants::directory(host.store.dirs(), &id);
     let grants = grants(stack, service, &grants_directory, variables)?;
-    let shared = namespaces(service, &connection, peers)?;
-    let hostname = hostname(service, &id, &connection);
+    let (hostname, domainname) = names(service, &id, peers)?;
     let shown_hostname = hostname.clone().unwrap_or_else(crate::host::hostname);
     mounts.extend(grants.mounts);
     let process = process::process(service, &config, &shown_hostname, variables)?;
@@ -167,7 +177,7 @@ pub(super) fn draft(
         id_maps: None,
         sysctls: sysctls(service, &connection),
         hostname,
-        domainname: service.isolation.domainname.clone(),
+        domainname,
         cgroup: cgroup(service, stack_name, &id)?,
         cgroup_parent: service.isolation.cgroup_parent.clone(),
         system_paths_unconfined: system_paths_unconfined(service),
@@ -244,7 +254,8 @@ fn sysctls(service: &Service, connection: &Connection) -> Vec<Sysctl> {
         name: name.clone(),
         value: value.clone(),
     });
-    if *connection == Connection::Host {
+    // Who made another's network has set it up.
+    if matches!(connection, Connection::Host | Connection::Container(_)) {
         return named.collect();
     }
     let all_groups = format!("0 {}", coop_ns::subid::IDS_PER_CONTAINER - 1);
@@ -262,13 +273,28 @@ fn sysctls(service: &Service, connection: &Connection) -> Vec<Sysctl> {
     .collect()
 }
 
-/// As Docker: the short id, unless the container shares the host's network and so its name.
-fn hostname(service: &Service, id: &ContainerId, connection: &Connection) -> Option<String> {
-    let own = *connection != Connection::Host && service.isolation.uts.is_none();
-    service
-        .hostname
-        .clone()
-        .or_else(|| own.then(|| id.short().to_owned()))
+/// Its host name and its domain name. As Docker: the short id, unless the container shares the
+/// host's network and so its name; who shares another's network has its names.
+fn names(
+    service: &Service,
+    id: &ContainerId,
+    peers: &Peers<'_>,
+) -> Result<(Option<String>, Option<String>)> {
+    let domain = service.isolation.domainname.clone();
+    if service.isolation.uts.is_some() {
+        return Ok((service.hostname.clone(), domain));
+    }
+    Ok(match &service.network_mode {
+        Some(NetworkMode::Of(peer)) => {
+            let other = peers.find(peer)?;
+            (other.hostname.clone(), other.domainname.clone())
+        }
+        Some(NetworkMode::Host) => (service.hostname.clone(), domain),
+        Some(NetworkMode::Bridge | NetworkMode::None) | None => {
+            let name = service.hostname.clone();
+            (name.or_else(|| Some(id.short().to_owned())), domain)
+        }
+    })
 }
 
 /// Below the parent that is asked for, or else beside the stack's others.

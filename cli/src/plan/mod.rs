@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 use coop_cgroup::{CgroupPath, Limits};
 use coop_fs::{Mount, RootSource, Sysctl};
-use coop_launcher::store::StackName;
+use coop_launcher::store::{ContainerId, StackName};
 use coop_launcher::supervisor::UnitSpec;
 use coop_net::{Lease, PortMapping};
 use coop_ns::privileges::{CapabilitySet, Rlimit};
@@ -132,6 +132,15 @@ impl ContainerPlan {
         let joined: Namespaces = self.joined.keys().copied().collect();
         self.namespaces | joined
     }
+
+    /// Whose `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf` it has: they belong to the
+    /// network.
+    pub(crate) fn names_of(&self) -> &ContainerId {
+        match &self.network {
+            Connection::Container(other) => &other.id,
+            _ => &self.unit.id,
+        }
+    }
 }
 
 /// How a container is connected.
@@ -143,6 +152,8 @@ pub(crate) enum Connection {
     Host,
     /// Only a loopback interface.
     None,
+    /// That of another container, and with it its names.
+    Container(NamespaceOf),
     /// On a network's bridge.
     Bridge {
         /// The network's name.

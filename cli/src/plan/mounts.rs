@@ -26,8 +26,8 @@ pub(super) struct Mounts {
 
 /// Where things are for [`mounts`].
 pub(super) struct Places<'a> {
-    /// The container's own directory, which holds [`ETC_FILES`].
-    pub container: &'a Path,
+    /// The directory of the container whose [`ETC_FILES`] it has: mostly its own.
+    pub names: &'a Path,
     /// The host's volumes.
     pub volumes: &'a Volumes,
     /// The directory that is the root as it is, without a layer to make a file in.
@@ -120,7 +120,7 @@ pub(super) fn mounts(
             log::debug!("{}: not in the read-only root directory", target.display());
         } else if !own.iter().any(|mount| mount.target() == target) {
             all.in_order
-                .push(Mount::bind(places.container.join(file), target));
+                .push(Mount::bind(places.names.join(file), target));
         }
     }
     // A service that brings its own /dev/shm or /proc below replaces the standard one.

@@ -7,9 +7,9 @@ use coop_launcher::store::ContainerId;
 use coop_ns::{Namespace, Namespaces};
 use serde::{Deserialize, Serialize};
 
-use super::{Connection, ContainerPlan, Draft};
+use super::{ContainerPlan, Draft};
 use crate::host::Host;
-use crate::stack::value::{CgroupMode, IpcMode, Peer, PidMode};
+use crate::stack::value::{CgroupMode, IpcMode, NetworkMode, Peer, PidMode};
 use crate::stack::{Service, UsernsMode};
 
 /// Another container, whose namespace is shared.
@@ -46,16 +46,16 @@ pub(super) struct Shared {
 ///
 /// One that joins another container's namespaces joins its user namespace, too: ids mean the
 /// same to both then, and the one may do to what is shared what the other may.
-pub(super) fn namespaces(
-    service: &Service,
-    connection: &Connection,
-    peers: &Peers<'_>,
-) -> Result<Shared> {
+pub(super) fn namespaces(service: &Service, peers: &Peers<'_>) -> Result<Shared> {
     let isolation = &service.isolation;
     let mut new = Namespaces::all() - Namespaces::TIME;
     let host_ids = isolation.privileged || service.userns_mode == Some(UsernsMode::Host);
     new.set(Namespaces::USER, !host_ids);
-    new.set(Namespaces::NET, *connection != Connection::Host);
+    let own_network = !matches!(
+        service.network_mode,
+        Some(NetworkMode::Host | NetworkMode::Of(_))
+    );
+    new.set(Namespaces::NET, own_network);
     new.set(Namespaces::UTS, isolation.uts.is_none());
     new.set(
         Namespaces::CGROUP,
@@ -74,6 +74,11 @@ pub(super) fn namespaces(
     }
     if let Some(IpcMode::Of(peer)) = &isolation.ipc {
         shared.join(Namespace::Ipc, peer, peers).context("ipc")?;
+    }
+    if let Some(NetworkMode::Of(peer)) = &service.network_mode {
+        shared
+            .join(Namespace::Net, peer, peers)
+            .context("network_mode")?;
     }
     Ok(shared)
 }
@@ -135,7 +140,7 @@ pub(super) struct Peers<'a> {
 }
 
 /// A peer's plan, from this stack or from disk.
-enum Found<'a> {
+pub(super) enum Found<'a> {
     Draft(&'a ContainerPlan),
     Saved(Box<ContainerPlan>),
 }
@@ -152,7 +157,8 @@ impl std::ops::Deref for Found<'_> {
 }
 
 impl Peers<'_> {
-    fn find(&self, peer: &Peer) -> Result<Found<'_>> {
+    /// The plan of a peer.
+    pub(super) fn find(&self, peer: &Peer) -> Result<Found<'_>> {
         match peer {
             Peer::Service(name) => self
                 .drafts

@@ -1,12 +1,13 @@
 //! What only the file as a whole shows.
 
+mod sharing;
 mod stack_level;
 
 use super::diagnostic::Diagnostic;
-use super::model::{Condition, HealthTest, NetworkMode, Service, Stack};
+use super::model::{Condition, HealthTest, Service, Stack};
 use super::path::NodePath;
 use super::read::{Problems, nearest};
-use super::value::{IpcMode, MountKind, SecurityOpt, SwapLimit};
+use super::value::{MountKind, SwapLimit};
 use coop_net::Protocol;
 use coop_ns::privileges::Capability;
 use std::collections::{BTreeMap, HashMap};
@@ -21,13 +22,8 @@ pub(super) fn check(stack: &Stack, out: &mut Problems) {
         let path = NodePath::service(name);
         root(service, &path, out);
         dependencies(stack, service, &path, out);
-        mounts(stack, service, &path, out);
-        network(service, &path, out);
-        limits(service, &path, out);
-        capabilities(service, &path, out);
-        restart(service, &path, out);
+        alone(stack, service, &path, out);
         stack_level::service(stack, service, &path, out);
-        isolation(service, &path, out);
     }
     if let Err(circle) = stack.start_order() {
         let path = NodePath::service(circle[0])
@@ -42,6 +38,23 @@ pub(super) fn check(stack: &Stack, out: &mut Problems) {
     }
     ports(stack, out);
     stack_level::container_names(stack, out);
+}
+
+/// What is wrong with a service that is described by flags, in a stack that has nothing else.
+pub(crate) fn check_alone(stack: &Stack, service: &Service) -> Vec<Diagnostic> {
+    let mut out = Problems::default();
+    alone(stack, service, &NodePath::root(), &mut out);
+    out.errors
+}
+
+/// What a service says about itself and its volumes: the same from a file and from flags.
+fn alone(stack: &Stack, service: &Service, path: &NodePath, out: &mut Problems) {
+    mounts(stack, service, path, out);
+    limits(service, path, out);
+    capabilities(service, path, out);
+    restart(service, path, out);
+    sharing::network(service, path, out);
+    sharing::isolation(service, path, out);
 }
 
 pub(super) fn error(path: &NodePath, message: &str) -> Diagnostic {
@@ -71,6 +84,11 @@ fn root(service: &Service, path: &NodePath, out: &mut Problems) {
 
 fn dependencies(stack: &Stack, service: &Service, path: &NodePath, out: &mut Problems) {
     for (key, name) in service.joins() {
+        if NodePath::service(name) == *path {
+            let problem = error(&path.key(key), "it cannot join itself");
+            out.errors.push(problem.help("name another service"));
+            continue;
+        }
         if !stack.services.contains_key(name) {
             let message = format!("there is no service {name:?}");
             let problem = error(&path.key(key), &message);
@@ -153,19 +171,6 @@ fn mounts(stack: &Stack, service: &Service, path: &NodePath, out: &mut Problems)
     }
 }
 
-fn network(service: &Service, path: &NodePath, out: &mut Problems) {
-    let mode = match service.network_mode {
-        Some(NetworkMode::Host) => "host",
-        Some(NetworkMode::None) => "none",
-        Some(NetworkMode::Bridge) | None => return,
-    };
-    if !service.ports.is_empty() {
-        let message = format!("ports cannot be published with network_mode: {mode}");
-        out.errors
-            .push(error(&path.key("ports"), &message).help("remove one of the two"));
-    }
-}
-
 /// Published ports by number and protocol, and by whom.
 #[derive(Default)]
 struct Published<'s> {
@@ -237,53 +242,6 @@ fn capabilities(service: &Service, path: &NodePath, out: &mut Problems) {
                 None => problem.help("write a name of capabilities(7), such as NET_ADMIN, or ALL"),
             });
         }
-    }
-}
-
-fn isolation(service: &Service, path: &NodePath, out: &mut Problems) {
-    let isolation = &service.isolation;
-    let mut refuse = |key: &str, message: &str, help: &str| {
-        out.errors
-            .push(error(&path.key(key), message).help(help.to_owned()));
-    };
-    if isolation.uts.is_some() {
-        for (key, given) in [
-            ("hostname", service.hostname.is_some()),
-            ("domainname", isolation.domainname.is_some()),
-        ] {
-            if given {
-                let message = format!("`{key}` would rename the host with uts: host");
-                refuse(key, &message, "remove one of the two");
-            }
-        }
-    }
-    let of_host = service.network_mode == Some(NetworkMode::Host);
-    let ipc_elsewhere = matches!(isolation.ipc, Some(IpcMode::Host | IpcMode::Of(_)));
-    for name in isolation.sysctls.keys() {
-        if name.starts_with("net") && of_host {
-            let message = format!("{name} would be set for the whole host with network_mode: host");
-            refuse("sysctls", &message, "set it on the host");
-        }
-        if !name.starts_with("net") && ipc_elsewhere {
-            let message = format!("{name} belongs to an IPC namespace that is not its own");
-            refuse("sysctls", &message, "set it where the namespace is made");
-        }
-    }
-    if isolation.shm_size.is_some() && (ipc_elsewhere || isolation.ipc == Some(IpcMode::None)) {
-        let message = "`shm_size` has no meaning: /dev/shm is not the container's own";
-        refuse("shm_size", message, "remove it, or ipc:");
-    }
-    if isolation.privileged
-        && isolation
-            .security_opt
-            .contains(&SecurityOpt::SeccompDefault)
-    {
-        let message = "a privileged container has no system-call filter";
-        refuse(
-            "security_opt",
-            message,
-            "remove seccomp=default or privileged",
-        );
     }
 }
 

@@ -28,6 +28,7 @@ mod tests;
 pub(crate) mod value;
 mod yaml;
 
+pub(crate) use check::check_alone;
 pub(crate) use config::{to_json, to_yaml};
 pub(crate) use diagnostic::Diagnostic;
 pub(crate) use interpolate::Variables;

@@ -20,8 +20,8 @@ pub(crate) use networking::*;
 
 use super::node::Node;
 use super::value::{
-    ByteSize, Cpus, Duration, Mount, ParseError, PidsLimit, Port, Restart, RootfsMode, Signal,
-    SwapLimit, TmpfsMount, UserSpec,
+    ByteSize, Cpus, Duration, Mount, NetworkMode, ParseError, PidsLimit, Port, Restart, RootfsMode,
+    Signal, SwapLimit, TmpfsMount, UserSpec,
 };
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
@@ -271,44 +271,12 @@ impl Serialize for HealthTest {
     }
 }
 
-/// How a container is connected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum NetworkMode {
-    /// On the stack's own bridge; the default.
-    Bridge,
-    /// Only a loopback interface.
-    None,
-    /// The host's own network.
-    Host,
-}
-
 /// How a container's user ids relate to the host's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum UsernsMode {
     /// They are the host's: root inside is root outside.
     Host,
-}
-
-impl FromStr for NetworkMode {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        const FORM: &str = "write bridge, none or host";
-        match text {
-            "bridge" => Ok(Self::Bridge),
-            "none" => Ok(Self::None),
-            "host" => Ok(Self::Host),
-            _ if text.starts_with("service:") || text.starts_with("container:") => Err(
-                ParseError::new("Coop cannot join another container's network yet", FORM),
-            ),
-            _ => Err(ParseError::new(
-                format!("{text:?} is not a network mode"),
-                FORM,
-            )),
-        }
-    }
 }
 
 impl FromStr for UsernsMode {

@@ -3,7 +3,7 @@
 use super::diagnostic::Diagnostic;
 use super::model::{Condition, Dependency, Service, Stack};
 use super::path::NodePath;
-use super::value::{IpcMode, PidMode};
+use super::value::{IpcMode, NetworkMode, PidMode};
 use std::collections::{HashMap, HashSet, VecDeque};
 
 impl Service {
@@ -17,10 +17,15 @@ impl Service {
             Some(IpcMode::Of(peer)) => peer.service(),
             _ => None,
         };
+        let network = match &self.network_mode {
+            Some(NetworkMode::Of(peer)) => peer.service(),
+            _ => None,
+        };
         let with_key = |key| move |name| (key, name);
         pid.map(with_key("pid"))
             .into_iter()
             .chain(ipc.map(with_key("ipc")))
+            .chain(network.map(with_key("network_mode")))
     }
 }
 
@@ -76,7 +81,7 @@ impl Stack {
     /// What is no service is for [`check`](super::check) to say.
     pub(super) fn add_implied_dependencies(&mut self) {
         let known: HashSet<String> = self.services.keys().cloned().collect();
-        for service in self.services.values_mut() {
+        for (own, service) in &mut self.services {
             let joined: Vec<_> = service
                 .joins()
                 .map(|(_, to)| (to.to_owned(), true))
@@ -84,7 +89,8 @@ impl Stack {
             let linked = service.links().map(|(to, _)| (to.to_owned(), false));
             let implied: Vec<_> = joined.into_iter().chain(linked).collect();
             for (name, restart) in implied {
-                if !known.contains(&name) {
+                // That it joins itself is for the check to say, too.
+                if !known.contains(&name) || name == *own {
                     continue;
                 }
                 service.depends_on.entry(name).or_insert(Dependency {

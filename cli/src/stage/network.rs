@@ -10,8 +10,8 @@ use coop_net::{HostSocket, Lease, LinkBatch};
 /// See the module.
 #[allow(clippy::large_enum_variant)] // one of each container, and most have the large one
 pub(crate) enum Network {
-    /// The host's own network: nothing to do.
-    Host,
+    /// The host's own network, or that of another container: nothing to do.
+    Shared,
     /// Only a loopback interface.
     Loopback,
     /// A link to a bridge, made with those of the batch.
@@ -44,7 +44,7 @@ impl Stage for Network {
     fn host_side(&self) -> HostSide {
         match self {
             Self::Bridge { .. } => HostSide::Batched,
-            Self::Host | Self::Loopback => HostSide::None,
+            Self::Shared | Self::Loopback => HostSide::None,
         }
     }
 
@@ -75,7 +75,7 @@ impl Stage for Network {
 
     fn enter(&mut self, _child: &mut ChildSide<'_>) -> Result<(), BoxError> {
         match self {
-            Self::Host => Ok(()),
+            Self::Shared => Ok(()),
             Self::Loopback => Ok(coop_net::loopback_up()?),
             Self::Bridge {
                 lease,

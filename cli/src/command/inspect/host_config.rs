@@ -1,5 +1,6 @@
 //! What the container gets of the host.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use coop_cgroup::{CpuQuota, CpuWeight, IndexList, Limits, Max};
@@ -19,7 +20,7 @@ use crate::plan::ContainerPlan;
 #[serde(rename_all = "PascalCase")]
 pub(super) struct HostConfig<'a> {
     binds: Vec<String>,
-    network_mode: &'a str,
+    network_mode: Cow<'a, str>,
     port_bindings: BTreeMap<String, Vec<Binding>>,
     restart_policy: RestartPolicyObject,
     log_config: LogConfig,

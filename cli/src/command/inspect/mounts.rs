@@ -42,7 +42,7 @@ fn mount_point<'a>(mount: &'a Mount, files: &Files<'_>) -> Option<MountPoint<'a>
     };
     match mount {
         Mount::Tmpfs { options, .. } => Some(point("tmpfs", None, Path::new(""), options)),
-        Mount::Bind { source, .. } if source.starts_with(files.directory) => None,
+        Mount::Bind { source, .. } if source.starts_with(files.names) => None,
         Mount::Bind {
             source, options, ..
         } => match volume(source, files) {

@@ -1,5 +1,6 @@
 //! How the container is connected.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
@@ -17,7 +18,7 @@ pub(super) struct NetworkSettings<'a> {
     ports: BTreeMap<String, Vec<Binding>>,
     #[serde(flatten)]
     place: Place,
-    networks: BTreeMap<&'a str, Network<'a>>,
+    networks: BTreeMap<Cow<'a, str>, Network<'a>>,
 }
 
 #[derive(Serialize)]
@@ -83,7 +84,11 @@ impl<'a> NetworkSettings<'a> {
         Self {
             ports: bindings(connection),
             place: place.clone(),
-            networks: [(mode(connection), Network { place, aliases })].into(),
+            networks: match connection {
+                // They are the other one's.
+                Connection::Container(_) => BTreeMap::new(),
+                _ => [(mode(connection), Network { place, aliases })].into(),
+            },
         }
     }
 }
@@ -100,11 +105,12 @@ impl Place {
 }
 
 /// The network's name, or Docker's word for having none of its own.
-pub(super) fn mode(connection: &Connection) -> &str {
+pub(super) fn mode(connection: &Connection) -> Cow<'_, str> {
     match connection {
-        Connection::Host => "host",
-        Connection::None => "none",
-        Connection::Bridge { network, .. } => network,
+        Connection::Host => "host".into(),
+        Connection::None => "none".into(),
+        Connection::Container(other) => format!("container:{}", other.id).into(),
+        Connection::Bridge { network, .. } => network.into(),
     }
 }
 

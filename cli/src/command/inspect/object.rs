@@ -29,7 +29,7 @@ pub(super) struct Inspected {
     state: State,
     plan: ContainerPlan,
     size: Option<Size>,
-    directory: PathBuf,
+    names: PathBuf,
     log: PathBuf,
 }
 
@@ -83,11 +83,11 @@ impl Object {
                     state,
                     plan,
                     size,
-                    directory,
+                    names,
                     log,
                 } = inspected.as_ref();
                 let files = Files {
-                    directory,
+                    names,
                     log,
                     volumes,
                 };
@@ -116,7 +116,7 @@ fn container(host: &Host, stack: &StackArgs, args: &InspectArgs, name: &str) -> 
     let dirs = host.store.dirs();
     Ok(Object::Container(Box::new(Inspected {
         size: args.size.then(|| Size::measure(host, &plan)),
-        directory: dirs.container(&state.id),
+        names: dirs.container(plan.names_of()),
         log: dirs.container_log(&state.id),
         state,
         plan,

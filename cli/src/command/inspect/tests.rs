@@ -141,7 +141,7 @@ fn state() -> State {
 
 fn text(state: &State, status: Status) -> String {
     let files = Files {
-        directory: Path::new("/data/c"),
+        names: Path::new("/data/c"),
         log: Path::new("/data/c/log"),
         volumes: Path::new("/data/volumes"),
     };

@@ -60,11 +60,12 @@ impl Entry {
             entry.networks.push(match &plan.network {
                 Connection::Host => "host".into(),
                 Connection::None => "none".into(),
+                Connection::Container(other) => format!("container:{}", other.name),
                 Connection::Bridge { network, .. } => network.clone(),
             });
             entry.ports = published(&plan.network).to_vec();
             let dirs = host.store.dirs();
-            let (directory, volumes) = (dirs.container(&entry.state.id), dirs.volumes());
+            let (directory, volumes) = (dirs.container(plan.names_of()), dirs.volumes());
             let mounted = |mount| Mounted::of(mount, &directory, &volumes);
             entry.mounts = plan.mounts.iter().filter_map(mounted).collect();
             if sizes == Sizes::Measured {

@@ -11,7 +11,7 @@ pub(crate) fn published(connection: &Connection) -> &[PortMapping] {
             lease: Some(lease), ..
         } => &lease.ports,
         Connection::Bridge { ports, .. } => ports,
-        Connection::Host | Connection::None => &[],
+        Connection::Host | Connection::None | Connection::Container(_) => &[],
     }
 }
 

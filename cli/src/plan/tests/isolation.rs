@@ -78,3 +78,43 @@ fn the_hosts_network_comes_with_its_name_and_its_settings() {
     assert_eq!(plan("network_mode: none").sysctls, own.sysctls);
     assert!(!own.namespaces.contains(Namespaces::TIME));
 }
+
+#[test]
+fn anothers_network_comes_with_its_names() {
+    let fixture = Fixture::new();
+    let plan = fixture
+        .plan(
+            "name: shop\nservices:\n  web: {rootfs: ./root, command: a, network_mode: service:db}\n  \
+             db: {rootfs: ./root, command: a, hostname: store, domainname: example}\n  \
+             third: {rootfs: ./root, command: a, network_mode: service:web}\n",
+        )
+        .unwrap();
+    let of = |service: &str| {
+        let is = |draft: &&Draft| draft.plan.service.as_deref() == Some(service);
+        &plan.drafts.iter().find(is).unwrap().plan
+    };
+    let db = of("db");
+    for name in ["web", "third"] {
+        let plan = of(name);
+        // One that joins a joiner joins the one that has it.
+        assert_eq!(*plan.names_of(), db.unit.id, "{name}");
+        assert!(matches!(plan.network, Connection::Container(_)), "{name}");
+        assert_eq!(plan.joined[&coop_ns::Namespace::Net].id, db.unit.id);
+        assert_eq!(plan.joined[&coop_ns::Namespace::User].id, db.unit.id);
+        assert_eq!(plan.namespaces.to_string(), "pid uts ipc mnt cgroup");
+        assert_eq!(plan.hostname.as_deref(), Some("store"));
+        assert_eq!(plan.domainname.as_deref(), Some("example"));
+        assert_eq!(plan.sysctls, Vec::new());
+    }
+    let refused = |db: &str, web: &str| {
+        let text = format!(
+            "services:\n  web: {{rootfs: ./root, command: a, network_mode: service:db{web}}}\n  \
+             db: {{rootfs: ./root, command: a, {db}}}\n"
+        );
+        format!("{:#}", fixture.plan(&text).unwrap_err())
+    };
+    let has_hosts = refused("network_mode: host", "");
+    assert!(has_hosts.contains("has the host's"), "{has_hosts}");
+    let has_ids = refused("userns_mode: host", "");
+    assert!(has_ids.contains("userns_mode: host"), "{has_ids}");
+}

@@ -71,7 +71,7 @@ fn volumes_of_the_image_are_anonymous_where_nobody_placed_another() {
         ..ImageConfig::default()
     };
     let places = Places {
-        container: Path::new("/c"),
+        names: Path::new("/c"),
         volumes: &fixture.host.volumes,
         readonly_root: None,
     };

@@ -2,9 +2,10 @@
 
 use super::error;
 use crate::stack::Diagnostic;
-use crate::stack::model::{GrantKind, Granted, NetworkMode, Service, Stack};
+use crate::stack::model::{GrantKind, Granted, Service, Stack};
 use crate::stack::path::NodePath;
 use crate::stack::read::{Problems, nearest};
+use crate::stack::value::NetworkMode;
 use indexmap::IndexMap;
 use std::collections::{HashMap, HashSet};
 
@@ -93,9 +94,7 @@ fn networks(stack: &Stack, service: &Service, path: &NodePath, out: &mut Problem
                 .help("keep one; several networks come with networks of their own"),
         );
     }
-    if service
-        .network_mode
-        .is_some_and(|mode| mode != NetworkMode::Bridge)
+    if { service.network_mode.as_ref() }.is_some_and(|mode| *mode != NetworkMode::Bridge)
         && !networks.is_empty()
     {
         let message = "`network_mode` and `networks` exclude each other";

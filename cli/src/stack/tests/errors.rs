@@ -88,7 +88,7 @@ fn wrong_values_say_how_they_are_written() {
     environment: ['A B=1']
     command: sh -c 'exit
     healthcheck: {test: [CMD], interval: soon}
-    network_mode: service:db
+    network_mode: task:db
     userns_mode: keep-id
     cpuset: all
     pids_limit: -5

@@ -4,6 +4,7 @@ mod errors;
 mod fuzz;
 mod load;
 mod meaning;
+mod refused;
 
 use super::limits::{CpuQuota, Limits};
 use super::load::Loaded;

@@ -29,7 +29,7 @@ pub(crate) use duration::Duration;
 pub(crate) use env::{EnvEntry, Label, check_name as check_env_name};
 pub(crate) use extra_host::{ExtraHost, HostAddress};
 pub(crate) use limit::{PidsLimit, SwapLimit};
-pub(crate) use namespace::{CgroupMode, IpcMode, Peer, PidMode, UtsMode};
+pub(crate) use namespace::{CgroupMode, IpcMode, NetworkMode, Peer, PidMode, UtsMode};
 pub(crate) use number::{BlkioWeight, Group, OomScoreAdj, Swappiness, Sysctl};
 pub(crate) use port::Port;
 pub(crate) use restart::Restart;

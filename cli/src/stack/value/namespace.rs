@@ -129,6 +129,50 @@ impl fmt::Display for IpcMode {
     }
 }
 
+/// `network_mode`: how a container is connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NetworkMode {
+    /// On a network's bridge; the default.
+    Bridge,
+    /// Only a loopback interface.
+    None,
+    /// The host's own network.
+    Host,
+    /// Another container's network.
+    Of(Peer),
+}
+
+serde_as_text!(NetworkMode);
+
+impl FromStr for NetworkMode {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        match text {
+            "bridge" => Ok(Self::Bridge),
+            "none" => Ok(Self::None),
+            "host" => Ok(Self::Host),
+            _ => Peer::parse(text).map(Self::Of).ok_or_else(|| {
+                ParseError::new(
+                    format!("{text:?} is not a network mode"),
+                    "write bridge, none, host, service:NAME or container:NAME",
+                )
+            }),
+        }
+    }
+}
+
+impl fmt::Display for NetworkMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bridge => f.write_str("bridge"),
+            Self::None => f.write_str("none"),
+            Self::Host => f.write_str("host"),
+            Self::Of(peer) => peer.fmt(f),
+        }
+    }
+}
+
 /// `uts`: whose host name it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UtsMode {
@@ -212,9 +256,13 @@ mod tests {
         ] {
             assert_eq!(mode.parse::<IpcMode>().unwrap().to_string(), mode);
         }
+        for mode in ["bridge", "none", "host", "service:db", "container:a"] {
+            assert_eq!(mode.parse::<NetworkMode>().unwrap().to_string(), mode);
+        }
         for bad in ["", "service:", "container:", "db", "task:db", "Host"] {
             assert!(bad.parse::<PidMode>().is_err(), "{bad}");
             assert!(bad.parse::<IpcMode>().is_err(), "{bad}");
+            assert!(bad.parse::<NetworkMode>().is_err(), "{bad}");
         }
         assert!("private".parse::<UtsMode>().is_err());
         assert!("none".parse::<CgroupMode>().is_err());

@@ -87,7 +87,7 @@ impl FromStr for Group {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let bad = |c: char| c == ':' || c == '/' || c.is_whitespace() || c.is_control();
-        if text.is_empty() || text.contains(bad) {
+        if text.is_empty() || text.starts_with('-') || text.contains(bad) {
             return Err(ParseError::new(
                 "not a group",
                 "write a name of the container's /etc/group, or a number",
