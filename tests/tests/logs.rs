@@ -88,6 +88,8 @@ fn kill_again_and_again(flags: &[&str], times: u32) {
         assert_eq!(host.supervisors().len(), 1);
     }
     stop_counter(&host, "box");
+    // The end of a container is seen before its supervisor has read its last words.
+    wait_until("the supervisor ends", || host.supervisors().is_empty());
     assert_every_number_once(&host.coop(["logs", "box"]).run());
     host.coop(["rm", "box"]).run().success();
     host.assert_nothing_left(&before);

@@ -97,8 +97,9 @@ impl Generation {
 
 /// All files of a log, the newest first.
 ///
-/// A rotation meanwhile only gives files higher numbers: none is missed on the way up, and one
-/// that is met twice is taken once. The newest may be one that is not the newest any more.
+/// Rotations meanwhile only give files higher numbers, one at a time: none that is there at
+/// the beginning is passed unseen on the way up, and one that is met twice is taken once. The
+/// newest may be one that is not the newest any more.
 pub(super) fn open_all(log: &Path) -> Result<Vec<Generation>, LogError> {
     newer_than(log, None)
 }
@@ -108,20 +109,23 @@ pub(super) fn open_all(log: &Path) -> Result<Vec<Generation>, LogError> {
 pub(super) fn newer_than(log: &Path, inode: Option<u64>) -> Result<Vec<Generation>, LogError> {
     let mut found: Vec<Generation> = Vec::new();
     let mut age = 0;
-    // One more for a rotation meanwhile.
-    let mut oldest = ages(log).into_iter().max().unwrap_or(0) + 1;
-    while age <= oldest {
+    let mut oldest = 0;
+    loop {
+        if age > oldest {
+            // Any number of rotations may have come by on the way.
+            oldest = ages(log).into_iter().max().unwrap_or(0);
+            if age > oldest {
+                return Ok(found);
+            }
+        }
         if let Some(generation) = Generation::open(&path(log, age))? {
             if Some(generation.inode) == inode {
-                break;
+                return Ok(found);
             }
             if found.iter().all(|known| known.inode != generation.inode) {
                 found.push(generation);
-            } else {
-                oldest += 1;
             }
         }
         age += 1;
     }
-    Ok(found)
 }

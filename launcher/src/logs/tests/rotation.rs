@@ -129,6 +129,26 @@ fn a_reader_beside_a_fast_writer_sees_every_line_once() {
 }
 
 #[test]
+fn who_opens_a_log_amid_rotations_finds_its_first_line() {
+    const LINES: u32 = 400;
+    let (_dir, path) = temp();
+    let mut writer = LogWriter::open(&path, rotated(1, 10_000)).unwrap();
+    write_lines(&mut writer, 0..1);
+    let writing = std::thread::spawn(move || write_lines(&mut writer, 1..LINES));
+    let mut seen = 0;
+    while seen + 1 < LINES {
+        let numbers = numbers(&texts(&path));
+        // All that there was at that moment, the oldest files above all.
+        assert!(
+            numbers.iter().copied().eq(0..numbers.len() as u32),
+            "{numbers:?}"
+        );
+        seen = *numbers.last().unwrap();
+    }
+    writing.join().unwrap();
+}
+
+#[test]
 fn a_log_that_someone_emptied_is_read_on() {
     let (_dir, path) = temp();
     let mut writer = open(&path);
