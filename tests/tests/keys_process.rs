@@ -15,17 +15,15 @@ fn web<'h>(host: &'h Host, root: &Rootfs, keys: &str, script: &str) -> Stack<'h>
 /// A stack of services with their keys and scripts.
 fn services<'h>(host: &'h Host, root: &Rootfs, services: &[(&str, &str, &str)]) -> Stack<'h> {
     let root = root.path().display();
-    let mut yaml = String::from("name: shop\nservices:\n");
-    for (name, keys, script) in services {
-        yaml.push_str(&format!(
+    let services = services.iter().map(|(name, keys, script)| {
+        let keys = keys.replace('\n', "\n    ");
+        format!(
             "  {name}:\n    rootfs: {root}\n    stop_grace_period: 0s\n    \
-             command: [/bin/sh, -c, {script:?}]\n"
-        ));
-        for line in keys.lines() {
-            yaml.push_str(&format!("    {line}\n"));
-        }
-    }
-    host.stack(&yaml)
+             command: [/bin/sh, -c, {script:?}]\n    {keys}\n"
+        )
+    });
+    let services: Vec<String> = services.collect();
+    host.stack(&format!("name: shop\nservices:\n{}", services.concat()))
 }
 
 #[test]

@@ -200,15 +200,13 @@ fn is_release_build() -> bool {
 #[test]
 fn the_supervisor_of_ten_services_is_small() {
     let host = Host::new();
-    let services: String = (0..10)
-        .map(|number| {
-            format!(
-                "  s{number}:\n    image: coop/host\n    command: sleep 1000\n    stop_signal: SIGKILL\n    \
-                 healthcheck: {{test: 'true', interval: 1s}}\n"
-            )
-        })
-        .collect();
-    let stack = host.stack(&format!("name: ten\nservices:\n{services}"));
+    let services = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(|number| {
+        format!(
+            "  s{number}:\n    image: coop/host\n    command: sleep 1000\n    stop_signal: SIGKILL\n    \
+             healthcheck: {{test: 'true', interval: 1s}}\n"
+        )
+    });
+    let stack = host.stack(&format!("name: ten\nservices:\n{}", services.concat()));
     stack.up();
     // After it has run checks and saved states.
     wait_until("all are healthy", || {

@@ -90,8 +90,11 @@ pub(crate) struct StackArgs {
         value_name = "STACK"
     )]
     pub project: Option<String>,
-    /// Also services of this profile, * for all [default: those of `COMPOSE_PROFILES`]
-    #[arg(long = "profile", value_name = "PROFILE")]
+    #[arg(
+        long = "profile",
+        value_name = "PROFILE",
+        help = "Also services of this profile, * for all [env: COMPOSE_PROFILES]"
+    )]
     pub profiles: Vec<String>,
 }
 

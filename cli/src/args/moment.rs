@@ -29,8 +29,9 @@ impl Moment {
             return now.checked_add(duration(ahead)?);
         }
         if let Some(ago) = duration(text.strip_prefix('+').unwrap_or(text)) {
-            // Longer ago than there was any time: all of it.
-            return Some(now.checked_sub(ago).unwrap_or(UNIX_EPOCH));
+            // Longer ago than clocks count: all of it.
+            let time = now.checked_sub(ago).unwrap_or(UNIX_EPOCH);
+            return Some(time.max(UNIX_EPOCH));
         }
         date(text, zone)
     }

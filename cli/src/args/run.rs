@@ -234,7 +234,7 @@ pub(crate) struct RunArgs {
     pub no_healthcheck: bool,
 
     /// Image unless --image or --rootfs is given, then the command and its arguments
-    #[arg(value_name = "IMAGE COMMAND", trailing_var_arg = true, required_unless_present_any = ["image", "rootfs"])]
+    #[arg(value_name = "IMAGE COMMAND", trailing_var_arg = true, required_unless_present_any = ["image", "rootfs"], help_heading = None)]
     pub words: Vec<String>,
 }
 

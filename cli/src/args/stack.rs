@@ -35,15 +35,15 @@ pub(crate) struct UpArgs {
     /// Wait until everything runs, and is healthy where it is checked; goes with -d
     #[arg(long, conflicts_with = "usage")]
     pub wait: bool,
+    /// Seconds that --wait waits at most
+    #[arg(long, value_name = "SECONDS", requires = "wait", value_parser = super::container::seconds)]
+    pub wait_timeout: Option<Duration>,
     /// Show the output of these services only
     #[arg(long, value_name = "SERVICE", conflicts_with = "detach")]
     pub attach: Vec<String>,
     /// Do not show the output of this service
     #[arg(long, value_name = "SERVICE", conflicts_with = "detach")]
     pub no_attach: Vec<String>,
-    /// Seconds that --wait waits at most
-    #[arg(long, value_name = "SECONDS", requires = "wait", value_parser = super::container::seconds)]
-    pub wait_timeout: Option<Duration>,
     /// Seconds between the stop signal and SIGKILL for what is replaced [default: the service's own]
     #[arg(short, long, value_name = "SECONDS", value_parser = super::container::seconds)]
     pub timeout: Option<Duration>,

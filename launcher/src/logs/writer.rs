@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, rename};
 use rustix::io::{Errno, read};
 
@@ -76,6 +77,11 @@ impl LogWriter {
             return self.take_by_reading(stream, pipe, show);
         }
         self.catch_up()?;
+        if self.stages[stream as usize].is_none()
+            && let Some(taken) = without_data(&pipe)
+        {
+            return Ok(taken);
+        }
         let stage = self.stage(stream)?;
         let held = stage.pending().len();
         let moved = match stage.splice(&pipe) {
@@ -207,7 +213,8 @@ impl LogWriter {
     fn convert(&mut self, stream: Stream) -> Result<(), LogError> {
         loop {
             let (length, max) = (self.log()?.mark.length, self.options.max_size);
-            let room = max.map_or(u64::MAX, |max| max.saturating_sub(length));
+            // At least one record for each file, whatever a damaged plan says.
+            let room = max.map_or(u64::MAX, |max| max.max(1).saturating_sub(length));
             let Some(stage) = &self.stages[stream as usize] else {
                 return Ok(());
             };
@@ -333,5 +340,18 @@ impl LogWriter {
                 Ok(none.insert(log.map_err(LogError::at("open", &self.path))?))
             }
         }
+    }
+}
+
+/// What there is to take from a pipe that has no data; `None` when it has some.
+///
+/// Most containers never write to one of their streams: no file is made for its end of file.
+fn without_data(pipe: impl AsFd) -> Option<Taken> {
+    let mut fds = [PollFd::new(&pipe, PollFlags::IN)];
+    match poll(&mut fds, Some(&Timespec::default())) {
+        Ok(0) => Some(Taken::Nothing),
+        Ok(_) if fds[0].revents() == PollFlags::HUP => Some(Taken::End),
+        // Reading tells more.
+        _ => None,
     }
 }
