@@ -65,8 +65,11 @@ pub(crate) struct IsolationArgs {
     /// Hardly keep it from the host at all: every capability and device, no masks, the host's ids
     #[arg(long)]
     pub privileged: bool,
-    /// Loosen or tighten: no-new-privileges[:false], seccomp=unconfined, systempaths=unconfined
-    #[arg(long, value_name = "OPTION")]
+    #[arg(
+        long,
+        value_name = "OPTION",
+        help = "Loosen or tighten: no-new-privileges[:false], seccomp=unconfined, systempaths=unconfined"
+    )]
     pub security_opt: Vec<SecurityOpt>,
     /// Device of the host
     #[arg(long, value_name = "HOST[:CONTAINER[:rwm]]")]

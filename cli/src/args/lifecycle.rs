@@ -132,8 +132,11 @@ pub(crate) struct LimitArgs {
     /// Relative weight of its reads and writes against other containers', 10 to 1000
     #[arg(long, value_name = "WEIGHT")]
     pub blkio_weight: Option<u64>,
-    /// What becomes of it when it ends: no, always, unless-stopped, on-failure[:N]
-    #[arg(long, value_name = "POLICY")]
+    #[arg(
+        long,
+        value_name = "POLICY",
+        help = "What becomes of it when it ends: no, always, unless-stopped, on-failure[:N]"
+    )]
     pub restart: Option<Restart>,
 }
 

@@ -65,8 +65,12 @@ pub(crate) struct RunArgs {
         help_heading = "Root filesystem"
     )]
     pub rootfs_mode: Option<RootfsMode>,
-    /// no, always, unless-stopped or on-failure[:N]: when to start it again [default: no]
-    #[arg(long, value_name = "POLICY", help_heading = "Process")]
+    #[arg(
+        long,
+        value_name = "POLICY",
+        help_heading = "Process",
+        help = "no, always, unless-stopped or on-failure[:N]: when to start it again [default: no]"
+    )]
     pub restart: Option<Restart>,
     /// json-file, local or none: what becomes of its output [default: json-file]
     #[arg(long, value_name = "DRIVER", help_heading = "Process")]

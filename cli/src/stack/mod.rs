@@ -1,6 +1,6 @@
 //! The stack file: compose-spec YAML in, [`Stack`] out, and errors that show the line.
 //!
-//! [`load`] does it all. Text becomes a tree (`yaml`, with anchors and merge keys
+//! [`fn@load`] does it all. Text becomes a tree (`yaml`, with anchors and merge keys
 //! resolved), variables are filled in (`interpolate`), the tree becomes typed data
 //! (`read`, which finds all problems before it gives up), and what only the whole file
 //! shows is checked (`check`). A value remembers no position: [`NodePath`] names it, and

@@ -16,7 +16,7 @@ pub(crate) fn print(text: &str) -> Result<()> {
     print_bytes(Stream::Stdout, text.as_bytes())
 }
 
-/// As [`print`], to either stream.
+/// As [`fn@print`], to either stream.
 pub(crate) fn print_bytes(stream: Stream, bytes: &[u8]) -> Result<()> {
     match write_all(descriptor(stream), bytes) {
         Err(Errno::PIPE) => std::process::exit(BROKEN_PIPE),
