@@ -8,7 +8,7 @@ use coop_cgroup::Hierarchy;
 use coop_fs::Volumes;
 use coop_image::host::NAME as HOST_IMAGE;
 use coop_image::{Image, Reference};
-use coop_launcher::store::{Dirs, Store};
+use coop_launcher::store::{Dirs, Store, StoreError};
 use coop_net::Networks;
 use coop_ns::IdPool;
 
@@ -34,7 +34,7 @@ pub(crate) struct Host {
 impl Host {
     /// The host with its state in the usual places, or below `root`.
     pub(crate) fn new(root: Option<&Path>) -> Result<Self> {
-        let dirs = Dirs::discover(root)?;
+        let dirs = Dirs::discover(root).map_err(without_a_home)?;
         Ok(Self {
             images: coop_image::Store::open(dirs.images()),
             volumes: Volumes::new(&dirs.data),
@@ -69,6 +69,16 @@ impl Host {
             ),
             error => error.into(),
         })
+    }
+}
+
+/// Other users than root get to see this before anything says that containers take root.
+fn without_a_home(error: StoreError) -> anyhow::Error {
+    match error {
+        error @ (StoreError::NoDataDir | StoreError::NoRuntimeDir { .. }) => {
+            anyhow::anyhow!("{error}\n  help: Coop needs root for now: run it with sudo")
+        }
+        error => error.into(),
     }
 }
 

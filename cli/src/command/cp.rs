@@ -252,7 +252,10 @@ fn finish(cloned: Cloned, here: Result<(), ArchiveError>) -> Result<()> {
             }
         }
         // It may wait for us: it is killed.
-        Err(error) => Err(cloned.failure().map_or(error.into(), Into::into)),
+        Err(error) => Err(match cloned.failure() {
+            Some(failure) => failure.into(),
+            None => anyhow::Error::from(error).context("on the host"),
+        }),
     }
 }
 

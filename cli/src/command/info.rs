@@ -110,7 +110,11 @@ fn as_text(info: &Value) -> String {
     line(0, "Cgroup Driver", of("CgroupDriver"));
     line(0, "Cgroup Version", of("CgroupVersion"));
     line(1, "Controllers", of("CgroupControllers"));
-    line(0, "Security Options", of("SecurityOptions"));
+    line(
+        0,
+        "Security Options",
+        of("SecurityOptions").replace("name=", ""),
+    );
     line(0, "Tools", tools(&info["Tools"]));
     line(0, "Kernel Version", of("KernelVersion"));
     line(0, "Operating System", of("OperatingSystem"));

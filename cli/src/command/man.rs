@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
+use clap_mangen::Man;
 
 use crate::args::{Cli, ManArgs};
 
@@ -12,11 +13,7 @@ pub(super) fn man(args: &ManArgs) -> Result<i32> {
     if let Some(dir) = &args.dir {
         write_all(dir)?;
     } else {
-        let mut page = Vec::new();
-        clap_mangen::Man::new(Cli::command())
-            .render(&mut page)
-            .context("write the page")?;
-        crate::ui::print(&String::from_utf8_lossy(&page))?;
+        crate::ui::print(&page(Cli::command())?)?;
     }
     Ok(0)
 }
@@ -24,8 +21,31 @@ pub(super) fn man(args: &ManArgs) -> Result<i32> {
 /// `coop.1`, `coop-run.1`, `coop-image-ls.1` and so on.
 fn write_all(dir: &Path) -> Result<()> {
     std::fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
-    clap_mangen::generate_to(Cli::command(), dir)
-        .with_context(|| format!("write the pages to {}", dir.display()))
+    let mut main = Cli::command().disable_help_subcommand(true);
+    // Gives the commands below their full names: `coop-image-ls`.
+    main.build();
+    write(&main, dir)
+}
+
+fn write(command: &clap::Command, dir: &Path) -> Result<()> {
+    for below in command.get_subcommands().filter(|one| !one.is_hide_set()) {
+        write(below, dir)?;
+    }
+    let file = dir.join(Man::new(command.clone()).get_filename());
+    std::fs::write(&file, page(command.clone())?)
+        .with_context(|| format!("write {}", file.display()))
+}
+
+/// A page of the manual. What follows the options in the help is "EXTRA" to `clap_mangen`; to
+/// readers of manuals it is EXAMPLES, or NOTES.
+fn page(command: clap::Command) -> Result<String> {
+    let mut page = Vec::new();
+    Man::new(command)
+        .render(&mut page)
+        .context("write the page")?;
+    Ok(String::from_utf8_lossy(&page)
+        .replace("\n.SH EXTRA\nExamples:\n", "\n.SH EXAMPLES\n")
+        .replace("\n.SH EXTRA\n", "\n.SH NOTES\n"))
 }
 
 #[cfg(test)]
@@ -51,13 +71,10 @@ mod tests {
             ".TH",
             "List containers",
             "\\-\\-filter",
-            "EXAMPLES",
+            ".SH EXAMPLES",
             ".SH OPTIONS",
         ] {
-            assert!(
-                page.to_uppercase().contains(&words.to_uppercase()),
-                "{words}\n{page}"
-            );
+            assert!(page.contains(words), "{words}\n{page}");
         }
     }
 }

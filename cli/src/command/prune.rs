@@ -8,11 +8,14 @@ use crate::args::{Filter, PruneArgs};
 use crate::host::{Host, require_root};
 use crate::ui::{confirmed, decimal_size, print};
 
+const WARNING: &str =
+    "WARNING! This will remove all stopped containers, and the networks that only they used.";
+
 /// `coop prune`, as Docker's `container prune`.
 pub(super) fn prune(host: &Host, args: &PruneArgs) -> Result<i32> {
     require_root("remove containers")?;
     Filter::check(&args.filter, &["label", "until"])?;
-    if !args.force && !confirmed("WARNING! This will remove all stopped containers.")? {
+    if !args.force && !confirmed(WARNING)? {
         return Ok(1);
     }
     let (ids, bytes) = prune_containers(host, &args.filter)?;

@@ -1,5 +1,6 @@
 //! `coop run`: a stack of one.
 
+use std::io::IsTerminal;
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result};
@@ -20,6 +21,9 @@ use crate::{ports, realize};
 /// `coop run`.
 pub(crate) fn run(host: &Host, args: &RunArgs) -> Result<i32> {
     require_root("run a container")?;
+    if args.tty && args.interactive && !args.detach && !std::io::stdin().is_terminal() {
+        anyhow::bail!("the input device is not a TTY\n  help: leave out -t");
+    }
     let (stack, service, options) = single::from_args(args)?;
     let (name, vacancy) = crate::name::take(host, args.name.as_deref())?;
     let plan = plan::plan_single(

@@ -56,7 +56,12 @@ pub(crate) struct Loaded {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
     /// No file was named, and none of [`FILE_NAMES`] is there.
-    #[error("no stack file in {}: looked for {}", directory.display(), FILE_NAMES.join(", "))]
+    #[error(
+        "no stack file in {}: looked for {}\n  \
+         help: name one with -f FILE, or a stack that is there already with -p STACK",
+        directory.display(),
+        FILE_NAMES.join(", ")
+    )]
     NotFound {
         /// Where it was looked for.
         directory: PathBuf,

@@ -63,6 +63,21 @@ pub(crate) fn lines(items: impl IntoIterator<Item = impl fmt::Display>) -> Strin
     })
 }
 
+/// A command as Docker lists it: words with blanks in them are in quotes.
+pub(crate) fn command_line(words: &[String]) -> String {
+    let words: Vec<_> = words
+        .iter()
+        .map(|word| {
+            if word.contains(' ') {
+                format!("'{word}'")
+            } else {
+                word.clone()
+            }
+        })
+        .collect();
+    words.join(" ")
+}
+
 /// The text, cut to so many characters, the last of which tells of it: `…`.
 pub(crate) fn ellipsis(text: &str, width: usize) -> String {
     match text.char_indices().nth(width.saturating_sub(1)) {

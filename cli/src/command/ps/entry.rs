@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::ports::{ports, published};
 use crate::host::Host;
 use crate::plan::{Connection, ContainerPlan};
-use crate::ui::{ago, decimal_size, duration, ellipsis, timestamp};
+use crate::ui::{ago, command_line, decimal_size, duration, ellipsis, timestamp};
 use crate::usage_on_disk;
 
 /// Docker's width of a command in a list.
@@ -98,7 +98,7 @@ impl Entry {
     }
 
     pub(super) fn command(&self, no_trunc: bool) -> String {
-        let command = self.state.command.join(" ");
+        let command = command_line(&self.state.command);
         format!(
             "{:?}",
             if no_trunc {
@@ -381,7 +381,7 @@ pub(super) mod tests {
     fn a_command_is_quoted_and_cut() {
         let mut web = entry("shop-web-1", 'a', Status::Running);
         web.state.command = vec!["sh".into(), "-c".into(), "echo \"a\"; sleep 1000".into()];
-        assert_eq!(web.command(false), r#""sh -c echo \"a\"; sle…""#);
-        assert_eq!(web.command(true), r#""sh -c echo \"a\"; sleep 1000""#);
+        assert_eq!(web.command(false), r#""sh -c 'echo \"a\"; sl…""#);
+        assert_eq!(web.command(true), r#""sh -c 'echo \"a\"; sleep 1000'""#);
     }
 }

@@ -216,7 +216,7 @@ impl Usage {
             json!({
                 "ID": state.id.short(),
                 "Image": state.image,
-                "Command": format!("{:?}", crate::ui::ellipsis(&state.command.join(" "), 20)),
+                "Command": format!("{:?}", crate::ui::ellipsis(&crate::ui::command_line(&state.command), 20)),
                 "LocalVolumes": container.volumes,
                 "Size": decimal_size(container.bytes),
                 "RunningFor": ago(state.created, now),
