@@ -5,8 +5,6 @@ use std::fs;
 use coop_tests::{Host, Stack, wait_until};
 use rustix::process::Signal;
 
-const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/stack.yaml");
-
 const PAIR: &str = "
 name: pair
 services:
@@ -24,24 +22,6 @@ services:
     stop_signal: SIGKILL
     depends_on: [web]
 ";
-
-#[test]
-fn the_example_comes_up_talks_and_goes_without_a_trace() {
-    let host = Host::new();
-    let before = host.snapshot();
-    let stack = Stack::at(&host, EXAMPLE);
-    stack.up();
-    stack.wait_for_log("client", "hello from the job");
-    stack.coop("ps").run().success().says("web").says("client");
-    stack
-        .coop("stats")
-        .arg("--no-stream")
-        .run()
-        .success()
-        .says("64MiB");
-    stack.coop("down").arg("-v").run().success();
-    host.assert_nothing_left(&before);
-}
 
 #[test]
 fn down_leaves_no_cgroup_mount_link_rule_process_or_directory() {
