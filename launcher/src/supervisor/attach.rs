@@ -102,32 +102,36 @@ fn token(slot: usize, stream: usize) -> Token {
 impl Viewers {
     /// Takes the ends of a new viewer's pipes.
     fn add(&mut self, unit: u32, fds: Vec<OwnedFd>, reactor: &Reactor) -> Result<(), Errno> {
-        let slot = self.0.iter().position(Option::is_none);
-        let slot = slot.unwrap_or(self.0.len());
-        let mut ends = [None, None];
-        for (stream, fd) in fds.into_iter().take(2).enumerate() {
-            let kind = FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode);
+        for fd in &fds {
+            let kind = FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode);
             // Anything else could make us wait, or wake us for nothing.
             if kind != FileType::Fifo {
                 return Err(Errno::INVAL);
             }
-            rustix::io::ioctl_fionbio(&fd, true)?;
-            reactor.watch(&fd, token(slot, stream))?;
-            ends[stream] = Some(End {
-                fd,
-                unsent: VecDeque::new(),
-                watched_for_room: false,
-            });
+            rustix::io::ioctl_fionbio(fd, true)?;
         }
+        let slot = self.0.iter().position(Option::is_none);
+        let slot = slot.unwrap_or(self.0.len());
         if slot == self.0.len() {
             self.0.push(None);
         }
-        self.0[slot] = Some(Viewer {
+        let mut fds = fds.into_iter().map(|fd| End {
+            fd,
+            unsent: VecDeque::new(),
+            watched_for_room: false,
+        });
+        let viewer = self.0[slot].insert(Viewer {
             unit,
-            ends,
+            ends: [fds.next(), fds.next()],
             leaves: None,
         });
-        Ok(())
+        let watched = { viewer.ends.iter().flatten().enumerate() }
+            .try_for_each(|(stream, end)| reactor.watch(&end.fd, token(slot, stream)));
+        if watched.is_err() {
+            // The client has its copies, so that closing ours would not end a watch.
+            self.remove(slot, reactor);
+        }
+        watched
     }
 
     /// Shows what a container has written to those who look at it.

@@ -1,12 +1,13 @@
 //! The control socket of a stack: how a command talks to its supervisor.
 //!
 //! A client sends one request and gets reports of the containers it named until
-//! [`Report::Done`]. Packets keep their borders. The kernel tells who the peer is: only root and the supervisor's own user are heard.
+//! [`Report::Done`]. Packets keep their borders. The kernel tells who the peer is: only root
+//! and the supervisor's own user are heard.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -14,6 +15,7 @@ use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, bind, listen};
 use serde::{Deserialize, Serialize};
 
 use super::packet::{SOCKET, address, receive, send, seqpacket};
+use super::reactor::{Reactor, Token};
 use crate::store::{ContainerId, Name, State};
 
 /// What a client asks for.
@@ -166,7 +168,13 @@ pub struct ControlError {
 #[derive(Debug)]
 pub(crate) struct Listener {
     fd: OwnedFd,
+    /// There was no descriptor for the next client: when to try again. It is not watched until
+    /// then.
+    retry: Option<Instant>,
 }
+
+/// When to try again to take a client.
+const RETRY: Duration = Duration::from_millis(200);
 
 impl Listener {
     /// Makes the socket in the stack's run directory, in place of one that a killed supervisor
@@ -191,15 +199,39 @@ impl Listener {
         rustix::process::umask(mask);
         bound.map_err(fail("bind"))?;
         listen(&fd, 64).map_err(fail("listen on"))?;
-        Ok(Self { fd })
+        Ok(Self { fd, retry: None })
     }
 
     /// Takes the next client, when it is one that may ask.
-    pub(crate) fn accept(&self) -> Option<Peer> {
-        let fd = accept_with(&self.fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK).ok()?;
+    pub(crate) fn accept(&mut self, reactor: &Reactor) -> Option<Peer> {
+        let fd = match accept_with(&self.fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok(fd) => fd,
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => {
+                // The client waits; it must not wake us all the time meanwhile.
+                reactor.forget(&self.fd);
+                self.retry = Some(Instant::now() + RETRY);
+                return None;
+            }
+            Err(_) => return None,
+        };
         let peer = rustix::net::sockopt::socket_peercred(&fd).ok()?;
         let allowed = peer.uid.is_root() || peer.uid == rustix::process::geteuid();
         allowed.then(|| Peer::new(fd))
+    }
+
+    /// When to look again whether there are descriptors for clients.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.retry
+    }
+
+    /// Hears clients again when it is time.
+    pub(super) fn listen_again(&mut self, now: Instant, reactor: &Reactor) {
+        if self.retry.is_some_and(|at| at <= now) {
+            self.retry = match reactor.watch(&self.fd, Token::Listener) {
+                Ok(()) => None,
+                Err(_) => Some(now + RETRY),
+            };
+        }
     }
 }
 

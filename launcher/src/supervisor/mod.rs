@@ -269,7 +269,7 @@ impl<'a> Supervisor<'a> {
     fn dispatch(&mut self, token: Token) -> Result<(), SupervisorError> {
         match token {
             Token::Listener => {
-                if let Some(peer) = self.listener.accept() {
+                if let Some(peer) = self.listener.accept(&self.reactor) {
                     self.clients.add(peer, &self.reactor);
                 }
             }
@@ -296,13 +296,16 @@ impl<'a> Supervisor<'a> {
     /// How long nothing has to be done by the clock.
     fn timeout(&self) -> Option<Duration> {
         let units = self.units.iter().filter_map(Unit::deadline);
-        let next = units.chain(self.viewers.deadline()).min()?;
+        let clients = self.viewers.deadline().into_iter();
+        let clients = clients.chain(self.listener.deadline());
+        let next = units.chain(clients).min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
 
     fn on_time(&mut self) {
         let now = Instant::now();
         self.viewers.leave_overdue(now, &self.reactor);
+        self.listener.listen_again(now, &self.reactor);
         for index in 0..self.units.len() {
             self.kill_if_overdue(index, now);
             self.restart_if_due(index, now);
