@@ -1,11 +1,12 @@
 //! What a container has changed in its root: the upper directory against the layers below.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, OFlags, ResolveFlags, Stat, fgetxattr, statat};
+use rustix::fs::{AtFlags, Dir, FileType, OFlags, RawMode, ResolveFlags, Stat, fgetxattr, statat};
 use rustix::io::Errno;
 
 use crate::detached::open_dir;
@@ -51,6 +52,14 @@ pub fn changes(overlay: &Overlay, made: &[PathBuf]) -> Result<Vec<FileChange>, E
     Ok(found)
 }
 
+/// A name in a directory of the upper.
+enum Entry {
+    /// The image has it, and the container does not.
+    Gone,
+    /// The upper has it, and the image something of this mode below it, or nothing.
+    There { stat: Stat, below: Option<RawMode> },
+}
+
 struct Comparison<'a> {
     upper: OwnedFd,
     image: OwnedFd,
@@ -60,71 +69,77 @@ struct Comparison<'a> {
 impl Comparison<'_> {
     /// What differs below one directory of the upper.
     fn directory(&self, dir: &Path, found: &mut Vec<FileChange>) -> Result<(), Error> {
-        let shown_dir = Path::new("/").join(dir);
-        let failed = |operation| at(operation, &shown_dir);
-        let here = open_below(&self.upper, dir).map_err(failed(Operation::Open))?;
-        let image = open_below(&self.image, dir).ok();
-        let mut entries = names(&here).map_err(failed(Operation::Read))?;
-        let mut gone = Vec::new();
-        if let Some(image) = &image
-            && is_opaque(&here)
-        {
-            // Made anew: what the image has in it does not show.
-            gone = names(image).map_err(failed(Operation::Read))?;
-            gone.retain(|name| !entries.contains(name));
-        }
-        entries.extend(gone.iter().cloned());
-        entries.sort_unstable();
-        for name in entries {
+        for (name, entry) in self.entries(dir)? {
             let relative = dir.join(&name);
+            let shown = Path::new("/").join(&relative);
             let change = |kind| FileChange {
-                path: Path::new("/").join(&relative),
+                path: shown.clone(),
                 kind,
             };
-            if gone.contains(&name) {
-                found.push(change(ChangeKind::Deleted));
-                continue;
-            }
-            let shown = Path::new("/").join(&relative);
-            let stat = match look(here.as_fd(), &name) {
-                Err(Errno::NOENT) => continue,
-                stat => stat.map_err(at(Operation::Inspect, &shown))?,
+            let (stat, below) = match entry {
+                Entry::Gone => {
+                    found.push(change(ChangeKind::Deleted));
+                    continue;
+                }
+                Entry::There { stat, below } => (stat, below),
             };
-            let below = image
-                .as_ref()
-                .and_then(|image| look(image.as_fd(), &name).ok());
             if is_whiteout(&stat) {
                 found.extend(below.map(|_| change(ChangeKind::Deleted)));
                 continue;
             }
-            if below.is_none() && self.made.contains(&shown) {
+            // An empty file, or a directory, below a mount of Coop's own.
+            let made = self.made.contains(&shown);
+            let is_directory = kind_of(&stat) == FileType::Directory;
+            if made && (below.is_none() || !is_directory) {
                 continue;
             }
-            let kind = match below {
+            found.push(change(match below {
                 None => ChangeKind::Added,
                 Some(_) => ChangeKind::Changed,
-            };
-            if kind_of(&stat) != FileType::Directory {
-                // An empty file below a mount of Coop's own.
-                if !self.made.contains(&shown) {
-                    found.push(change(kind));
-                }
+            }));
+            if !is_directory {
                 continue;
             }
-            let before = found.len();
-            found.push(change(kind));
+            let with_it = found.len();
             self.directory(&relative, found)?;
-            let nothing_below = found.len() == before + 1;
-            if nothing_below && self.is_way_to_a_mount(&shown, &stat, below.as_ref()) {
+            if found.len() == with_it && self.is_way_to_a_mount(&shown, &stat, below) {
                 found.pop();
             }
         }
         Ok(())
     }
 
+    /// What is in a directory of the upper, and what of the image it hides. No descriptor stays
+    /// open meanwhile: the container decides how deep its directories are.
+    fn entries(&self, dir: &Path) -> Result<BTreeMap<OsString, Entry>, Error> {
+        let shown_dir = Path::new("/").join(dir);
+        let failed = |operation| at(operation, &shown_dir);
+        let here = open_below(&self.upper, dir).map_err(failed(Operation::Open))?;
+        let image = open_below(&self.image, dir).ok();
+        let mut entries = BTreeMap::new();
+        if let Some(image) = &image
+            && is_opaque(&here)
+        {
+            // Made anew: what the image has in it does not show.
+            let hidden = names(image).map_err(failed(Operation::Read))?;
+            entries.extend(hidden.into_iter().map(|name| (name, Entry::Gone)));
+        }
+        for name in names(&here).map_err(failed(Operation::Read))? {
+            let stat = match look(here.as_fd(), &name) {
+                Err(Errno::NOENT) => continue,
+                stat => stat.map_err(at(Operation::Inspect, &shown_dir.join(&name)))?,
+            };
+            let below = image
+                .as_ref()
+                .and_then(|image| Some(look(image.as_fd(), &name).ok()?.st_mode));
+            entries.insert(name, Entry::There { stat, below });
+        }
+        Ok(entries)
+    }
+
     /// Whether a directory is in the upper only because something is mounted on it or below.
-    fn is_way_to_a_mount(&self, path: &Path, stat: &Stat, below: Option<&Stat>) -> bool {
-        let same_mode = below.is_none_or(|below| below.st_mode == stat.st_mode);
+    fn is_way_to_a_mount(&self, path: &Path, stat: &Stat, below: Option<RawMode>) -> bool {
+        let same_mode = below.is_none_or(|below| below == stat.st_mode);
         same_mode && self.made.iter().any(|made| made.starts_with(path))
     }
 }

@@ -70,3 +70,18 @@ fn a_directory_made_anew_lacks_what_the_image_has_in_it() {
     D /srv/etc/shadow
     ");
 }
+
+#[test]
+fn directories_deeper_than_there_are_descriptors_are_no_obstacle() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    let script = "i=0; while [ $i -lt 600 ]; do mkdir d && cd d; i=$((i + 1)); done; \
+                  echo ready; exec sleep 1000";
+    host.start("box", &root, &FLAGS, script);
+    wait_until("it is ready", || {
+        host.coop(["logs", "box"]).run().stdout.contains("ready")
+    });
+    let limited = r#"ulimit -n 256; exec "$@""#;
+    let diff = host.coop(["diff", "box"]).through_shell(limited).run();
+    assert_eq!(diff.success().lines().len(), 600);
+}
