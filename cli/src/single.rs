@@ -101,7 +101,11 @@ fn check(stack: &Stack, service: &Service) -> Result<()> {
     if told.is_empty() {
         return Ok(());
     }
-    bail!("{}", told.join("\n"))
+    // The only key of these messages that the option has not given its name.
+    bail!(
+        "{}",
+        told.join("\n").replace("network_mode: ", "--network ")
+    )
 }
 
 /// Variables of `--env` and `--env-file`, as `NAME=value`.
@@ -344,7 +348,7 @@ mod tests {
         let refused = |flags: &str| described(flags).unwrap_err().to_string();
         assert_eq!(
             refused("-p 80 --network host x"),
-            "ports cannot be published with network_mode: host\n  help: remove one of the two"
+            "ports cannot be published with --network host\n  help: remove one of the two"
         );
         assert_eq!(
             refused("-v /a:/b --tmpfs /b/ x"),

@@ -71,6 +71,7 @@ pub(crate) fn keeper<'a>(host: &'a Host, stack: &StackName) -> Result<Keeper<'a>
         stack: stack.clone(),
         lock: Some(lock),
     };
+    host.store.finish_rename(stack, crate::wire::write_name)?;
     let mut live = Vec::new();
     for state in containers(host, stack)? {
         if mend(host, &state).with_context(|| format!("mend container {}", state.name))? {

@@ -225,9 +225,12 @@ impl<'a> Wires<'a> {
 
 /// Gives a container another name. For its stack's supervisor, or who holds the stack's lock.
 pub(crate) fn rename(host: &Host, id: &ContainerId, name: &Name) -> Result<State, StoreError> {
-    host.store.rename(id, name, |plan| {
-        plan["unit"]["name"] = name.as_str().into();
-    })
+    host.store.rename(id, name, write_name)
+}
+
+/// Writes another name into a saved plan.
+pub(crate) fn write_name(plan: &mut serde_json::Value, name: &Name) {
+    plan["unit"]["name"] = name.as_str().into();
 }
 
 impl Wiring for Wires<'_> {

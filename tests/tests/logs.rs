@@ -195,12 +195,22 @@ fn a_container_whose_output_is_not_kept_says_so() {
 fn since_and_until_cut_a_log_by_time() {
     let host = Host::new();
     let root = Rootfs::new(&host);
-    let script = "for line in a b c d; do echo $line; sleep 0.05; done; exec sleep 1000";
-    host.start("box", &root, &[], script);
+    // Each line after the one before has been logged: its time is another.
+    let script = "for line in a b c d; do
+        echo $line
+        while ! [ -e /gate/$line ]; do sleep 0.01; done
+      done";
+    std::fs::create_dir(host.work().join("gate")).expect("a directory for the container");
+    let volume = format!("{}:/gate", host.work().join("gate").display());
+    host.start("box", &root, &["-v", &volume], script);
     let logs = |args: &[&str]| {
         let output = host.coop(["logs"]).args(args).arg("box").run();
         output.success().lines().join(" ")
     };
+    for (logged, line) in [("a", "a"), ("a b", "b"), ("a b c", "c")] {
+        wait_until(logged, || logs(&[]) == logged);
+        host.file(&format!("gate/{line}"), "");
+    }
     wait_until("all is logged", || logs(&[]) == "a b c d");
     let dated = logs(&["-t"]);
     // `TIME a TIME b …`

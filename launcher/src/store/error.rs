@@ -99,6 +99,9 @@ pub enum StoreError {
         /// serde's reason, with line and column.
         source: serde_json::Error,
     },
+    /// A test made this step fail; never without the cargo feature `fault`.
+    #[error("{0}")]
+    Injected(crate::error::BoxError),
     /// A file below /proc does not look as proc(5) says.
     #[error("unexpected content of {}", path.display())]
     Proc {

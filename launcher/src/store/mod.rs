@@ -40,6 +40,7 @@ mod id;
 mod lock;
 mod procfs;
 mod registry;
+mod rename;
 mod resolve;
 mod stack;
 mod state;

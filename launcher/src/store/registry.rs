@@ -132,42 +132,6 @@ impl Store {
         remove_tree(&self.dirs.container_run(id))
     }
 
-    /// Gives the container another name. `edit` changes it in the configuration, whose shape
-    /// is the caller's own. Only the stack's supervisor, or who holds the stack's lock in the
-    /// place of one, may do so.
-    ///
-    /// Readers find the container by one of the two names, or by both, at any moment; after a
-    /// kill half-way the same call completes it, and the name that is not the one in the state
-    /// goes with [`Store::sweep`].
-    ///
-    /// # Errors
-    /// [`StoreError::NameInUse`], [`StoreError::Gone`], [`StoreError::Io`],
-    /// [`StoreError::Decode`].
-    pub fn rename(
-        &self,
-        id: &ContainerId,
-        name: &Name,
-        edit: impl FnOnce(&mut serde_json::Value),
-    ) -> Result<State, StoreError> {
-        let registry = self.lock_registry()?;
-        let mut state = self.load_state(id)?;
-        let mut config = self.load_config(id)?;
-        let old = std::mem::replace(&mut state.name, name.clone());
-        if self.owner_of(OsStr::new(name.as_str()))?.as_ref() != Some(id) {
-            self.claim_name(&registry, name, id)?;
-        }
-        edit(&mut config);
-        let path = self.config_path(id);
-        file::replace(&path, &file::encode(&config, &path)?)?;
-        self.save_state(&state)?;
-        if old != *name {
-            self.release_name(OsStr::new(old.as_str()), id)?;
-        }
-        let event = Event::of_container(&state, "rename").with("oldName", old.as_str());
-        self.emit(&event);
-        Ok(state)
-    }
-
     /// Removes what processes that were killed left behind: half-made and half-removed
     /// containers, names and live directories without a container.
     ///
@@ -205,7 +169,7 @@ impl Store {
         }
         for name in entries(&self.dirs.names())? {
             let path = self.dirs.names().join(&name);
-            if path.symlink_metadata().is_ok() && !path.exists() {
+            if path.symlink_metadata().is_ok() && !self.is_name_of_its_target(&name, &path) {
                 stale.push(path);
             }
         }
@@ -242,7 +206,7 @@ impl Store {
     }
 
     /// Locks `data/containers` itself, which is made when missing.
-    fn lock_registry(&self) -> Result<Lock, StoreError> {
+    pub(super) fn lock_registry(&self) -> Result<Lock, StoreError> {
         let path = self.dirs.containers();
         loop {
             if let Some(lock) = Lock::open_dir(&path)? {
@@ -255,7 +219,12 @@ impl Store {
 
     /// A symbolic link is made with its content in one step, and only once. That it leads
     /// to the container lets everybody see which names are stale.
-    fn claim_name(&self, registry: &Lock, name: &Name, id: &ContainerId) -> Result<(), StoreError> {
+    pub(super) fn claim_name(
+        &self,
+        registry: &Lock,
+        name: &Name,
+        id: &ContainerId,
+    ) -> Result<(), StoreError> {
         let path = self.dirs.names().join(name.as_str());
         let target = format!("../containers/{id}");
         loop {
@@ -263,13 +232,15 @@ impl Store {
                 Ok(()) => return Ok(()),
                 Err(Errno::NOENT) => make_private_dir(&self.dirs.names())?,
                 Err(Errno::EXIST) => match self.owner_of(OsStr::new(name.as_str()))? {
-                    Some(owner) if self.dirs.container(&owner).exists() => {
+                    Some(owner) if owner == *id => return Ok(()),
+                    Some(owner) if self.is_name_of_its_target(OsStr::new(name.as_str()), &path) => {
                         return Err(StoreError::NameInUse {
                             name: name.clone(),
                             id: owner,
                         });
                     }
-                    // Its container never appeared, or has gone: we hold the lock.
+                    // Its container never appeared, has gone, or did not get to be renamed: we
+                    // hold the lock.
                     _ => ok_if_gone(unlink(&path)).map_err(StoreError::io("remove", &path))?,
                 },
                 Err(errno) => return Err(StoreError::io("create", &path)(errno)),
@@ -277,8 +248,15 @@ impl Store {
         }
     }
 
+    /// Whether the container that a name leads to is called so. One with a damaged state is
+    /// given the benefit of the doubt.
+    fn is_name_of_its_target(&self, name: &OsStr, path: &Path) -> bool {
+        let state = || self.load_state(&self.owner_of(name).ok()??).ok();
+        path.exists() && state().is_none_or(|state| OsStr::new(state.name.as_str()) == name)
+    }
+
     /// Frees the name if it is this container's.
-    fn release_name(&self, name: &OsStr, id: &ContainerId) -> Result<(), StoreError> {
+    pub(super) fn release_name(&self, name: &OsStr, id: &ContainerId) -> Result<(), StoreError> {
         if self.owner_of(name)?.as_ref() != Some(id) {
             return Ok(());
         }
@@ -328,7 +306,7 @@ pub(super) fn remove_tree(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn ok_if_gone(result: Result<(), Errno>) -> Result<(), Errno> {
+pub(super) fn ok_if_gone(result: Result<(), Errno>) -> Result<(), Errno> {
     match result {
         Err(Errno::NOENT) => Ok(()),
         result => result,

@@ -437,7 +437,7 @@ impl Wiring for Wires<'_> {
     }
 
     fn rename(&self, id: &ContainerId, name: &Name) -> Result<(), BoxError> {
-        let renamed = self.0.store.rename(id, name, |config| {
+        let renamed = self.0.store.rename(id, name, |config, name| {
             config["unit"]["name"] = name.as_str().into();
         });
         Ok(renamed.map(drop)?)

@@ -130,7 +130,7 @@ fn a_reader_beside_a_fast_writer_sees_every_line_once() {
 
 #[test]
 fn who_opens_a_log_amid_rotations_finds_its_first_line() {
-    const LINES: u32 = 400;
+    const LINES: u32 = 150;
     let (_dir, path) = temp();
     let mut writer = LogWriter::open(&path, rotated(1, 10_000)).unwrap();
     write_lines(&mut writer, 0..1);

@@ -68,7 +68,7 @@ fn halves(host: &Host, findings: &mut Findings) -> Result<()> {
     let stale = lasting(|| Ok(host.store.stale()?))?;
     for path in stale {
         let what = if path.is_symlink() {
-            "a name without a container"
+            "a name that no container has"
         } else if path.starts_with(host.store.dirs().containers()) {
             "half a container"
         } else {
