@@ -11,6 +11,7 @@
 //! | host, the child waits | [`RootSource::build`], [`id_map`], [`chown_dev`] |
 //! | child | [`enter`], [`lookup_user`], [`enter_working_dir`] |
 //! | host, afterwards | [`remove_tree`] |
+//! | either side | [`archive`]: trees of files as tar streams that neither side trusts |
 //!
 //! Needs Linux 5.12, for id-mapped layers 5.19; below that, or where a filesystem has no id
 //! maps, [`Error::IdMapUnsupported`] tells the caller to go another way.
