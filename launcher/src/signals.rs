@@ -134,6 +134,14 @@ impl AsFd for SignalFd {
     }
 }
 
+/// Lets every signal through again, for a process that goes on after one that has blocked some.
+///
+/// # Errors
+/// [`SignalError`].
+pub(crate) fn unblock_all() -> Result<(), SignalError> {
+    change_mask(libc::SIG_SETMASK, &sigset(&[]))
+}
+
 /// All signals, blocked for a process that does nothing but wait for them.
 #[derive(Debug)]
 pub(crate) struct AllBlocked(libc::sigset_t);

@@ -178,6 +178,7 @@ fn health_begins_anew_with_each_run() {
 
 fn restart(plans: &[&Plan]) -> Request {
     Request::Restart {
+        signal: None,
         ids: plans.iter().map(|plan| plan.id()).collect(),
         timeout: None,
     }

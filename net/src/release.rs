@@ -91,7 +91,12 @@ impl Networks {
             Some(&bridge),
             &links.iter().copied().collect(),
             None,
-        )
+        )?;
+        let store = self.store(network)?;
+        if store.is_half_removed() {
+            return forwarding::leave(self.directory(), network, &store);
+        }
+        Ok(())
     }
 
     fn remove_kernel_objects(

@@ -165,12 +165,21 @@ impl Store {
     ///
     /// It goes at once, by a rename: who waits for the lock finds all of it or nothing.
     pub(crate) fn remove(&self) -> Result<(), Error> {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let gone_path = self.path.with_file_name(format!(".{name}.gone"));
+        let gone_path = self.gone_path();
         // A process was killed here before.
         gone(fs::remove_dir_all(&gone_path)).map_err(state("remove", &gone_path))?;
         gone(fs::rename(&self.path, &gone_path)).map_err(state("remove", &self.path))?;
         gone(fs::remove_dir_all(&gone_path)).map_err(state("remove", &gone_path))
+    }
+
+    /// Whether a [`remove`](Self::remove) was begun that could not go on.
+    pub(crate) fn is_half_removed(&self) -> bool {
+        self.gone_path().exists()
+    }
+
+    fn gone_path(&self) -> PathBuf {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        self.path.with_file_name(format!(".{name}.gone"))
     }
 
     fn lease_path(&self, container: &str) -> PathBuf {

@@ -14,6 +14,19 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
         .map_err(|_| "write a whole number of seconds".to_owned())
 }
 
+/// Parses a grace period in whole seconds, where a negative one is for ever, as Docker has it.
+pub(super) fn grace_period(text: &str) -> Result<Duration, String> {
+    match text.parse::<i64>() {
+        Ok(seconds) => Ok(Duration::from_secs(
+            seconds.try_into().unwrap_or(FOR_EVER_SECONDS),
+        )),
+        Err(_) => Err("write a whole number of seconds; -1 waits for ever".to_owned()),
+    }
+}
+
+/// A hundred years.
+const FOR_EVER_SECONDS: u64 = 100 * 365 * 24 * 3600;
+
 /// How many of the last lines to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tail {
@@ -191,8 +204,11 @@ pub(crate) struct StopArgs {
     /// Which stack.
     #[command(flatten)]
     pub stack: StackArgs,
-    /// Seconds between the stop signal and SIGKILL [default: the container's own]
-    #[arg(short = 't', long = "timeout", visible_alias = "time", value_name = "SECONDS", value_parser = seconds)]
+    /// Signal to send instead of the container's own, by name or number
+    #[arg(short, long, value_name = "SIGNAL")]
+    pub signal: Option<Signal>,
+    /// Seconds between that signal and SIGKILL, -1 for no SIGKILL [default: the container's own]
+    #[arg(short = 't', long = "timeout", visible_alias = "time", value_name = "SECONDS", value_parser = grace_period, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
     /// Services or containers [default: all of the stack]
     #[arg(value_name = "NAME")]

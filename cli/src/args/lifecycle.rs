@@ -1,7 +1,7 @@
 //! Verbs about the life of containers.
 
 use super::StackArgs;
-use crate::stack::value::{ByteSize, Cpus, Duration, PidsLimit, Restart, SwapLimit};
+use crate::stack::value::{ByteSize, Cpus, Duration, PidsLimit, Restart, Signal, SwapLimit};
 use clap::{ArgAction, Args};
 use coop_launcher::terminal::DetachKeys;
 
@@ -19,8 +19,11 @@ pub(crate) struct RestartArgs {
     /// Which stack.
     #[command(flatten)]
     pub stack: StackArgs,
-    /// Seconds between the stop signal and SIGKILL [default: the container's own]
-    #[arg(short = 't', long = "timeout", visible_alias = "time", value_name = "SECONDS", value_parser = super::container::seconds)]
+    /// Signal to send instead of the container's own, by name or number
+    #[arg(short, long, value_name = "SIGNAL")]
+    pub signal: Option<Signal>,
+    /// Seconds between that signal and SIGKILL, -1 for no SIGKILL [default: the container's own]
+    #[arg(short = 't', long = "timeout", visible_alias = "time", value_name = "SECONDS", value_parser = super::container::grace_period, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
     /// Services or containers [default: all of the stack]
     #[arg(value_name = "NAME")]

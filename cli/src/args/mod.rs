@@ -37,7 +37,7 @@ pub(crate) use lifecycle::{
 pub(crate) use moment::Moment;
 pub(crate) use run::RunArgs;
 pub(crate) use shell::{CompletionArgs, ManArgs, UiArgs};
-pub(crate) use stack::{ConfigArgs, DownArgs, PlanArgs, Scale, UpArgs};
+pub(crate) use stack::{ConfigArgs, DownArgs, Images, PlanArgs, Scale, UpArgs};
 pub(crate) use system::{
     EventsArgs, InfoArgs, LsArgs, PruneArgs, SystemArgs, SystemCheckArgs, SystemCommand,
     SystemDfArgs, SystemPruneArgs, VolumeArgs, VolumeCommand, VolumeCreateArgs, VolumeInspectArgs,

@@ -2,7 +2,8 @@
 
 use super::{DocumentFormat, StackArgs};
 use crate::stack::value::Duration;
-use clap::Args;
+use clap::{Args, ValueEnum};
+use coop_launcher::supervisor::OnEnd;
 
 /// `coop up`.
 #[derive(Debug, Args)]
@@ -32,6 +33,18 @@ pub(crate) struct UpArgs {
     /// Only the named services, without what they depend on
     #[arg(long)]
     pub no_deps: bool,
+    /// Make the containers and start none
+    #[arg(long, conflicts_with_all = ["wait", "usage"])]
+    pub no_start: bool,
+    /// Stop all containers when one ends, and exit as the first one that did
+    #[arg(long, conflicts_with_all = ["detach", "wait", "no_start", "abort_on_container_failure"])]
+    pub abort_on_container_exit: bool,
+    /// Stop all containers when one ends with another exit status than 0, and exit with that
+    #[arg(long, conflicts_with_all = ["detach", "wait", "no_start"])]
+    pub abort_on_container_failure: bool,
+    /// Stop all containers when one ends, and exit as this service's did
+    #[arg(long, value_name = "SERVICE", conflicts_with_all = ["detach", "wait", "no_start"])]
+    pub exit_code_from: Option<String>,
     /// Wait until everything runs, and is healthy where it is checked; goes with -d
     #[arg(long, conflicts_with = "usage")]
     pub wait: bool,
@@ -68,6 +81,17 @@ impl UpArgs {
     /// Whether the command ends before the stack does.
     pub(crate) fn in_background(&self) -> bool {
         self.detach || self.wait
+    }
+
+    /// What the end of one container means for all others.
+    pub(crate) fn on_end(&self) -> OnEnd {
+        if self.abort_on_container_failure {
+            OnEnd::StopAllAfterFailure
+        } else if self.abort_on_container_exit || self.exit_code_from.is_some() {
+            OnEnd::StopAll
+        } else {
+            OnEnd::GoOn
+        }
     }
 
     /// How long `--wait` waits at most.
@@ -120,12 +144,24 @@ pub(crate) struct DownArgs {
     /// Remove the stack's volumes too
     #[arg(short, long)]
     pub volumes: bool,
+    /// Remove the services' images too, as far as nobody else uses them
+    #[arg(long, value_name = "WHICH")]
+    pub rmi: Option<Images>,
     /// Remove containers of services that the file no longer has
     #[arg(long)]
     pub remove_orphans: bool,
-    /// Seconds between the stop signal and SIGKILL [default: the service's own]
-    #[arg(short, long, value_name = "SECONDS", value_parser = super::container::seconds)]
+    /// Seconds between the stop signal and SIGKILL, -1 for no SIGKILL [default: the service's own]
+    #[arg(short, long, value_name = "SECONDS", value_parser = super::container::grace_period, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
+}
+
+/// Which images go with a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Images {
+    /// Those that the file gives no name: built ones
+    Local,
+    /// Those of all services
+    All,
 }
 
 /// `coop config`.
@@ -150,6 +186,9 @@ pub(crate) struct ConfigArgs {
     /// Print only the names of the volumes
     #[arg(long, conflicts_with_all = ["quiet", "services"])]
     pub volumes: bool,
+    /// Print a hash of these services, separated by commas; of all for *
+    #[arg(long, value_name = "SERVICES", conflicts_with_all = ["quiet", "services", "volumes", "networks", "profile_names", "images"])]
+    pub hash: Option<String>,
     /// Print nothing, only check
     #[arg(short, long)]
     pub quiet: bool,

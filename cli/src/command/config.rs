@@ -27,6 +27,7 @@ pub(super) fn config(stack: &StackArgs, args: &ConfigArgs) -> Result<i32> {
         return Ok(0);
     }
     print(&match args.format {
+        _ if args.hash.is_some() => hashes(&stack, args.hash.as_deref().unwrap_or_default())?,
         _ if args.services => lines(stack.services.keys()),
         _ if args.volumes => lines(stack.volumes.keys()),
         _ if args.networks => lines(stack.networks.keys()),
@@ -36,6 +37,27 @@ pub(super) fn config(stack: &StackArgs, args: &ConfigArgs) -> Result<i32> {
         DocumentFormat::Json => stack::to_json(&stack).map_err(Error::msg)? + "\n",
     })?;
     Ok(0)
+}
+
+/// What the file says of each service, in short: another hash is another service. It says
+/// nothing of the image behind a name.
+fn hashes(stack: &Stack, wanted: &str) -> Result<String> {
+    let names: Vec<&str> = match wanted {
+        "*" => stack.services.keys().map(String::as_str).collect(),
+        names => names.split(',').collect(),
+    };
+    let hashes: Vec<_> = { names.into_iter() }
+        .map(|name| {
+            let service = { stack.services.get(name) }.with_context(|| {
+                format!("no such service: {name}\n  help: `coop config --services` lists them")
+            })?;
+            let text = serde_json::to_vec(service).context("write the service")?;
+            let digest = coop_image::Digest::of(&text).to_string();
+            let hash = digest.rsplit(':').next().unwrap_or_default();
+            Ok(format!("{name} {hash}"))
+        })
+        .collect::<Result<_>>()?;
+    Ok(lines(hashes))
 }
 
 fn profiles(stack: &Stack) -> BTreeSet<&str> {

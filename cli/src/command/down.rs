@@ -1,8 +1,12 @@
 //! `coop down`: a stack goes, and leaves nothing.
 
-use anyhow::Result;
+use std::collections::BTreeSet;
 
-use crate::args::{DownArgs, StackArgs};
+use anyhow::Result;
+use coop_launcher::store::State;
+
+use super::image::Forgotten;
+use crate::args::{DownArgs, Images, StackArgs};
 use crate::host::{Host, require_root};
 use crate::load::{Loaded, stack_name};
 use crate::supervise;
@@ -36,6 +40,11 @@ pub(crate) fn down(host: &Host, stack: &StackArgs, args: &DownArgs) -> Result<i3
             ),
         }
     }
+    let images = match args.rmi {
+        Some(Images::All) => images(Loaded::find(stack)?.as_ref(), &containers),
+        // No image is built here yet: each has a name that the file gives it.
+        Some(Images::Local) | None => BTreeSet::new(),
+    };
     let ids: Vec<_> = containers.iter().map(|state| state.id.clone()).collect();
     super::rm::stop_and_remove(
         host,
@@ -50,8 +59,28 @@ pub(crate) fn down(host: &Host, stack: &StackArgs, args: &DownArgs) -> Result<i3
             progress.line("Volume", &volume, "Removed");
         }
     }
+    for image in images {
+        let said = match super::image::forget(host, &image) {
+            Ok(Forgotten::Removed) => "Removed",
+            Ok(Forgotten::InUse) => "Resource is still in use",
+            Ok(Forgotten::NotThere) => continue,
+            Err(error) => return Err(error),
+        };
+        progress.line("Image", &image, said);
+    }
     if containers.is_empty() {
         log::warn!("no containers of stack {name}");
     }
     Ok(0)
+}
+
+/// The images that a stack's containers are made from, after its file and what is there.
+fn images(loaded: Option<&Loaded>, containers: &[State]) -> BTreeSet<String> {
+    let services = loaded.into_iter().flat_map(|loaded| &loaded.stack.services);
+    let named = services.filter_map(|(_, service)| service.image.clone());
+    let used = containers.iter().map(|state| state.image.clone());
+    // A root directory is no image.
+    named
+        .chain(used.filter(|image| !image.starts_with('/')))
+        .collect()
 }

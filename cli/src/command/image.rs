@@ -205,6 +205,36 @@ pub(super) fn remove(host: &Host, args: &ImageRmArgs) -> Result<i32> {
     Ok(exit_code)
 }
 
+/// What has become of an image that a stack does not need any more.
+pub(super) enum Forgotten {
+    Removed,
+    /// A container of another stack was made from it.
+    InUse,
+    NotThere,
+}
+
+/// Removes an image unless somebody else uses it.
+pub(super) fn forget(host: &Host, name: &str) -> Result<Forgotten> {
+    let Ok(reference) = find(host, name) else {
+        return Ok(Forgotten::NotThere);
+    };
+    let Ok(image) = host.images.get(&reference) else {
+        return Ok(Forgotten::NotThere);
+    };
+    let id = image.id.to_string();
+    match host
+        .images
+        .remove(&reference, &|layer| user_of(host, layer))
+    {
+        Err(coop_image::Error::InUse { .. }) => Ok(Forgotten::InUse),
+        Err(error) => Err(error.into()),
+        Ok(_) => {
+            host.store.emit(&event("untag", &reference, &id));
+            Ok(Forgotten::Removed)
+        }
+    }
+}
+
 /// What Docker says of it.
 fn remove_one(host: &Host, name: &str) -> Result<String> {
     let reference = find(host, name)?;

@@ -3,18 +3,19 @@
 mod follow;
 mod output;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, bail};
 use coop_launcher::logs::{Logs, Printer, Selection, colours_wanted};
-use coop_launcher::store::{ProcStat, StackName, State};
+use coop_launcher::store::{ContainerId, ProcStat, State};
 
 use crate::args::{LogsArgs, Moment, StackArgs, Tail};
 use crate::host::Host;
 use crate::load;
 use crate::plan::ContainerPlan;
-use crate::supervise;
 use crate::ui::{LogStyle, label};
+pub(super) use follow::Companion;
 use follow::Followed;
 use output::Output;
 
@@ -40,7 +41,7 @@ pub(super) fn logs(host: &Host, stack: &StackArgs, args: &LogsArgs) -> Result<i3
         logs.open(&host.store.dirs().container_log(&state.id), selection)?;
     }
     if args.follow {
-        Followed::new(host, states)?.follow(&mut logs, &mut output, selection.until)?;
+        Followed::new(host, states)?.follow(&mut logs, &mut output, selection.until, &mut ())?;
     } else {
         while let Some((index, record)) = logs.next_record()? {
             output.print(index, &record)?;
@@ -50,10 +51,18 @@ pub(super) fn logs(host: &Host, stack: &StackArgs, args: &LogsArgs) -> Result<i3
     Ok(0)
 }
 
-/// Shows what the containers of a running stack write from now on, and those that this command
-/// has started from their beginning, until they end.
-pub(super) fn follow_stack(host: &Host, name: &StackName, style: LogStyle) -> Result<i32> {
-    let states = supervise::containers(host, name)?;
+/// Shows what containers of a running stack write from now on, and those that this command has
+/// started from their beginning, until they end; but nothing of the `silent` ones.
+pub(super) fn follow_stack(
+    host: &Host,
+    ids: &[ContainerId],
+    silent: &BTreeSet<String>,
+    style: LogStyle,
+    companion: &mut dyn Companion,
+) -> Result<()> {
+    let states: Vec<_> = { ids.iter() }
+        .map(|id| host.store.load_state(id))
+        .collect::<Result<_, _>>()?;
     let began = own_start();
     let mut output = if style.prefixes {
         prefixed(&states, false, style.colours)
@@ -71,9 +80,13 @@ pub(super) fn follow_stack(host: &Host, name: &StackName, style: LogStyle) -> Re
         };
         logs.open(&host.store.dirs().container_log(&state.id), selection)?;
     }
-    Followed::new(host, states)?.follow(&mut logs, &mut output, None)?;
-    output.finish()?;
-    Ok(0)
+    for (index, state) in states.iter().enumerate() {
+        if silent.contains(state.name.as_str()) {
+            output.silence(index);
+        }
+    }
+    Followed::new(host, states)?.follow(&mut logs, &mut output, None, companion)?;
+    output.finish()
 }
 
 /// The containers whose output is kept.
@@ -153,7 +166,7 @@ fn own_start() -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coop_launcher::store::{ContainerId, Name};
+    use coop_launcher::store::{Name, StackName};
 
     fn state(name: &str, service: Option<&str>) -> State {
         let name = Name::parse(name).unwrap();

@@ -2,6 +2,8 @@
 
 use anyhow::Result;
 
+use coop_launcher::supervisor::Request;
+
 use super::several::Several;
 use crate::args::{RestartArgs, StackArgs};
 use crate::host::{Host, require_root};
@@ -13,8 +15,14 @@ pub(super) fn restart(host: &Host, stack: &StackArgs, args: &RestartArgs) -> Res
     let mut several = Several::find(host, stack, &args.names)?;
     several.show_stopping();
     let timeout = args.timeout.map(Into::into);
+    let signal = args.signal.map(|signal| signal.number());
     for (stack, ids) in several.by_stack() {
-        let result = supervise::restart(host, &stack, &ids, timeout, &mut |report| {
+        let request = Request::Restart {
+            ids: ids.clone(),
+            timeout,
+            signal,
+        };
+        let result = supervise::restart(host, &stack, &ids, &request, &mut |report| {
             several.note(report);
         });
         if let Err(error) = result {

@@ -22,7 +22,14 @@ pub(crate) fn rm(host: &Host, stack: &StackArgs, args: &RmArgs) -> Result<i32> {
     }
     if args.force {
         let timeout = Some(Duration::ZERO);
-        several.ask(|ids| Request::Stop { ids, timeout }, |_| Ok(()));
+        several.ask(
+            |ids| Request::Stop {
+                ids,
+                timeout,
+                signal: None,
+            },
+            |_| Ok(()),
+        );
     } else {
         several.each(has_ended);
     }

@@ -13,6 +13,14 @@ pub(crate) fn stop(host: &Host, stack: &StackArgs, args: &StopArgs) -> Result<i3
     let mut several = Several::find(host, stack, &args.names)?;
     several.show_stopping();
     let timeout = args.timeout.map(Into::into);
-    several.ask(|ids| Request::Stop { ids, timeout }, |_| Ok(()));
+    let signal = args.signal.map(|signal| signal.number());
+    several.ask(
+        |ids| Request::Stop {
+            ids,
+            timeout,
+            signal,
+        },
+        |_| Ok(()),
+    );
     several.finish()
 }

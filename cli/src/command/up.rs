@@ -1,24 +1,25 @@
 //! `coop up`: from the stack file to running containers.
 
 mod attached;
+mod background;
 mod change;
+mod end;
+mod follow;
+mod foreground;
 mod wait;
 
-use std::collections::BTreeSet;
-
 use anyhow::{Result, bail};
-use coop_launcher::store::{ContainerId, Lock, StackName, State};
-use coop_launcher::supervisor::{Foreground, OnSignal, Report, Supervisor, UnitSpec};
+use coop_launcher::store::{ContainerId, StackName, State};
+use coop_launcher::supervisor::{Report, UnitSpec};
 
-use self::attached::Attached;
+use self::background::Brought;
 use self::change::{Change, Todo};
 use crate::args::{StackArgs, UpArgs};
 use crate::host::{Host, require_root};
 use crate::load::Loaded;
 use crate::plan::ContainerPlan;
-use crate::supervise::{self, Keeper};
-use crate::ui::{LogStyle, Progress, StackOutput};
-use crate::wire::Wires;
+use crate::supervise::{self, INTERRUPTED, Interrupts, Keeper};
+use crate::ui::{LogStyle, Progress};
 use crate::{ports, realize};
 
 /// `coop up`.
@@ -26,6 +27,11 @@ pub(crate) fn up(host: &Host, stack: &StackArgs, args: &UpArgs) -> Result<i32> {
     require_root("bring a stack up")?;
     let mut loaded = Loaded::read(stack)?;
     loaded.scale(&args.scale)?;
+    if let Some(service) = &args.exit_code_from
+        && !loaded.stack.services.contains_key(service)
+    {
+        bail!("no such service: {service}\n  help: `coop config --services` lists them");
+    }
     let order = if args.no_deps {
         loaded.order_alone(&args.services)?
     } else {
@@ -55,46 +61,65 @@ pub(crate) fn up(host: &Host, stack: &StackArgs, args: &UpArgs) -> Result<i32> {
         kept,
         to_start,
     } = change.todo(&existing, &replaced)?;
-    loaded.explain(ports::check(host, &loaded.stack, &plan))?;
+    if !args.no_start {
+        loaded.explain(ports::check(host, &loaded.stack, &plan))?;
+    }
     let made = realize::realize(host, plan, &kept)?;
     let new: Vec<_> = made.iter().map(|plan| plan.unit.id.clone()).collect();
-    let started = Brought {
+    let brought = Brought {
         host,
         name: &name,
         new: &new,
+        ids: &to_start,
     };
-    let style = LogStyle {
-        colours: !args.no_color,
-        prefixes: !args.no_log_prefix,
-    };
+    if args.no_start {
+        brought.leave_waiting(keeper, &mut progress)?;
+        return Ok(0);
+    }
     let units = units(host, &to_start)?;
     progress.starting(&units);
+    let look = Look {
+        style: LogStyle {
+            colours: !args.no_color,
+            prefixes: !args.no_log_prefix,
+        },
+        end: end::ExitCode::of(args.on_end(), args.exit_code_from.clone()),
+    };
     match keeper {
         Keeper::Nobody(vacancy) if !args.in_background() => {
-            let output = StackOutput::new(progress, style);
             let silent = attached::silent(host, &units, args);
-            foreground(
-                &started,
+            foreground::foreground(
+                &brought,
                 vacancy.take()?,
-                &to_start,
-                output,
+                progress,
+                look,
                 silent,
                 args.usage,
             )
         }
         keeper => {
-            started.in_background(keeper, &to_start, &mut progress)?;
-            if args.wait {
-                wait::wait(host, &of_order(host, &name, &order)?, args.wait_timeout())?;
+            let interrupts = Interrupts::new()?;
+            if let Some(code) = brought.in_background(keeper, &mut progress, &interrupts)? {
+                return Ok(code);
+            }
+            let all = of_order(host, &name, &order)?;
+            if args.wait && !wait::wait(host, &all, args.wait_timeout(), &interrupts)? {
+                return Ok(INTERRUPTED);
             }
             if args.in_background() {
-                Ok(0)
-            } else {
-                progress.close();
-                super::logs::follow_stack(host, &name, style)
+                return Ok(0);
             }
+            progress.close();
+            let silent = attached::silent(host, &self::units(host, &all)?, args);
+            follow::follow(host, &name, &all, &silent, look, interrupts)
         }
     }
+}
+
+/// What the user wants to see, and to be told at the end.
+struct Look {
+    style: LogStyle,
+    end: end::ExitCode,
 }
 
 /// The containers of these services.
@@ -150,42 +175,6 @@ fn orphans(
     Ok(())
 }
 
-/// What this command has made, to be taken back when it fails.
-struct Brought<'a> {
-    host: &'a Host,
-    name: &'a StackName,
-    new: &'a [ContainerId],
-}
-
-impl Brought<'_> {
-    fn in_background(
-        &self,
-        keeper: Keeper<'_>,
-        ids: &[ContainerId],
-        progress: &mut Progress,
-    ) -> Result<()> {
-        let mut failures = Failures::default();
-        if !ids.is_empty() {
-            supervise::start_detached(self.host, self.name, keeper, ids, &mut |report| {
-                progress.report(report);
-                failures.note(report);
-            })?;
-        }
-        if failures.in_set_up {
-            self.take_back(progress);
-        }
-        failures.result()
-    }
-
-    fn take_back(&self, progress: &mut Progress) {
-        if let Err(error) =
-            super::rm::stop_and_remove(self.host, self.name, self.new, None, progress)
-        {
-            log::warn!("take down what was brought up: {error:#}");
-        }
-    }
-}
-
 /// What could not be started.
 #[derive(Default)]
 pub(crate) struct Failures {
@@ -217,50 +206,4 @@ impl Failures {
         }
         bail!("{}", self.messages.join("\n"))
     }
-}
-
-/// Supervises the stack itself, shows its logs, and takes it down at ctrl-C.
-fn foreground(
-    brought: &Brought<'_>,
-    lock: Lock,
-    ids: &[ContainerId],
-    mut output: StackOutput,
-    silent: BTreeSet<String>,
-    usage: bool,
-) -> Result<i32> {
-    let Brought { host, name, .. } = brought;
-    let mut wires = Wires::new(host);
-    if usage {
-        wires = wires.with_usage();
-    }
-    let mut shown = Attached::new(&mut output, silent);
-    let foreground = Foreground::new(&mut shown, OnSignal::Stop)?;
-    let mut supervisor =
-        Supervisor::new(&host.store, &wires, name, lock)?.in_foreground(foreground)?;
-    supervisor.start_containers(ids)?;
-    let outcome = supervisor.run()?;
-    let StackOutput {
-        failures,
-        mut progress,
-        ..
-    } = output;
-    if usage {
-        progress.close();
-        crate::usage::print(&wires.usage())?;
-    }
-    if failures.in_set_up || outcome.interrupted {
-        let all: Vec<_> = supervise::containers(host, name)?
-            .into_iter()
-            .map(|state| state.id)
-            .collect();
-        let ids = if outcome.interrupted {
-            &all
-        } else {
-            brought.new
-        };
-        super::rm::stop_and_remove(host, name, ids, None, &mut progress)?;
-    }
-    drop(progress);
-    failures.result()?;
-    Ok(if outcome.interrupted { 130 } else { 0 })
 }

@@ -25,7 +25,7 @@ pub(crate) use listing::{Format, document, listing};
 pub(crate) use progress::{Progress, note_logged_line};
 pub(crate) use screen_text::{Styles, screen_text};
 pub(crate) use size::{binary_size, decimal_size};
-pub(crate) use stack_output::{LogStyle, StackOutput};
+pub(crate) use stack_output::{ABORTING, LogStyle, STOPPING, StackOutput};
 pub(crate) use stream::{print, print_bytes, try_print_bytes};
 pub(crate) use table::{Table, command_line, ellipsis, lines};
 pub(crate) use time::{ago, duration, span, timestamp};

@@ -268,7 +268,11 @@ fn event(report: &Report) -> Option<(&str, &'static str)> {
         Report::Unpaused(state) => (state.name.as_str(), "Unpaused"),
         Report::Restarting(state) => (state.name.as_str(), "Restarting"),
         Report::Renamed(state) => (state.name.as_str(), "Renamed"),
-        Report::Attached(_) | Report::Refused { .. } | Report::Failed { .. } | Report::Done => {
+        Report::Attached(_)
+        | Report::Refused { .. }
+        | Report::Failed { .. }
+        | Report::Broken { .. }
+        | Report::Done => {
             return None;
         }
     })

@@ -15,7 +15,10 @@ use crate::command::up::Failures;
 const MAX_HELD: usize = 64 * 1024;
 
 /// As compose says it.
-const STOPPING: &str = "Gracefully stopping... (press Ctrl+C again to force)";
+pub(crate) const STOPPING: &str = "Gracefully stopping... (press Ctrl+C again to force)";
+
+/// As compose says it.
+pub(crate) const ABORTING: &str = "Aborting on container exit...";
 
 /// How the lines of containers look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +128,15 @@ impl Show for StackOutput {
         };
         let shown = lines.lines(unit, bytes);
         self.write(stream, &shown);
+    }
+
+    fn aborting(&mut self) {
+        // From now on their ends are told as steps of the command.
+        self.interrupted = true;
+        self.progress.close();
+        self.stderr.to.write(format!("{ABORTING}\n").as_bytes());
+        let names = self.running.iter().map(|(_, name)| name.as_str());
+        self.progress.stopping(names);
     }
 
     fn interrupted(&mut self, times: u32) {

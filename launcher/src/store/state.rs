@@ -150,6 +150,9 @@ pub enum Stop {
     Asked {
         /// What it has from the signal to `SIGKILL`.
         grace: Duration,
+        /// Instead of its own stop signal: a number of `signal(7)`.
+        #[serde(default)]
+        signal: Option<i32>,
     },
     /// Its stop signal was sent.
     Signalled {

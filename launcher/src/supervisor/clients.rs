@@ -2,6 +2,8 @@
 
 use std::os::fd::OwnedFd;
 
+use rustix::io::Errno;
+
 use super::control::{Inbox, Peer, Report, Request};
 use super::reactor::{Reactor, Token};
 use crate::store::ContainerId;
@@ -52,10 +54,13 @@ struct Connection {
 pub(super) struct Clients(Vec<Option<Connection>>);
 
 impl Clients {
-    pub(super) fn add(&mut self, peer: Peer, reactor: &Reactor) -> Option<u32> {
+    /// Gives its number; who cannot be watched is given back, with the kernel's reason.
+    pub(super) fn add(&mut self, peer: Peer, reactor: &Reactor) -> Result<u32, (Peer, Errno)> {
         let gap = self.0.iter().position(Option::is_none);
         let index = gap.unwrap_or(self.0.len());
-        reactor.watch(&peer, Token::Client(index as u32)).ok()?;
+        if let Err(errno) = reactor.watch(&peer, Token::Client(index as u32)) {
+            return Err((peer, errno));
+        }
         if index == self.0.len() {
             self.0.push(None);
         }
@@ -64,7 +69,7 @@ impl Clients {
             awaited: Awaited::Request,
             watched_for_room: false,
         });
-        Some(index as u32)
+        Ok(index as u32)
     }
 
     /// Whether a client's request is under way, or its answer.
@@ -103,6 +108,15 @@ impl Clients {
             {
                 client.peer.report(report, None);
                 self.settle(index, reactor);
+            }
+        }
+    }
+
+    /// Tells everyone who waits for something.
+    pub(super) fn report_to_all(&mut self, report: &Report) {
+        for client in self.0.iter_mut().flatten() {
+            if !matches!(client.awaited, Awaited::Request) {
+                client.peer.report(report, None);
             }
         }
     }

@@ -34,6 +34,9 @@ pub enum Request {
         ids: Vec<ContainerId>,
         /// Instead of each container's own grace period.
         timeout: Option<Duration>,
+        /// Instead of each container's own stop signal: a number of `signal(7)`.
+        #[serde(default)]
+        signal: Option<i32>,
     },
     /// Stop these containers and start them again, whatever their restart policy. Those that
     /// do not run are started.
@@ -42,6 +45,9 @@ pub enum Request {
         ids: Vec<ContainerId>,
         /// Instead of each container's own grace period.
         timeout: Option<Duration>,
+        /// Instead of each container's own stop signal: a number of `signal(7)`.
+        #[serde(default)]
+        signal: Option<i32>,
     },
     /// Send a signal to the first process of each.
     Signal {
@@ -131,6 +137,11 @@ pub enum Report {
         /// As a command's exit status: 125, 126 or 127.
         exit_code: i32,
     },
+    /// The supervisor itself has failed, and ends: the last that is heard of it.
+    Broken {
+        /// What failed and why.
+        error: String,
+    },
     /// The request is done.
     Done,
 }
@@ -149,7 +160,7 @@ impl Report {
             | Self::Renamed(state)
             | Self::Attached(state) => Some(&state.id),
             Self::Failed { id, .. } | Self::Refused { id, .. } => Some(id),
-            Self::Done => None,
+            Self::Broken { .. } | Self::Done => None,
         }
     }
 }

@@ -2,19 +2,20 @@
 
 use std::path::Path;
 
-use super::{Client, Outcome, Peer, SupervisorError, kernel, own_log};
+use super::{Client, Outcome, Peer, Report, SupervisorError, kernel, own_log};
 use crate::error::{Error, chain};
 
 /// Forks a supervisor that outlives this command: in a session of its own, with no terminal.
 ///
-/// `body` runs in the new process and gets the other end of the returned connection. What is
-/// logged there goes to a file in `stack_dir`, the stack's run directory.
+/// `body` runs in the new process and takes the other end of the returned connection. When it
+/// fails before it has, the command is told why ([`Report::Broken`]). What is logged there goes
+/// to a file in `stack_dir`, the stack's run directory.
 ///
 /// # Errors
 /// When the process cannot be made.
 pub fn detach(
     stack_dir: &Path,
-    body: impl FnOnce(Peer) -> Result<Outcome, SupervisorError>,
+    body: impl FnOnce(&mut Option<Peer>) -> Result<Outcome, SupervisorError>,
 ) -> Result<Client, SupervisorError> {
     let (client, peer) = Client::pair()?;
     let args = coop_ns::CloneArgs {
@@ -26,10 +27,15 @@ pub fn detach(
         coop_ns::Forked::Parent(_) => Ok(client),
         coop_ns::Forked::Child => {
             drop(client);
-            let code = match leave_terminal(stack_dir).and_then(|()| body(peer)) {
+            let mut peer = Some(peer);
+            let code = match leave_terminal(stack_dir).and_then(|()| body(&mut peer)) {
                 Ok(_) => 0,
                 Err(error) => {
-                    log::error!("{}", chain(&error));
+                    let error = chain(&error);
+                    log::error!("{error}");
+                    if let Some(peer) = &mut peer {
+                        peer.report(&Report::Broken { error }, None);
+                    }
                     1
                 }
             };
@@ -53,5 +59,7 @@ fn leave_terminal(stack_dir: &Path) -> Result<(), SupervisorError> {
     rustix::stdio::dup2_stderr(words.as_ref().unwrap_or(&null))
         .map_err(kernel("redirect standard error"))?;
     // Whoever started us with more than these may wait for their end just as well.
+    // The command may have blocked some for itself.
+    crate::signals::unblock_all()?;
     crate::sys::redirect_inherited(&null).map_err(kernel("redirect an inherited descriptor"))
 }

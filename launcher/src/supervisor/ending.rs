@@ -44,6 +44,7 @@ impl Supervisor<'_> {
             comes_back
         };
         let state = unit.told();
+        let exit_code = unit.state.exit_code;
         let report = if comes_back {
             Report::Restarting(state)
         } else {
@@ -54,6 +55,9 @@ impl Supervisor<'_> {
             self.sync_later(index);
         }
         self.tell(&report);
+        if !comes_back {
+            self.abort_after(exit_code);
+        }
     }
 
     fn tell_of_end(&self, index: usize, stopped: bool) {

@@ -20,6 +20,32 @@ pub trait Show {
     /// The user has asked for the end of all containers ([`OnSignal::Stop`]), for the `times`th
     /// time: from the second on they are killed. Nothing has been done about it yet.
     fn interrupted(&mut self, times: u32);
+    /// One container has ended, and so all others are about to be stopped
+    /// ([`Foreground::on_end`]).
+    fn aborting(&mut self);
+}
+
+/// What the end of one container, that does not come back, means for all others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnEnd {
+    /// Nothing.
+    #[default]
+    GoOn,
+    /// They are stopped.
+    StopAll,
+    /// They are stopped when it has failed.
+    StopAllAfterFailure,
+}
+
+impl OnEnd {
+    /// Whether all are stopped after an end with this exit status.
+    pub fn stops_all(self, exit_code: Option<i32>) -> bool {
+        match self {
+            Self::GoOn => false,
+            Self::StopAll => true,
+            Self::StopAllAfterFailure => exit_code != Some(0),
+        }
+    }
 }
 
 /// What a signal to the supervisor means.
@@ -31,12 +57,22 @@ pub enum OnSignal {
     Forward,
 }
 
+/// Whether all containers are stopped because one has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Abort {
+    Unwanted,
+    Wanted,
+    Begun,
+}
+
 /// The user's side of a supervisor. See the module.
 pub struct Foreground<'a> {
     show: &'a mut dyn Show,
     signals: SignalFd,
     on_signal: OnSignal,
     interrupts: u32,
+    on_end: OnEnd,
+    abort: Abort,
     /// The user's input on its way into the container.
     input: Relay,
     /// The user's terminal, whose window the container's has, and the container's.
@@ -60,9 +96,17 @@ impl<'a> Foreground<'a> {
             signals,
             on_signal,
             interrupts: 0,
+            on_end: OnEnd::default(),
+            abort: Abort::Unwanted,
             input: Relay::default(),
             window: (None, None),
         })
+    }
+
+    /// What the end of one container means for all others.
+    pub fn on_end(mut self, on_end: OnEnd) -> Self {
+        self.on_end = on_end;
+        self
     }
 
     /// Passes the user's input on to `container`, the writing end of a pipe.
@@ -143,6 +187,28 @@ impl Supervisor<'_> {
             foreground.take_terminal(copy, &self.reactor)?;
         }
         self.units[index].watch_terminal(master, &self.reactor)
+    }
+
+    /// Takes note of an end that may mean the end of all.
+    pub(super) fn abort_after(&mut self, exit_code: Option<i32>) {
+        if let Some(foreground) = &mut self.foreground
+            && foreground.abort == Abort::Unwanted
+            && foreground.interrupts == 0
+            && foreground.on_end.stops_all(exit_code)
+        {
+            foreground.abort = Abort::Wanted;
+        }
+    }
+
+    /// Stops all containers when one has ended that is not to be outlived.
+    pub(super) fn abort_if_wanted(&mut self) {
+        if let Some(foreground) = &mut self.foreground
+            && foreground.abort == Abort::Wanted
+        {
+            foreground.abort = Abort::Begun;
+            foreground.show.aborting();
+            self.ask_all_to_stop();
+        }
     }
 
     pub(super) fn on_signal(&mut self) {

@@ -186,7 +186,10 @@ impl Supervisor<'_> {
         // First, so that the child works meanwhile: it dies with us until it is started.
         child.attach()?;
         let unit = &mut self.units[index];
-        unit.state.status = Status::Creating;
+        // One that is started again is told to be `restarting` until it runs.
+        if unit.state.status != Status::Restarting {
+            unit.state.status = Status::Creating;
+        }
         unit.state.set_process(child.pid())?;
         // Before the start: a killed launch must leave no program that nobody knows.
         self.store.save_state(&unit.state)?;
@@ -261,6 +264,7 @@ impl Supervisor<'_> {
     /// The container could not be started: nothing of it stays in the kernel, and why is told.
     fn fail(&mut self, index: usize, error: String, exit_code: i32) {
         let error = self.give_up(index, error, exit_code);
+        // Not saved before: nobody is to see an end that is none.
         let unit = &mut self.units[index];
         if unit.cause == Cause::Policy
             && restart::is_tried_again(unit.spec.restart, &mut unit.state)
@@ -273,6 +277,8 @@ impl Supervisor<'_> {
             return;
         }
         let (id, name) = (unit.spec.id.clone(), unit.spec.name.clone());
+        self.save_failure(index);
+        self.abort_after(Some(exit_code));
         self.tell(&Report::Failed {
             id,
             name,
@@ -284,9 +290,17 @@ impl Supervisor<'_> {
     /// The container is not started for a reason that is not its own.
     pub(super) fn abandon(&mut self, index: usize, why: &str) {
         self.give_up(index, why.to_owned(), SET_UP_FAILED);
+        self.save_failure(index);
     }
 
-    /// Gives the reason back, with what the kernel has to say about it.
+    /// Only once: that it could not be started is told anyway.
+    fn save_failure(&mut self, index: usize) {
+        self.save(index);
+        self.units[index].forgive();
+    }
+
+    /// Gives the reason back, with what the kernel has to say about it. The state is the caller's
+    /// to save.
     fn give_up(&mut self, index: usize, mut error: String, exit_code: i32) -> String {
         let unit = &mut self.units[index];
         // A waiting process dies with this.
@@ -297,8 +311,7 @@ impl Supervisor<'_> {
         }
         unit.record_failure(&error, exit_code);
         self.undo(index);
-        self.save(index);
-        // It has not run: there is nothing to tell of but this error, which is told.
+        // It has not run: there is nothing to tell of but this error.
         self.units[index].forgive();
         error
     }

@@ -38,7 +38,7 @@ pub use client::{Attachment, Client};
 pub use control::{ControlError, Peer, Report, Request};
 pub use detach::detach;
 pub use ending::undo_run;
-pub use foreground::{Foreground, OnSignal, Show};
+pub use foreground::{Foreground, OnEnd, OnSignal, Show};
 pub use own_log::is_detached;
 pub use restart::comes_back;
 pub use spec::{Condition, Dependency, HealthTiming, RestartPolicy, UnitSpec};
@@ -213,12 +213,41 @@ impl<'a> Supervisor<'a> {
     /// Runs until no container is left to look after.
     ///
     /// # Errors
-    /// [`SupervisorError`]: containers that run go on, for the next supervisor.
+    /// [`SupervisorError`]: containers that run go on, for the next supervisor. Clients are told.
     pub fn run(mut self) -> Result<Outcome, SupervisorError> {
+        let result = self.turn_until_done();
+        self.tell_if_broken(result)?;
+        let interrupted = self
+            .foreground
+            .as_ref()
+            .is_some_and(Foreground::was_interrupted);
+        self.tell_of_debts();
+        let (store, unsynced) = (self.store, std::mem::take(&mut self.unsynced));
+        drop(self);
+        for id in &unsynced {
+            durable::sync(store, id);
+        }
+        Ok(Outcome { interrupted })
+    }
+
+    /// Who waits for an answer is to know why none comes.
+    fn tell_if_broken<T>(
+        &mut self,
+        result: Result<T, SupervisorError>,
+    ) -> Result<T, SupervisorError> {
+        if let Err(error) = &result {
+            let error = chain(error);
+            self.clients.report_to_all(&Report::Broken { error });
+        }
+        result
+    }
+
+    fn turn_until_done(&mut self) -> Result<(), SupervisorError> {
         let own_log = own_log::path(&self.store.dirs().stack_run(&self.stack));
         let mut turns = 0_u32;
         loop {
             // Before the wait: a request that came with the process may be done already.
+            self.abort_if_wanted();
             self.stop_what_may();
             self.restart_what_may();
             self.start_what_may()?;
@@ -236,7 +265,7 @@ impl<'a> Supervisor<'a> {
             // Someone who has just connected is still served.
             let asked = ready.iter().any(|token| token.is_of_client());
             if !needed && !asked {
-                break;
+                return Ok(());
             }
             if ready.is_empty() {
                 self.sync_one();
@@ -253,24 +282,15 @@ impl<'a> Supervisor<'a> {
                 own_log::bound(&own_log);
             }
         }
-        let interrupted = self
-            .foreground
-            .as_ref()
-            .is_some_and(Foreground::was_interrupted);
-        self.tell_of_debts();
-        let (store, unsynced) = (self.store, std::mem::take(&mut self.unsynced));
-        drop(self);
-        for id in &unsynced {
-            durable::sync(store, id);
-        }
-        Ok(Outcome { interrupted })
     }
 
     fn dispatch(&mut self, token: Token) -> Result<(), SupervisorError> {
         match token {
             Token::Listener => {
-                if let Some(peer) = self.listener.accept(&self.reactor) {
-                    self.clients.add(peer, &self.reactor);
+                if let Some(peer) = self.listener.accept(&self.reactor)
+                    && let Err((_, errno)) = self.clients.add(peer, &self.reactor)
+                {
+                    log::warn!("watch a client: {errno}");
                 }
             }
             Token::Client(index) => {

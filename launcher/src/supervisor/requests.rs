@@ -6,8 +6,9 @@ use coop_ns::Signal;
 
 use super::clients::Awaited;
 use super::launch::Cause;
+use super::stop::Way;
 use super::unit::{Phase, Unit};
-use super::{Peer, Report, Request, Supervisor, SupervisorError};
+use super::{Peer, Report, Request, Supervisor, SupervisorError, kernel};
 use crate::error::chain;
 use crate::store::{ContainerId, Event, Name, Status};
 
@@ -15,14 +16,28 @@ use crate::store::{ContainerId, Event, Name, Status};
 type Refusal = String;
 
 impl Supervisor<'_> {
-    /// Takes a request that came with the supervisor itself, from the command that forked it.
+    /// Takes a request that came with the supervisor itself, from the command that forked it,
+    /// and with it the command's connection.
     ///
     /// # Errors
-    /// [`SupervisorError`]; a container's own failure is a [`Report::Failed`].
-    pub fn first_client(&mut self, peer: Peer, request: Request) -> Result<(), SupervisorError> {
-        match self.clients.add(peer, &self.reactor) {
-            Some(index) => self.serve(index, request, Vec::new()),
-            None => Ok(()),
+    /// [`SupervisorError`]: the command has been told, or its connection is left where it was. A container's own failure is a [`Report::Failed`].
+    pub fn first_client(
+        &mut self,
+        peer: &mut Option<Peer>,
+        request: Request,
+    ) -> Result<(), SupervisorError> {
+        let Some(own) = peer.take() else {
+            return Ok(());
+        };
+        match self.clients.add(own, &self.reactor) {
+            Ok(index) => {
+                let served = self.serve(index, request, Vec::new());
+                self.tell_if_broken(served)
+            }
+            Err((own, errno)) => {
+                *peer = Some(own);
+                Err(kernel("watch the command's connection")(errno))
+            }
         }
     }
 
@@ -47,8 +62,16 @@ impl Supervisor<'_> {
         self.clients.awaits(client, awaited(&request));
         match request {
             Request::Start { ids } => self.start_containers(&ids)?,
-            Request::Stop { ids, timeout } => self.ask_to_stop(&ids, timeout),
-            Request::Restart { ids, timeout } => self.ask_to_restart(&ids, timeout),
+            Request::Stop {
+                ids,
+                timeout,
+                signal,
+            } => self.ask_to_stop(&ids, Way { timeout, signal }),
+            Request::Restart {
+                ids,
+                timeout,
+                signal,
+            } => self.ask_to_restart(&ids, Way { timeout, signal }),
             Request::Signal { ids, signal } => {
                 self.each(client, &ids, |this, at| this.send_signal(at, signal));
             }

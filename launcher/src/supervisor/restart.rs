@@ -4,6 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::launch::Cause;
 use super::spec::RestartPolicy;
+use super::stop::Way;
 use super::unit::Phase;
 use super::{Supervisor, after};
 use crate::error::chain;
@@ -93,13 +94,13 @@ impl Supervisor<'_> {
     }
 
     /// Takes note that these containers are to end and to be started again.
-    pub(super) fn ask_to_restart(&mut self, ids: &[ContainerId], timeout: Option<Duration>) {
+    pub(super) fn ask_to_restart(&mut self, ids: &[ContainerId], way: Way) {
         for unit in &mut self.units {
             if matches!(unit.phase, Phase::Resting(_)) && ids.contains(&unit.spec.id) {
                 unit.phase = Phase::Ended;
             }
         }
-        self.end_in_order(ids, timeout);
+        self.end_in_order(ids, way);
         self.restarting.push(ids.to_vec());
     }
 

@@ -8,18 +8,27 @@ use super::unit::{Phase, Stopping};
 use super::{Report, Supervisor, after, order};
 use crate::store::{ContainerId, Event, Status, Stop};
 
+/// How containers are asked to end, where that is not each one's own way.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Way {
+    /// From the signal to `SIGKILL`.
+    pub(super) timeout: Option<Duration>,
+    /// A number of `signal(7)`.
+    pub(super) signal: Option<i32>,
+}
+
 const NOT_STARTED: &str = "stopped before it was started";
 
 impl Supervisor<'_> {
     /// Takes note that these containers are to end, and to stay so.
-    pub(super) fn ask_to_stop(&mut self, ids: &[ContainerId], timeout: Option<Duration>) {
+    pub(super) fn ask_to_stop(&mut self, ids: &[ContainerId], way: Way) {
         self.forget_restarts(ids);
         for index in 0..self.units.len() {
             if ids.contains(&self.units[index].spec.id) {
                 self.give_up_start(index);
             }
         }
-        self.end_in_order(ids, timeout);
+        self.end_in_order(ids, way);
     }
 
     /// A container that waits for its first start or its next one waits in vain.
@@ -50,18 +59,25 @@ impl Supervisor<'_> {
     }
 
     /// Takes note that those of these containers that run are to end.
-    pub(super) fn end_in_order(&mut self, ids: &[ContainerId], timeout: Option<Duration>) {
+    pub(super) fn end_in_order(&mut self, ids: &[ContainerId], way: Way) {
         for index in 0..self.units.len() {
             let unit = &mut self.units[index];
             if !unit.is_running() || !ids.contains(&unit.spec.id) {
                 continue;
             }
-            let grace = timeout.unwrap_or(unit.spec.stop_grace_period);
+            let grace = way.timeout.unwrap_or(unit.spec.stop_grace_period);
             // Who asks again may be less patient, not more.
             unit.stopping = Some(match unit.stopping {
-                None => Stopping::Asked { grace },
-                Some(Stopping::Asked { grace: before }) => Stopping::Asked {
+                None => Stopping::Asked {
+                    grace,
+                    signal: way.signal,
+                },
+                Some(Stopping::Asked {
+                    grace: before,
+                    signal,
+                }) => Stopping::Asked {
                     grace: before.min(grace),
+                    signal: way.signal.or(signal),
                 },
                 Some(Stopping::Signalled { deadline }) => Stopping::Signalled {
                     deadline: deadline.min(after(Instant::now(), grace)),
@@ -78,7 +94,7 @@ impl Supervisor<'_> {
         let unit = &mut self.units[index];
         unit.state.stop_requested = true;
         unit.state.stop = match unit.stopping {
-            Some(Stopping::Asked { grace }) => Some(Stop::Asked { grace }),
+            Some(Stopping::Asked { grace, signal }) => Some(Stop::Asked { grace, signal }),
             Some(Stopping::Signalled { deadline }) => {
                 let rest = deadline.saturating_duration_since(Instant::now());
                 SystemTime::now()
@@ -93,7 +109,7 @@ impl Supervisor<'_> {
     /// Asks all containers to end.
     pub(super) fn ask_all_to_stop(&mut self) {
         let ids: Vec<_> = self.units.iter().map(|unit| unit.spec.id.clone()).collect();
-        self.ask_to_stop(&ids, None);
+        self.ask_to_stop(&ids, Way::default());
     }
 
     /// Kills all containers at once.
@@ -131,7 +147,7 @@ impl Supervisor<'_> {
     /// Signals each container that is to end and on which nothing that is to end depends.
     pub(super) fn stop_what_may(&mut self) {
         for index in 0..self.units.len() {
-            let Some(Stopping::Asked { grace }) = self.units[index].stopping else {
+            let Some(Stopping::Asked { grace, signal }) = self.units[index].stopping else {
                 continue;
             };
             let stopping = self
@@ -140,14 +156,15 @@ impl Supervisor<'_> {
                 .filter(|unit| unit.is_live() && unit.stopping.is_some())
                 .map(|unit| &unit.spec);
             if order::may_stop(&self.units[index].spec.id, stopping) {
-                self.signal_to_stop(index, grace);
+                self.signal_to_stop(index, grace, signal);
             }
         }
     }
 
-    fn signal_to_stop(&mut self, index: usize, grace: Duration) {
+    fn signal_to_stop(&mut self, index: usize, grace: Duration, signal: Option<i32>) {
         let unit = &mut self.units[index];
-        let signal = Signal::new(unit.spec.stop_signal).unwrap_or(Signal::TERM);
+        let signal = signal.unwrap_or(unit.spec.stop_signal);
+        let signal = Signal::new(signal).unwrap_or(Signal::TERM);
         log::info!("stopping container {}", unit.spec.name);
         let deadline = after(Instant::now(), grace);
         unit.stopping = Some(Stopping::Signalled { deadline });

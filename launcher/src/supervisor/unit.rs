@@ -36,7 +36,11 @@ pub(super) enum Phase {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Stopping {
     /// Containers that depend on this one still run.
-    Asked { grace: Duration },
+    Asked {
+        grace: Duration,
+        /// Instead of its own stop signal.
+        signal: Option<i32>,
+    },
     /// The stop signal was sent: killed at the deadline.
     Signalled { deadline: Instant },
     /// SIGKILL was sent.
@@ -47,7 +51,7 @@ impl Stopping {
     /// Goes on with what was asked of an earlier supervisor.
     fn resume(stop: Stop) -> Self {
         match stop {
-            Stop::Asked { grace } => Self::Asked { grace },
+            Stop::Asked { grace, signal } => Self::Asked { grace, signal },
             Stop::Signalled { until } => Self::Signalled {
                 deadline: after(
                     Instant::now(),

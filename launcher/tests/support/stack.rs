@@ -162,7 +162,7 @@ impl Stack {
             let wires = Wires(self);
             let mut supervisor = Supervisor::new(&self.store, &wires, &self.name, lock)?;
             supervisor.adopt(&ids);
-            drop(peer);
+            drop(peer.take());
             supervisor.run()
         })
         .unwrap();
@@ -334,6 +334,7 @@ impl Drop for Stack {
 
 pub(crate) fn stop_request(plans: &[&Plan], timeout: Option<Duration>) -> Request {
     Request::Stop {
+        signal: None,
         ids: plans.iter().map(|plan| plan.id()).collect(),
         timeout,
     }

@@ -1,6 +1,7 @@
 //! Reading logs until the containers end.
 
-use std::os::fd::OwnedFd;
+use std::collections::BTreeSet;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
@@ -17,11 +18,32 @@ use crate::host::Host;
 /// How much later than asked for a wait ends, so that it is over for every clock.
 const LATE: Duration = Duration::from_millis(1);
 
+/// What a command does besides showing lines.
+pub(in crate::command) trait Companion {
+    /// What becomes readable when there is something to do.
+    fn wakes(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+    /// It is readable.
+    fn woken(&mut self) -> Result<()> {
+        Ok(())
+    }
+    /// A container has ended.
+    fn ended(&mut self, _state: &State) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Nothing.
+impl Companion for () {}
+
 /// Containers whose logs are read, and who writes them.
 pub(super) struct Followed<'a> {
     host: &'a Host,
     states: Vec<State>,
     changes: DirWatch,
+    /// Of which containers it is known that they have ended.
+    ended: BTreeSet<usize>,
     /// The supervisors, which may be killed without a word.
     supervisors: Vec<(StackName, OwnedFd)>,
 }
@@ -41,6 +63,7 @@ impl<'a> Followed<'a> {
             host,
             states,
             changes,
+            ended: BTreeSet::new(),
             supervisors: Vec::new(),
         })
     }
@@ -52,12 +75,14 @@ impl<'a> Followed<'a> {
         logs: &mut Logs,
         output: &mut Output,
         until: Option<SystemTime>,
+        companion: &mut dyn Companion,
     ) -> Result<()> {
         loop {
             self.changes.forget_changes();
             for index in 0..self.states.len() {
                 if self.has_ended(index)? {
                     logs.set_ended(index);
+                    self.tell_of_end(index, companion)?;
                 }
             }
             // Before the last read: what is written until then is still shown.
@@ -69,9 +94,22 @@ impl<'a> Followed<'a> {
             match rest {
                 _ if logs.is_finished() => return Ok(()),
                 Some(Err(_)) => return Ok(()),
-                Some(Ok(rest)) => self.wait(Some(rest))?,
-                None => self.wait(None)?,
+                Some(Ok(rest)) => self.wait(Some(rest), companion)?,
+                None => self.wait(None, companion)?,
             }
+        }
+    }
+
+    /// Once for each.
+    fn tell_of_end(&mut self, index: usize, companion: &mut dyn Companion) -> Result<()> {
+        if !self.ended.insert(index) {
+            return Ok(());
+        }
+        match self.host.store.load_state(&self.states[index].id) {
+            Ok(state) => companion.ended(&state),
+            // Removed meanwhile: nobody knows how it ended.
+            Err(StoreError::Gone { .. }) => companion.ended(&self.states[index]),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -118,13 +156,16 @@ impl<'a> Followed<'a> {
     }
 
     /// Waits for a line, for a new state, for the end of a supervisor, or for the time.
-    fn wait(&mut self, timeout: Option<Duration>) -> Result<()> {
+    fn wait(&mut self, timeout: Option<Duration>, companion: &mut dyn Companion) -> Result<()> {
         let mut fds = vec![PollFd::new(&self.changes, PollFlags::IN)];
         fds.extend(
             self.supervisors
                 .iter()
                 .map(|(_, pidfd)| PollFd::new(pidfd, PollFlags::IN)),
         );
+        // Last: the supervisors are told apart by their places.
+        let wakes = companion.wakes();
+        fds.extend({ wakes.iter() }.map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)));
         // Some time after the moment, never before; longer than the kernel can count is for ever.
         let timeout = timeout.and_then(|timeout| (timeout + LATE).try_into().ok());
         match poll(&mut fds, timeout.as_ref()) {
@@ -139,6 +180,6 @@ impl<'a> Followed<'a> {
             .into_iter();
         self.supervisors
             .retain(|_| !gone.next().unwrap_or_default());
-        Ok(())
+        companion.woken()
     }
 }

@@ -1,5 +1,7 @@
 //! Records on their way to the user.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use coop_launcher::logs::{Printer, Record, Stream};
 
@@ -17,6 +19,8 @@ pub(super) struct Output {
     buffer: Vec<u8>,
     stream: Stream,
     ends_in_line: bool,
+    /// Containers of which nothing is shown.
+    silent: BTreeSet<usize>,
 }
 
 impl Output {
@@ -36,11 +40,20 @@ impl Output {
             buffer: Vec::new(),
             stream: Stream::Stdout,
             ends_in_line: true,
+            silent: BTreeSet::new(),
         }
+    }
+
+    /// Shows nothing of this container.
+    pub(super) fn silence(&mut self, index: usize) {
+        self.silent.insert(index);
     }
 
     /// Takes a record of the container that the printers know by this number.
     pub(super) fn print(&mut self, index: usize, record: &Record) -> Result<()> {
+        if self.silent.contains(&index) {
+            return Ok(());
+        }
         let stream = if self.stderr.is_some() {
             record.stream
         } else {

@@ -47,7 +47,7 @@ impl Entry {
             }
         };
         let mut entry = Self {
-            status: state.current_status(),
+            status: host.store.status_of(&state),
             state,
             labels: BTreeMap::new(),
             networks: Vec::new(),

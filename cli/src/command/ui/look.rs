@@ -46,7 +46,7 @@ impl<'a> Looks<'a> {
             .into_iter()
             .zip(rows)
             .map(|(state, row)| {
-                let status = state.current_status();
+                let status = self.host.store.status_of(&state);
                 let runs = matches!(status, Status::Running | Status::Paused);
                 Container {
                     uptime: state

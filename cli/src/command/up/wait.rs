@@ -7,6 +7,7 @@ use coop_launcher::store::{ContainerId, Health, State, Status};
 
 use crate::host::Host;
 use crate::plan::ContainerPlan;
+use crate::supervise::Interrupts;
 
 /// How long to sleep before looking again.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -19,11 +20,16 @@ enum Progress {
     Never(String),
 }
 
-/// Waits for these containers.
+/// Waits for these containers; `false` when the user does not want to any longer.
 ///
 /// # Errors
 /// When one has failed or is unhealthy, or the time is over.
-pub(super) fn wait(host: &Host, ids: &[ContainerId], timeout: Option<Duration>) -> Result<()> {
+pub(super) fn wait(
+    host: &Host,
+    ids: &[ContainerId],
+    timeout: Option<Duration>,
+    interrupts: &Interrupts,
+) -> Result<bool> {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let mut waiting = Vec::new();
     for id in ids {
@@ -41,8 +47,11 @@ pub(super) fn wait(host: &Host, ids: &[ContainerId], timeout: Option<Duration>) 
         }
         waiting = open;
         let Some((_, name, _)) = waiting.first() else {
-            return Ok(());
+            return Ok(true);
         };
+        if interrupts.came()? {
+            return Ok(false);
+        }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             bail!("application not healthy after the time to wait: container {name} is not ready");
         }

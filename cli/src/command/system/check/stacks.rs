@@ -84,10 +84,14 @@ fn condition(host: &Host, state: &State) -> Option<(&'static str, &'static str)>
         Status::Running | Status::Paused if alive => {
             Some(("runs without a supervisor", "a new one looks after it"))
         }
-        Status::Restarting if state.current_status() == Status::Restarting => Some((
-            "waits for its restart without a supervisor",
-            "a new one looks after it",
-        )),
+        Status::Restarting
+            if state.pid.is_none() && state.current_status() == Status::Restarting =>
+        {
+            Some((
+                "waits for its restart without a supervisor",
+                "a new one looks after it",
+            ))
+        }
         Status::Running | Status::Paused | Status::Restarting => {
             Some(("has ended, and nobody has written it down", "written down"))
         }
