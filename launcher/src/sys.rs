@@ -111,7 +111,11 @@ pub(crate) fn redirect_inherited(null: impl AsFd) -> Result<(), Errno> {
         if flags.is_ok_and(|flags| !flags.contains(FdFlags::CLOEXEC)) {
             // SAFETY: open, as we have just seen, and never closed by this.
             let mut inherited = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) });
-            dup3(&null, &mut inherited, DupFlags::CLOEXEC)?;
+            match dup3(&null, &mut inherited, DupFlags::CLOEXEC) {
+                // Above the limit of descriptors, which was lowered since: no number of ours.
+                Err(Errno::BADF) => drop(ManuallyDrop::into_inner(inherited)),
+                result => result?,
+            }
         }
     }
     Ok(())

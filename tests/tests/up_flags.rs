@@ -253,7 +253,12 @@ services:
     stack.coop("restart").args(restart).run().success();
     assert_ne!(host.pid_of("sig-a-1"), first);
     wait_until("it is up again", || {
-        stack.logs("a").lines().filter(|line| line.ends_with("| up")).count() == 2
+        stack
+            .logs("a")
+            .lines()
+            .filter(|line| line.ends_with("| up"))
+            .count()
+            == 2
     });
     stack
         .coop("stop")

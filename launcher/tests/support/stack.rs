@@ -373,6 +373,7 @@ pub(crate) fn in_words(report: &Report) -> String {
         Report::Attached(state) => format!("attached to {}", state.name),
         Report::Refused { name, error, .. } => format!("{name} refused: {error}"),
         Report::Failed { name, error, .. } => format!("{name} failed: {error}"),
+        Report::Broken { error } => format!("supervisor failed: {error}"),
         Report::Done => "done".into(),
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use coop_image::Image;
-use coop_launcher::store::{ContainerId, State, StoreError, time};
+use coop_launcher::store::{ContainerId, State, Status, StoreError, time};
 use coop_net::{Lease, Network};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -27,6 +27,7 @@ pub(super) enum Object {
 
 pub(super) struct Inspected {
     state: State,
+    status: Status,
     plan: ContainerPlan,
     size: Option<Size>,
     names: PathBuf,
@@ -81,6 +82,7 @@ impl Object {
             Self::Container(inspected) => {
                 let Inspected {
                     state,
+                    status,
                     plan,
                     size,
                     names,
@@ -91,8 +93,7 @@ impl Object {
                     log,
                     volumes,
                 };
-                let status = state.current_status();
-                let container = Container::new(state, status, plan, *size, &files);
+                let container = Container::new(state, *status, plan, *size, &files);
                 Shown::Container(Box::new(container))
             }
             Self::Image(image, all) => Shown::Image(Box::new(image_object(image, all))),
@@ -115,6 +116,7 @@ fn container(host: &Host, stack: &StackArgs, args: &InspectArgs, name: &str) -> 
     let plan = host.store.load_config(&state.id)?;
     let dirs = host.store.dirs();
     Ok(Object::Container(Box::new(Inspected {
+        status: host.store.status_of(&state),
         size: args.size.then(|| Size::measure(host, &plan)),
         names: dirs.container(plan.names_of()),
         log: dirs.container_log(&state.id),
