@@ -173,6 +173,8 @@ impl<F: FnMut(&str)> Show for Meddler<F> {
     }
 
     fn interrupted(&mut self, _: u32) {}
+
+    fn aborting(&mut self) {}
 }
 
 fn signal_us(signal: Signal) {

@@ -7,6 +7,7 @@ use coop_launcher::supervisor::Request;
 use super::several::Several;
 use crate::args::{RestartArgs, StackArgs};
 use crate::host::{Host, require_root};
+use crate::stack::value::Signal;
 use crate::supervise;
 
 /// `coop restart`. What does not run is started.
@@ -15,7 +16,7 @@ pub(super) fn restart(host: &Host, stack: &StackArgs, args: &RestartArgs) -> Res
     let mut several = Several::find(host, stack, &args.names)?;
     several.show_stopping();
     let timeout = args.timeout.map(Into::into);
-    let signal = args.signal.map(|signal| signal.number());
+    let signal = args.signal.map(Signal::number);
     for (stack, ids) in several.by_stack() {
         let request = Request::Restart {
             ids: ids.clone(),

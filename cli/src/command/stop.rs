@@ -6,6 +6,7 @@ use coop_launcher::supervisor::Request;
 use super::several::Several;
 use crate::args::{StackArgs, StopArgs};
 use crate::host::{Host, require_root};
+use crate::stack::value::Signal;
 
 /// `coop stop`. What does not run is as it was asked for.
 pub(crate) fn stop(host: &Host, stack: &StackArgs, args: &StopArgs) -> Result<i32> {
@@ -13,7 +14,7 @@ pub(crate) fn stop(host: &Host, stack: &StackArgs, args: &StopArgs) -> Result<i3
     let mut several = Several::find(host, stack, &args.names)?;
     several.show_stopping();
     let timeout = args.timeout.map(Into::into);
-    let signal = args.signal.map(|signal| signal.number());
+    let signal = args.signal.map(Signal::number);
     several.ask(
         |ids| Request::Stop {
             ids,

@@ -45,4 +45,7 @@ impl Show for ContainerOutput {
 
     /// Signals are for the container: it is up to it what to say.
     fn interrupted(&mut self, _: u32) {}
+
+    /// There is no other one.
+    fn aborting(&mut self) {}
 }
