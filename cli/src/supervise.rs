@@ -8,8 +8,10 @@ mod mend;
 use std::ops::ControlFlow;
 
 use anyhow::{Context, Result};
-use coop_launcher::store::{ContainerId, Lock, Name, StackName, State};
-use coop_launcher::supervisor::{self, Attachment, Client, Report, Request, Supervisor};
+use coop_launcher::store::{ContainerId, Lock, Name, StackName, State, Status};
+use coop_launcher::supervisor::{
+    self, Attachment, Client, Report, Request, RestartPolicy, Supervisor,
+};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 pub(crate) use self::ask::{
@@ -256,6 +258,23 @@ pub(crate) fn rename(host: &Host, state: &State, name: &Name) -> Result<()> {
             }
         }
     }
+}
+
+/// A container's status as users are told: [`State::current_status`], but for an end that its
+/// supervisor, which lives, has not written down yet. Only that one knows whether its restart
+/// policy brings the container back.
+pub(crate) fn status_of(host: &Host, state: &State) -> Status {
+    let current = state.current_status();
+    let unrecorded = current == Status::Stopped && state.status != Status::Stopped;
+    if !unrecorded || state.stop_requested || !state.is_of_this_boot() {
+        return current;
+    }
+    let plan = host.store.load_config::<ContainerPlan>(&state.id);
+    let is_restarted = plan.is_ok_and(|plan| plan.unit.restart != RestartPolicy::No);
+    if is_restarted && matches!(host.store.supervisor(&state.stack), Ok(Some(_))) {
+        return state.status;
+    }
+    current
 }
 
 /// The networks that a container is on.

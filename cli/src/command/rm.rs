@@ -52,7 +52,7 @@ fn has_ended(host: &Host, state: &State) -> Result<()> {
     let Ok(state) = host.store.load_state(&state.id) else {
         return Ok(());
     };
-    let is = match host.store.status_of(&state) {
+    let is = match supervise::status_of(host, &state) {
         Status::Running => "running",
         Status::Paused => "paused",
         Status::Restarting => "restarting",

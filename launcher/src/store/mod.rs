@@ -73,21 +73,6 @@ pub struct Store {
 }
 
 impl Store {
-    /// A container's status as users are told: [`State::current_status`], but for an end that
-    /// its supervisor, which lives, has not written down yet. Only that one knows whether the
-    /// container comes back.
-    pub fn status_of(&self, state: &State) -> Status {
-        let current = state.current_status();
-        let unrecorded = current == Status::Stopped && state.status != Status::Stopped;
-        if unrecorded
-            && state.is_of_this_boot()
-            && matches!(self.supervisor(&state.stack), Ok(Some(_)))
-        {
-            return state.status;
-        }
-        current
-    }
-
     /// The store in these directories. Nothing is touched yet.
     pub fn new(dirs: Dirs) -> Self {
         let events = Arc::new(EventLog::new(&dirs.run));

@@ -17,6 +17,7 @@ use crate::command::ps::{self, Size};
 use crate::host::Host;
 use crate::load;
 use crate::plan::ContainerPlan;
+use crate::supervise;
 
 /// Something that can be inspected, with all that is shown of it.
 pub(super) enum Object {
@@ -116,7 +117,7 @@ fn container(host: &Host, stack: &StackArgs, args: &InspectArgs, name: &str) -> 
     let plan = host.store.load_config(&state.id)?;
     let dirs = host.store.dirs();
     Ok(Object::Container(Box::new(Inspected {
-        status: host.store.status_of(&state),
+        status: supervise::status_of(host, &state),
         size: args.size.then(|| Size::measure(host, &plan)),
         names: dirs.container(plan.names_of()),
         log: dirs.container_log(&state.id),

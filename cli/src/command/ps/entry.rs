@@ -13,7 +13,7 @@ use super::ports::{ports, published};
 use crate::host::Host;
 use crate::plan::{Connection, ContainerPlan};
 use crate::ui::{ago, command_line, decimal_size, duration, ellipsis, timestamp};
-use crate::usage_on_disk;
+use crate::{supervise, usage_on_disk};
 
 /// Docker's width of a command in a list.
 const COMMAND_WIDTH: usize = 20;
@@ -47,7 +47,7 @@ impl Entry {
             }
         };
         let mut entry = Self {
-            status: host.store.status_of(&state),
+            status: supervise::status_of(host, &state),
             state,
             labels: BTreeMap::new(),
             networks: Vec::new(),

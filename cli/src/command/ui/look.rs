@@ -10,6 +10,7 @@ use super::model::Container;
 use super::scroll::Scroll;
 use crate::command::stats::Sampler;
 use crate::host::Host;
+use crate::supervise;
 use crate::ui::{Styles, screen_text};
 
 /// Lines of a log that are shown from before the look at it.
@@ -46,7 +47,7 @@ impl<'a> Looks<'a> {
             .into_iter()
             .zip(rows)
             .map(|(state, row)| {
-                let status = self.host.store.status_of(&state);
+                let status = supervise::status_of(self.host, &state);
                 let runs = matches!(status, Status::Running | Status::Paused);
                 Container {
                     uptime: state
