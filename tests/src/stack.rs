@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::{Cmd, Host, Output, wait_until};
+use crate::{Cmd, Host, Output, Rootfs, wait_until};
 
 /// A stack file on a [`Host`].
 pub struct Stack<'h> {
@@ -100,5 +100,29 @@ impl<'h> Stack<'h> {
         wait_until(&format!("{service} writes {text:?}"), || {
             self.logs(service).contains(text)
         });
+    }
+}
+
+impl Host {
+    /// The stack `shop` of services on `root`: each one's name, its keys, a line each, and the
+    /// script that it runs.
+    pub fn services(&self, root: &Rootfs, services: &[(&str, &str, &str)]) -> Stack<'_> {
+        let root = root.path().display();
+        let services = services.iter().map(|(name, keys, script)| {
+            let keys = keys.replace('\n', "\n    ");
+            // The shell's variables, not the file's.
+            let script = script.replace('$', "$$");
+            format!(
+                "  {name}:\n    rootfs: {root}\n    stop_grace_period: 0s\n    \
+                 command: [/bin/sh, -c, {script:?}]\n    {keys}\n"
+            )
+        });
+        let services: Vec<String> = services.collect();
+        self.stack(&format!("name: shop\nservices:\n{}", services.concat()))
+    }
+
+    /// A stack of one service, `web`, with these keys and this script.
+    pub fn web(&self, root: &Rootfs, keys: &str, script: &str) -> Stack<'_> {
+        self.services(root, &[("web", keys, script)])
     }
 }

@@ -3,28 +3,9 @@
 
 use std::fs;
 
-use coop_tests::{Host, Rootfs, Stack, namespace, status_field};
+use coop_tests::{Host, Rootfs, namespace, status_field, wait_until};
 
 const SLEEP: &str = "exec sleep 1000";
-
-/// A stack of one service, `web`, with these keys and this script.
-fn web<'h>(host: &'h Host, root: &Rootfs, keys: &str, script: &str) -> Stack<'h> {
-    services(host, root, &[("web", keys, script)])
-}
-
-/// A stack of services with their keys and scripts.
-fn services<'h>(host: &'h Host, root: &Rootfs, services: &[(&str, &str, &str)]) -> Stack<'h> {
-    let root = root.path().display();
-    let services = services.iter().map(|(name, keys, script)| {
-        let keys = keys.replace('\n', "\n    ");
-        format!(
-            "  {name}:\n    rootfs: {root}\n    stop_grace_period: 0s\n    \
-             command: [/bin/sh, -c, {script:?}]\n    {keys}\n"
-        )
-    });
-    let services: Vec<String> = services.collect();
-    host.stack(&format!("name: shop\nservices:\n{}", services.concat()))
-}
 
 #[test]
 fn processes_of_another_service_are_seen_and_signalled() {
@@ -32,8 +13,7 @@ fn processes_of_another_service_are_seen_and_signalled() {
     let root = Rootfs::new(&host);
     let before = host.snapshot();
     // It comes first, though it is written last: the join implies it.
-    let stack = services(
-        &host,
+    let stack = host.services(
         &root,
         &[
             ("watch", "pid: service:web", SLEEP),
@@ -53,7 +33,7 @@ fn processes_of_another_service_are_seen_and_signalled() {
     let seen = stack.exec("watch", "cat /proc/1/cmdline | tr '\\0' ' '");
     assert!(seen.contains("trap"), "{seen}");
     stack.exec("watch", "kill -TERM 1");
-    coop_tests::wait_until("web has ended", || {
+    wait_until("web has ended", || {
         host.inspect("shop-web-1")["State"]["ExitCode"] == 7
     });
     // With its namespace it has ended as well, and neither is in the other's way afterwards.
@@ -161,12 +141,12 @@ fn an_init_forwards_signals_reaps_orphans_and_ends_with_the_programs_status() {
         .says("coop-init")
         .does_not_say("zombie");
     // `sleep` as process 1 would ignore SIGTERM: stopping would take the whole grace period.
-    let stack = web(&host, &root, "init: true\nstop_signal: SIGTERM", SLEEP);
+    let stack = host.web(&root, "init: true\nstop_signal: SIGTERM", SLEEP);
     stack.up();
     host.coop(["kill", "-s", "TERM", "shop-web-1"])
         .run()
         .success();
-    coop_tests::wait_until("it has ended", || {
+    wait_until("it has ended", || {
         host.inspect("shop-web-1")["State"]["ExitCode"] == 128 + 15
     });
     stack.down();
@@ -190,4 +170,169 @@ fn an_init_is_of_no_use_to_the_container() {
     let pid = host.pid_of(host.start("box", &root, &["--init"], SLEEP));
     let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
     assert_eq!(open, 0);
+}
+
+/// The init passes the key on to whoever reads the terminal, here a user who is not root.
+#[test]
+fn ctrl_c_reaches_the_program_behind_an_init() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    for user in ["root", "app"] {
+        let run = host.coop(["run", "--rm", "-it", "--init", "-u", user, "--rootfs"]);
+        let script = "trap 'echo interrupted; exit 7' INT; echo ready; while :; do sleep 0.1; done";
+        let run = run.arg(root.path()).args(["--", "/bin/sh", "-c", script]);
+        let mut run = run.pty(80, 24);
+        run.wait_for("ready");
+        run.send("\x03");
+        run.wait_for("interrupted");
+        run.wait().code(7);
+    }
+}
+
+#[test]
+fn an_init_is_there_again_after_a_restart() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    let before = host.snapshot();
+    let script = "echo started; test -e /srv/end || exec sleep 1000; exit 9";
+    let stack = host.web(&root, "init: true\nrestart: on-failure:2", script);
+    stack.up();
+    stack.wait_for_log("web", "started");
+    let comm = |pid: u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
+    let first = host.pid_of("shop-web-1");
+    assert_eq!(comm(first).trim(), "coop-init");
+    stack.coop("restart").run().success();
+    let second = host.pid_of("shop-web-1");
+    assert_ne!(first, second);
+    assert_eq!(comm(second).trim(), "coop-init");
+    // Its program ends by itself: the policy counts the program's status, not the init's.
+    stack.exec("web", "touch /srv/end; kill -KILL 2");
+    wait_until("it was started again and has given up", || {
+        let container = host.inspect("shop-web-1");
+        container["RestartCount"] == 2 && container["State"]["ExitCode"] == 9
+    });
+    stack.down();
+    host.assert_nothing_left(&before);
+}
+
+#[test]
+fn a_detached_service_with_a_terminal_is_attached_to() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    let before = host.snapshot();
+    let script = "tty; while read line; do echo got $line; done; exit 5";
+    let stack = host.web(&root, "tty: true\nstdin_open: true", script);
+    stack.up();
+    stack.wait_for_log("web", "/dev/");
+    let config = host.inspect("shop-web-1")["Config"].clone();
+    assert_eq!(config["Tty"], true);
+    assert_eq!(config["OpenStdin"], true);
+    let mut attach = host.coop(["attach", "shop-web-1"]).pty(70, 20);
+    attach.send("hello\n");
+    attach.wait_for("got hello");
+    // The window is that of who looks.
+    wait_until("the window has its size", || {
+        let size = stack.exec("web", "stty size </dev/console");
+        size.trim() == "20 70"
+    });
+    attach.send("\x04");
+    attach.wait().code(5);
+    stack.down();
+    host.assert_nothing_left(&before);
+}
+
+#[test]
+fn a_service_without_stdin_open_reads_nothing() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    let stack = host.web(&root, "", "cat; echo end of input; exec sleep 1000");
+    stack.up();
+    stack.wait_for_log("web", "end of input");
+    stack.down();
+}
+
+#[test]
+fn names_are_those_of_the_file() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    let stack = host.web(&root, "hostname: store\ndomainname: example.org", SLEEP);
+    stack.up();
+    let names = "hostname; cat /proc/sys/kernel/domainname";
+    assert_eq!(stack.exec("web", names).trim(), "store\nexample.org");
+    assert_eq!(
+        host.inspect("shop-web-1")["Config"]["Domainname"],
+        "example.org"
+    );
+    stack.down();
+    let output = host.sh(
+        &root,
+        &["--domainname", "other"],
+        "cat /proc/sys/kernel/domainname",
+    );
+    output.run().success().prints("other");
+}
+
+#[test]
+fn shared_memory_is_its_own_or_that_of_others_or_none() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    let mounted = "grep -c ' /dev/shm ' /proc/mounts || true";
+    for (mode, expected) in [("none", "0"), ("private", "1"), ("shareable", "1")] {
+        let output = host.sh(&root, &["--ipc", mode], mounted).run();
+        output.success().prints(expected);
+    }
+    // The host's: another process of the host sees what is written there.
+    let path = "/dev/shm/coop-test-of-the-host";
+    fs::write(path, "of the host\n").unwrap();
+    let script = "cat /dev/shm/coop-test-of-the-host";
+    let output = host.sh(&root, &["--ipc", "host"], script).run();
+    fs::remove_file(path).unwrap();
+    output.success().prints("of the host");
+    // What one has for itself no other one joins; the words say what to write.
+    let stack = host.services(
+        &root,
+        &[
+            ("web", "ipc: private", SLEEP),
+            ("side", "ipc: service:web", SLEEP),
+        ],
+    );
+    stack
+        .coop("up")
+        .arg("-d")
+        .run()
+        .stack_fails(&["web-1 keeps its shared memory to itself", "ipc: shareable"]);
+}
+
+#[test]
+fn annotations_and_labels_are_kept_and_shown() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    host.file(
+        "web.labels",
+        "# of the shop\ntier=front\nowner=file\nempty\n",
+    );
+    let keys =
+        "annotations: {org.example.note: 'a b'}\nlabel_file: ./web.labels\nlabels: {owner: own}";
+    let stack = host.web(&root, keys, SLEEP);
+    stack.up();
+    let container = host.inspect("shop-web-1");
+    let labels = &container["Config"]["Labels"];
+    assert_eq!(labels["tier"], "front");
+    assert_eq!(labels["owner"], "own");
+    assert_eq!(labels["empty"], "");
+    assert_eq!(
+        container["HostConfig"]["Annotations"],
+        serde_json::json!({"org.example.note": "a b"})
+    );
+    let found = host
+        .coop(["ps", "-q", "--filter", "label=tier=front"])
+        .run();
+    assert_eq!(found.success().lines().len(), 1, "{found}");
+    stack.down();
+    let keys = "label_file: ./no.labels";
+    host.web(&root, keys, SLEEP)
+        .coop("up")
+        .arg("-d")
+        .run()
+        .stack_fails(&["no.labels", "No such file"]);
 }

@@ -2,12 +2,14 @@
 //! shapes.
 
 mod config;
+mod devices;
 mod health;
 mod host_config;
 mod image;
 mod mounts;
 mod network;
 mod object;
+mod sharing;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -143,6 +145,7 @@ impl<'a> Container<'a> {
             created: time::format(state.created),
             path: argv.map_or("", |(path, _)| path),
             args: argv.map_or(&[], |(_, args)| args),
+            network_settings: NetworkSettings::new(plan, live_pid(state, status)),
             state: StateObject::new(state, status),
             image: &plan.image,
             resolv_conf_path: files.names.join("resolv.conf"),
@@ -159,7 +162,6 @@ impl<'a> Container<'a> {
             host_config: HostConfig::new(plan, files),
             mounts: mounts::mount_points(plan, files),
             config: Config::new(plan),
-            network_settings: NetworkSettings::new(&plan.network),
             size_rw: size.map(|size| size.written),
             size_root_fs: size.map(|size| size.written.saturating_add(size.image)),
             plan,
@@ -178,17 +180,21 @@ impl<'a> StateObject<'a> {
             restarting: status == Status::Restarting,
             oom_killed: state.oom_killed,
             dead: false,
-            pid: if lives {
-                state.pid.map_or(0, u32::cast_signed)
-            } else {
-                0
-            },
+            pid: live_pid(state, status),
             exit_code: if ended { state.exit_code } else { Some(0) },
             error: state.error.as_deref().unwrap_or_default(),
             started_at: or_never(state.started),
             finished_at: or_never(state.finished),
             health: Health::new(state),
         }
+    }
+}
+
+/// Its first process; 0 for none, as Docker has it.
+fn live_pid(state: &State, status: Status) -> i32 {
+    match status {
+        Status::Running | Status::Paused => state.pid.map_or(0, u32::cast_signed),
+        _ => 0,
     }
 }
 

@@ -2,16 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use coop_cgroup::{CpuQuota, CpuWeight, IndexList, Limits, Max};
 use coop_fs::Mount;
 use coop_launcher::logs::LogOptions;
 use coop_launcher::supervisor::RestartPolicy;
-use coop_ns::Namespaces;
 use coop_ns::privileges::{CapabilitySet, Rlimit};
 use serde::Serialize;
 
+use super::devices::Devices;
 use super::network::{Binding, bindings, mode};
+use super::sharing::Modes;
 use super::{Files, mounts};
 use crate::plan::ContainerPlan;
 
@@ -34,8 +36,17 @@ pub(super) struct HostConfig<'a> {
     cap_drop: Vec<String>,
     readonly_rootfs: bool,
     security_opt: Vec<&'static str>,
-    /// Empty: a user namespace of its own.
-    userns_mode: &'static str,
+    publish_all_ports: bool,
+    /// What it runs with.
+    runtime: &'static str,
+    #[serde(flatten)]
+    modes: Modes,
+    #[serde(flatten)]
+    devices: Devices<'a>,
+    dns: &'a [IpAddr],
+    dns_options: &'a [String],
+    dns_search: &'a [String],
+    extra_hosts: Vec<String>,
     shm_size: u64,
     sysctls: BTreeMap<&'a str, &'a str>,
     cpu_shares: u64,
@@ -49,7 +60,10 @@ pub(super) struct HostConfig<'a> {
     memory_swap: i64,
     pids_limit: i64,
     ulimits: Vec<Ulimit>,
-    cgroup_parent: &'a str,
+    /// None: as the cgroups above have it.
+    memory_swappiness: Option<u8>,
+    /// Empty: where Coop has all containers.
+    cgroup_parent: String,
 }
 
 #[derive(Serialize)]
@@ -124,17 +138,20 @@ impl<'a> HostConfig<'a> {
             cap_add: names(capabilities.difference(CapabilitySet::DEFAULT)),
             cap_drop: names(CapabilitySet::DEFAULT.difference(capabilities)),
             readonly_rootfs: plan.root_readonly,
-            security_opt: plan
-                .privileges
-                .no_new_privileges
-                .then_some("no-new-privileges")
-                .into_iter()
+            security_opt: security_opt(plan),
+            publish_all_ports: false,
+            runtime: "coop",
+            modes: Modes::new(plan),
+            devices: Devices::new(plan),
+            dns: &plan.resolver.servers,
+            dns_options: &plan.resolver.options,
+            dns_search: &plan.resolver.search,
+            extra_hosts: plan
+                .resolver
+                .hosts
+                .iter()
+                .map(|(name, address)| format!("{name}:{address}"))
                 .collect(),
-            userns_mode: if plan.namespaces.contains(Namespaces::USER) {
-                ""
-            } else {
-                "host"
-            },
             shm_size: shm_size(&plan.mounts),
             sysctls: plan
                 .sysctls
@@ -152,13 +169,23 @@ impl<'a> HostConfig<'a> {
             memory_swap: number(limits.memory_swap),
             pids_limit: number(limits.pids_max),
             ulimits: plan.privileges.rlimits.iter().map(Ulimit::new).collect(),
-            cgroup_parent: plan
-                .cgroup
-                .as_str()
-                .rsplit_once('/')
-                .map_or("", |(parent, _)| parent),
+            memory_swappiness: limits.memory_swappiness,
+            cgroup_parent: { plan.cgroup_parent.as_ref() }
+                .map(|parent| format!("/{parent}"))
+                .unwrap_or_default(),
         }
     }
+}
+
+/// What differs from the most that is kept from it.
+fn security_opt(plan: &ContainerPlan) -> Vec<&'static str> {
+    let options = [
+        (plan.privileges.no_new_privileges, "no-new-privileges"),
+        (plan.system_paths_unconfined, "systempaths=unconfined"),
+    ];
+    let told = options.into_iter();
+    told.filter_map(|(on, option)| on.then_some(option))
+        .collect()
 }
 
 impl Ulimit {

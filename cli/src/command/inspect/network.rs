@@ -8,13 +8,19 @@ use coop_net::{Lease, Mac};
 use serde::Serialize;
 
 use crate::command::ps::published;
-use crate::plan::Connection;
+use crate::plan::{Connection, ContainerPlan};
 
 /// Address, gateway and the like of the one network at the top, too: where older versions of
 /// Docker, and scripts made for them, have them.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct NetworkSettings<'a> {
+    bridge: &'a str,
+    /// Whose network namespace it is: the container, or the one whose network it has.
+    #[serde(rename = "SandboxID")]
+    sandbox_id: &'a str,
+    /// The namespace, while somebody is in it.
+    sandbox_key: String,
     ports: BTreeMap<String, Vec<Binding>>,
     #[serde(flatten)]
     place: Place,
@@ -27,6 +33,14 @@ struct Network<'a> {
     #[serde(flatten)]
     place: Place,
     aliases: &'a [String],
+    #[serde(rename = "DNSNames")]
+    dns_names: &'a [String],
+    /// As `inspect --type network` has it.
+    #[serde(rename = "NetworkID")]
+    id: &'a str,
+    /// The host's end of its link.
+    #[serde(rename = "EndpointID")]
+    endpoint_id: &'a str,
 }
 
 /// Empty without an address.
@@ -40,6 +54,13 @@ struct Place {
     gateway: Text<Ipv4Addr>,
     #[serde(rename = "MacAddress")]
     mac: Text<Mac>,
+    /// There is no IPv6 yet.
+    #[serde(rename = "GlobalIPv6Address")]
+    address_v6: &'static str,
+    #[serde(rename = "GlobalIPv6PrefixLen")]
+    prefix_len_v6: u8,
+    #[serde(rename = "IPv6Gateway")]
+    gateway_v6: &'static str,
 }
 
 /// A value, or the empty string for none.
@@ -70,24 +91,38 @@ pub(super) struct Binding {
 }
 
 impl<'a> NetworkSettings<'a> {
-    pub(super) fn new(connection: &'a Connection) -> Self {
-        let place = match connection {
-            Connection::Bridge {
-                lease: Some(lease), ..
-            } => Place::new(lease),
-            _ => Place::default(),
+    /// `pid` is that of the container's first process, 0 for none.
+    pub(super) fn new(plan: &'a ContainerPlan, pid: i32) -> Self {
+        let connection = &plan.network;
+        let (names, lease): (&[String], _) = match connection {
+            Connection::Bridge { names, lease, .. } => (names, lease.as_ref()),
+            _ => (&[], None),
         };
-        let aliases: &[String] = match connection {
-            Connection::Bridge { names, .. } => names,
-            _ => &[],
+        let place = lease.map(Place::new).unwrap_or_default();
+        let network = Network {
+            place: place.clone(),
+            aliases: names,
+            dns_names: names,
+            id: lease.map_or("", |lease| &lease.bridge),
+            endpoint_id: lease.map_or("", |lease| &lease.host_interface),
         };
         Self {
+            bridge: network.id,
+            sandbox_id: match connection {
+                Connection::Host => "",
+                _ => plan.names_of().as_str(),
+            },
+            sandbox_key: if pid == 0 {
+                String::new()
+            } else {
+                format!("/proc/{pid}/ns/net")
+            },
             ports: bindings(connection),
-            place: place.clone(),
+            place,
             networks: match connection {
                 // They are the other one's.
                 Connection::Container(_) => BTreeMap::new(),
-                _ => [(mode(connection), Network { place, aliases })].into(),
+                _ => [(mode(connection), network)].into(),
             },
         }
     }
@@ -100,6 +135,7 @@ impl Place {
             prefix_len: lease.prefix_len,
             gateway: Text(Some(lease.gateway)),
             mac: Text(Some(lease.mac)),
+            ..Self::default()
         }
     }
 }

@@ -74,12 +74,18 @@ impl FromStr for ExtraHost {
     }
 }
 
+impl fmt::Display for HostAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(address) => address.fmt(f),
+            Self::Gateway => f.write_str("host-gateway"),
+        }
+    }
+}
+
 impl fmt::Display for ExtraHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.address {
-            HostAddress::At(address) => write!(f, "{}={address}", self.name),
-            HostAddress::Gateway => write!(f, "{}=host-gateway", self.name),
-        }
+        write!(f, "{}={}", self.name, self.address)
     }
 }
 
