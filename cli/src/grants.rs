@@ -107,6 +107,7 @@ fn write(path: &Path, content: &[u8], of: Option<&GrantedFile>) -> Result<()> {
         .mode(0o700)
         .create(directory)
         .with_context(|| format!("make {}", directory.display()))?;
+    point("directory")?;
     anyhow::ensure!(
         in_memory(directory),
         "{} is on a disk: there is no filesystem in memory for secrets\n  help: mount a tmpfs \
@@ -128,7 +129,13 @@ fn write(path: &Path, content: &[u8], of: Option<&GrantedFile>) -> Result<()> {
         file.set_permissions(fs::Permissions::from_mode(*mode))
             .with_context(what)?;
     }
+    point("new")?;
     fs::rename(&new, path).with_context(what)
+}
+
+/// A point at which a test can stop what is delivered.
+fn point(step: &str) -> Result<()> {
+    coop_launcher::fault::point("secrets", step).map_err(anyhow::Error::from_boxed)
 }
 
 /// Removes what a container was given.

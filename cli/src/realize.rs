@@ -218,6 +218,7 @@ pub(crate) fn lease_again(host: &Host, network: &str) -> Result<()> {
             address: Some(lease.address),
         })
         .collect();
+    fault("again")?;
     host.networks.lease(&spec, &requests).with_context(|| {
         format!("give the containers of network {network} the addresses that they had")
     })?;

@@ -1,6 +1,6 @@
 //! Completion in a real shell, and the manual pages.
 
-use coop_tests::Host;
+use coop_tests::{Host, wait_until};
 
 /// What bash would offer for the line, which ends where the cursor is.
 fn offered(host: &Host, line: &str) -> Vec<String> {
@@ -46,6 +46,9 @@ volumes: {site: {}}
 ",
     );
     stack.up();
+    wait_until("the job is done", || {
+        host.inspect("shop-job-1")["State"]["Status"] == "exited"
+    });
     let file = stack.file().display().to_string();
     assert_eq!(offered(&host, "coop stop "), ["shop-web-1"]);
     assert_eq!(

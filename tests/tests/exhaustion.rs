@@ -214,7 +214,11 @@ fn a_read_only_state_directory_is_told_and_can_still_be_read() {
     let init = host.pid_of("box");
     host.coop(["kill", "box"]).run();
     wait_until("it has ended", || !host.pids().contains(&init));
-    host.tool("umount").arg(host.coop_root()).run().success();
+    // Its supervisor tries now and then to write there.
+    wait_until("the directory can be written to again", || {
+        let umount = host.tool("umount").arg(host.coop_root()).run();
+        umount.status.success()
+    });
     host.coop(["ps", "-a"]).run().success().says("Exited");
     wait_until("its end is written down", || {
         host.inspect("box")["State"]["ExitCode"] == 137

@@ -88,7 +88,8 @@ fn a_killed_container_stays_down_and_one_that_died_does_not() {
     let pid = rustix::process::Pid::from_raw(first.cast_signed()).expect("a process id");
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("kill");
     wait_until("it runs again", || {
-        state(&host, "box")["Running"] == true && host.pid_of("box") != first
+        let state = state(&host, "box");
+        state["Running"] == true && state["Pid"] != first
     });
     assert_eq!(restarts(&host, "box"), 1);
     host.coop(["stop", "-t", "0", "box"]).run().success();

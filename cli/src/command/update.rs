@@ -52,11 +52,13 @@ fn update_one(host: &Host, state: &State, change: &Change, args: &UpdateArgs) ->
     if let Some(live) = &live {
         live.set(change, &before, &plan.limits)?;
     }
-    if let Err(error) = host.store.save_config(&state.id, &plan) {
+    let point = coop_launcher::fault::point("update", "plan").map_err(anyhow::Error::from_boxed);
+    let saved = point.and_then(|()| Ok(host.store.save_config(&state.id, &plan)?));
+    if let Err(error) = saved {
         if let Some(live) = &live {
             live.restore(change, &before);
         }
-        return Err(error.into());
+        return Err(error);
     }
     host.store.emit(&Event::of_container(&state, "update"));
     if args.limits.restart.is_some()
