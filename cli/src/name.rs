@@ -16,16 +16,23 @@ const TRIES: u32 = 64;
 pub(crate) fn take<'a>(host: &'a Host, asked: Option<&str>) -> Result<(Name, Vacancy<'a>)> {
     if let Some(text) = asked {
         let name = Name::parse(text)?;
-        if let Some(vacancy) = vacancy(host, &StackName::from(&name))? {
+        // First, as it mends the stack: a container that is left of it may go by that.
+        let own_stack = vacancy(host, &StackName::from(&name))?;
+        if let Some(owner) = host.store.owner_of_name(&name)? {
+            bail!(
+                "the name \"{name}\" is in use by container {}\n  \
+                 help: remove or rename that one, or choose another with --name",
+                owner.short()
+            );
+        }
+        if let Some(vacancy) = own_stack {
             return Ok((name, vacancy));
         }
         // A container that had this name before it was renamed keeps the stack of the name.
-        if host.store.owner_of_name(&name)?.is_none() {
-            for number in 2..TRIES {
-                let stack = StackName::parse(&format!("{name}-{number}"))?;
-                if let Some(vacancy) = vacancy(host, &stack)? {
-                    return Ok((name, vacancy));
-                }
+        for number in 2..TRIES {
+            let stack = StackName::parse(&format!("{name}-{number}"))?;
+            if let Some(vacancy) = vacancy(host, &stack)? {
+                return Ok((name, vacancy));
             }
         }
         bail!("the name \"{name}\" is in use by a stack\n  help: choose another with --name");

@@ -107,7 +107,8 @@ fn a_container_that_cannot_be_created_leaves_nothing() {
     create(&host, &root, &["--name", "box"], SLEEP).success();
     let before = host.snapshot();
     assert_snapshot!(shown(&create(&host, &root, &["--name", "box"], SLEEP)), @r#"
-    error: box: the name "box" is in use by container ID
+    error: the name "box" is in use by container ID
+      help: remove or rename that one, or choose another with --name
     exit 125
     "#);
     assert_snapshot!(shown(&create(&host, &root, &["-d"], SLEEP)), @r"
