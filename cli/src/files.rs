@@ -1,6 +1,7 @@
 //! The files that Coop writes for each container: its hosts, hostname and resolv.conf.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
@@ -28,7 +29,7 @@ pub(crate) fn write(host: &Host, plan: &ContainerPlan, stack: &[&ContainerPlan])
         "resolv.conf",
         &resolv_conf(&inherited, &plan.resolver),
     )?;
-    write_hosts(host, plan, stack)
+    write_file(host, plan, "hosts", &hosts(plan, stack))
 }
 
 /// Writes the file of names alone, after the stack has changed: in place, since a container that
@@ -41,6 +42,14 @@ pub(crate) fn write_hosts(
     if matches!(plan.network, Connection::Container(_)) {
         return Ok(());
     }
+    let text = hosts(plan, stack);
+    if std::fs::read_to_string(path(host, plan, "hosts")).is_ok_and(|before| before == text) {
+        return Ok(());
+    }
+    write_file(host, plan, "hosts", &text)
+}
+
+fn hosts(plan: &ContainerPlan, stack: &[&ContainerPlan]) -> String {
     let mut text = match crate::realize::address(plan) {
         // On the host's network, the host's names are the container's.
         None if plan.network == Connection::Host => {
@@ -58,14 +67,15 @@ pub(crate) fn write_hosts(
         };
         text.extend([address.to_string().as_str(), "\t", name, "\n"]);
     }
-    write_file(host, plan, "hosts", &text)
+    text
+}
+
+fn path(host: &Host, plan: &ContainerPlan, name: &str) -> PathBuf {
+    host.store.dirs().container(&plan.unit.id).join(name)
 }
 
 fn write_file(host: &Host, plan: &ContainerPlan, name: &str, text: &str) -> Result<()> {
-    let path = host.store.dirs().container(&plan.unit.id).join(name);
-    if std::fs::read_to_string(&path).is_ok_and(|before| before == text) {
-        return Ok(());
-    }
+    let path = path(host, plan, name);
     std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))
 }
 

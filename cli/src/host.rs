@@ -24,11 +24,10 @@ pub(crate) struct Host {
     pub volumes: Volumes,
     /// Networks and their leases.
     pub networks: Networks,
-    /// Ranges of user and group ids.
-    pub ids: IdPool,
     /// The directory below which all of it is, if it is not in the usual places.
     pub root: Option<PathBuf>,
     cgroups: OnceCell<Hierarchy>,
+    ids: OnceCell<IdPool>,
 }
 
 impl Host {
@@ -39,10 +38,10 @@ impl Host {
             images: coop_image::Store::open(dirs.images()),
             volumes: Volumes::new(&dirs.data),
             networks: Networks::new(dirs.networks()),
-            ids: id_pool(&dirs)?,
             root: root.map(Path::to_owned),
             store: Store::new(dirs),
             cgroups: OnceCell::new(),
+            ids: OnceCell::new(),
         })
     }
 
@@ -53,6 +52,18 @@ impl Host {
         }
         let hierarchy = Hierarchy::detect().context("find the host's cgroups")?;
         Ok(self.cgroups.get_or_init(|| hierarchy))
+    }
+
+    /// Ranges of user and group ids, of those that `/etc/subuid` and `/etc/subgid` give.
+    pub(crate) fn ids(&self) -> Result<&IdPool> {
+        if let Some(pool) = self.ids.get() {
+            return Ok(pool);
+        }
+        let range = coop_ns::subid::container_range().context("find user ids for containers")?;
+        let dir = self.store.dirs().id_pool();
+        Ok(self
+            .ids
+            .get_or_init(|| IdPool::new(dir, range.start, range.count)))
     }
 
     /// An image by its name; the built-in one is made when it is first asked for.
@@ -80,11 +91,6 @@ fn without_a_home(error: StoreError) -> anyhow::Error {
         }
         error => error.into(),
     }
-}
-
-fn id_pool(dirs: &Dirs) -> Result<IdPool> {
-    let range = coop_ns::subid::container_range().context("find user ids for containers")?;
-    Ok(IdPool::new(dirs.id_pool(), range.start, range.count))
 }
 
 fn is_built_in(reference: &Reference) -> bool {

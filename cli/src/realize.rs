@@ -97,10 +97,11 @@ fn lease_and_save(
     for draft in &mut drafts {
         let id = draft.plan.unit.id.as_str();
         let range = if let Some(other) = draft.plan.joined.get(&coop_ns::Namespace::User) {
-            Some(host.ids.share(id, other.id.as_str()))
+            Some(host.ids()?.share(id, other.id.as_str()))
+        } else if draft.plan.namespaces.contains(coop_ns::Namespaces::USER) {
+            Some(host.ids()?.lease(id))
         } else {
-            let new = draft.plan.namespaces.contains(coop_ns::Namespaces::USER);
-            new.then(|| host.ids.lease(id))
+            None
         };
         if let Some(range) = range {
             let range = range.context("lease a range of user ids")?;
@@ -287,7 +288,7 @@ pub(crate) fn give_back(host: &Host, planned: &Planned) -> bool {
                 warn("release address", &error);
             }
         }
-        if let Err(error) = host.ids.release(id.as_str()) {
+        if let Err(error) = host.ids().and_then(|ids| Ok(ids.release(id.as_str())?)) {
             warn("release ids", &error);
         }
         for volume in volumes {
@@ -318,7 +319,7 @@ pub(crate) fn remove_container_but_volumes(host: &Host, plan: &ContainerPlan) ->
     }
     remove_directories(host, id)?;
     // Last: nobody else may get these ids while a file of theirs is left.
-    host.ids.release(id.as_str())?;
+    host.ids()?.release(id.as_str())?;
     Ok(())
 }
 

@@ -30,7 +30,7 @@ pub(super) fn check(host: &Host, findings: &mut Findings) -> Result<()> {
     }
     for owner in lasting(|| stale_ids(host))? {
         let wrong = format!("user ids are leased to container {owner}, which does not exist");
-        findings.found(&wrong, "given back", || Ok(host.ids.release(&owner)?))?;
+        findings.found(&wrong, "given back", || Ok(host.ids()?.release(&owner)?))?;
     }
     Ok(())
 }
@@ -90,7 +90,7 @@ fn halves(host: &Host, findings: &mut Findings) -> Result<()> {
 /// Owners of id ranges that are no container, and none that is being planned.
 fn stale_ids(host: &Host) -> Result<Vec<String>> {
     let mut owners: Vec<_> = if host.store.dirs().id_pool().exists() {
-        let leases = host.ids.leases()?;
+        let leases = host.ids()?.leases()?;
         leases.into_iter().map(|lease| lease.owner).collect()
     } else {
         Vec::new()
