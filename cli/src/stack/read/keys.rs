@@ -1,4 +1,4 @@
-//! Keys that compose-spec has and Coop does not support yet, level by level, and what
+//! Keys that compose-spec has and Coop does not support, level by level, and what
 //! to say about a key that nobody read.
 
 use super::super::diagnostic::Diagnostic;
@@ -90,6 +90,21 @@ pub(super) const IPAM_CONFIG: &[&str] = &["aux_addresses", "gateway", "ip_range"
 /// `secrets.*` and `configs.*`.
 pub(super) const GRANTED: &[&str] = &["driver", "driver_opts", "labels", "name", "template_driver"];
 
+/// Of all these, those that will not come: they are for Docker's own services, for a cluster, or
+/// for a back-off that Coop does not have.
+const FOREIGN: &[&str] = &[
+    "delay",
+    "endpoint_mode",
+    "generic_resources",
+    "models",
+    "placement",
+    "provider",
+    "rollback_config",
+    "update_config",
+    "use_api_socket",
+    "window",
+];
+
 /// What to write meanwhile, for the keys that people miss most.
 fn instead(key: &str) -> Option<&'static str> {
     Some(match key {
@@ -160,7 +175,8 @@ pub(super) fn unread(
         return Diagnostic::at_key(path.key(key), message).help(help);
     }
     if later.contains(&key) {
-        let message = format!("{subject}Coop does not support the compose key `{key}`{place} yet");
+        let yet = if FOREIGN.contains(&key) { "" } else { " yet" };
+        let message = format!("{subject}Coop does not support the compose key `{key}`{place}{yet}");
         let diagnostic = Diagnostic::at_key(path.key(key), message);
         let help = instead(key).unwrap_or("remove it to run the stack without it");
         return diagnostic.help(help);
