@@ -8,6 +8,7 @@ use crate::stack::value::{
 };
 use crate::stack::{LogDriver, UsernsMode};
 use clap::{ArgAction, Args};
+use coop_launcher::terminal::DetachKeys;
 use std::path::PathBuf;
 
 /// `coop run`.
@@ -30,6 +31,9 @@ pub(crate) struct RunArgs {
     /// Give it a terminal
     #[arg(short, long)]
     pub tty: bool,
+    /// Keys that leave the container without ending it; with -it
+    #[arg(long, value_name = "KEYS", default_value_t)]
+    pub detach_keys: DetachKeys,
     /// Return when it has started, and print its id
     #[arg(short, long)]
     pub detach: bool,

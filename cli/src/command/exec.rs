@@ -92,7 +92,10 @@ fn leave(host: &Host, state: &State, session: Session, pidfd: &Rc<OwnedFd>) -> R
         if let Err(error) = session.discard_output(pidfd) {
             log::warn!("{error}");
         }
-        Ok(Outcome { interrupted: false })
+        Ok(Outcome {
+            interrupted: false,
+            detached: false,
+        })
     })?;
     super::attach::detached()
 }

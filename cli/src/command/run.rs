@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result};
 use coop_launcher::supervisor::{Foreground, OnSignal, Supervisor};
-use coop_launcher::terminal::RawMode;
+use coop_launcher::terminal::{DetachKeys, RawMode};
 
 use super::FAILED;
 use super::up::Failures;
@@ -80,6 +80,7 @@ fn foreground(
     let part = Part {
         input: args.interactive,
         usage: args.usage,
+        detach_keys: &args.detach_keys,
     };
     let output = watch(host, plan, vacancy, part)?;
     let code = finish(&output);
@@ -90,12 +91,14 @@ fn foreground(
 }
 
 /// What the user has to do with a run besides its output.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Part {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part<'a> {
     /// The user's input goes to the container.
     pub(super) input: bool,
     /// At the end, the user is told what it has used.
     pub(super) usage: bool,
+    /// What leaves a container with a terminal.
+    pub(super) detach_keys: &'a DetachKeys,
 }
 
 /// Runs a container in the foreground: this process is its supervisor.
@@ -103,15 +106,10 @@ pub(super) fn watch(
     host: &Host,
     plan: &ContainerPlan,
     vacancy: Vacancy<'_>,
-    part: Part,
+    part: Part<'_>,
 ) -> Result<ContainerOutput> {
     let terminal = plan.process.terminal;
     let stdin = std::io::stdin();
-    let raw = if terminal && part.input {
-        Some(RawMode::enter(&stdin)?)
-    } else {
-        None
-    };
     let mut output = ContainerOutput::new();
     let mut foreground = Foreground::new(&mut output, OnSignal::Forward)?;
     let mut wires = Wires::new(host);
@@ -121,7 +119,8 @@ pub(super) fn watch(
     if part.input {
         if terminal {
             let user = rustix::io::fcntl_dupfd_cloexec(&stdin, 3).context("copy standard input")?;
-            foreground = foreground.with_terminal(user);
+            let raw = RawMode::enter(&stdin)?;
+            foreground = foreground.with_terminal(user, raw, part.detach_keys);
         } else {
             let (container_end, our_end) = input_pipe()?;
             wires = wires.with_stdin(container_end);
@@ -131,9 +130,8 @@ pub(super) fn watch(
     let mut supervisor = Supervisor::new(&host.store, &wires, &plan.stack, vacancy.take()?)?
         .in_foreground(foreground)?;
     supervisor.start_containers(std::slice::from_ref(&plan.unit.id))?;
-    supervisor.run()?;
-    drop(raw);
-    if part.usage {
+    output.detached = supervisor.run()?.detached;
+    if part.usage && !output.detached {
         crate::usage::print(&wires.usage())?;
     }
     Ok(output)
@@ -146,6 +144,10 @@ pub(super) fn finish(output: &ContainerOutput) -> i32 {
             crate::ui::error(&error);
         }
         return code;
+    }
+    if output.detached {
+        // As Docker has it, without a word.
+        return 0;
     }
     output.exit_code.unwrap_or(FAILED)
 }

@@ -65,7 +65,11 @@ fn start_attached(host: &Host, state: &State, args: &StartArgs) -> Result<i32> {
     let plan: ContainerPlan = host.store.load_config(&state.id)?;
     match keeper {
         Keeper::Nobody(vacancy) if !args.interactive => {
-            let part = Part::default();
+            let part = Part {
+                input: false,
+                usage: false,
+                detach_keys: &args.detach_keys,
+            };
             Ok(run::finish(&run::watch(host, &plan, vacancy, part)?))
         }
         keeper => {

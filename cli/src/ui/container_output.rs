@@ -12,6 +12,8 @@ pub(crate) struct ContainerOutput {
     pub(crate) failures: Failures,
     /// How it ended; `None` while it runs, and when nobody saw it.
     pub(crate) exit_code: Option<i32>,
+    /// The user has left it: it goes on.
+    pub(crate) detached: bool,
     stdout: Sink,
     stderr: Sink,
 }
@@ -22,6 +24,7 @@ impl ContainerOutput {
         Self {
             failures: Failures::default(),
             exit_code: None,
+            detached: false,
             stdout: Sink::new(Stream::Stdout),
             stderr: Sink::new(Stream::Stderr),
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Client, Outcome, Peer, Report, SupervisorError, kernel, own_log};
+use super::{Client, Outcome, Peer, Report, Supervisor, SupervisorError, kernel, own_log};
 use crate::error::{Error, chain};
 
 /// Forks a supervisor that outlives this command: in a session of its own, with no terminal.
@@ -43,6 +43,52 @@ pub fn detach(
         }
     }
 }
+
+impl Supervisor<'_> {
+    /// Goes on in the background: the user has left.
+    ///
+    /// The containers stay children of this process, which ends: the other one learns of their
+    /// ends as after an adoption. All else it has by the fork.
+    pub(super) fn leave_user(mut self) -> Result<Outcome, SupervisorError> {
+        if let Some(foreground) = &mut self.foreground {
+            foreground.unwatch(&self.reactor);
+        }
+        for unit in &mut self.units {
+            // It is a child of this process, too; the next one is in time.
+            unit.end_check(&self.reactor);
+        }
+        let dir = self.store.dirs().stack_run(&self.stack);
+        let mut own = Some(self);
+        let client = detach(&dir, |peer| {
+            let Some(mut own) = own.take() else {
+                return Ok(DETACHED);
+            };
+            own.foreground = None;
+            if let Some(lock) = &own.lock {
+                lock.record_owner()?;
+            }
+            drop(peer.take());
+            own.run()
+        })?;
+        // End of file: it has the stack.
+        while let Some(report) = client.next()? {
+            if let Report::Broken { error } = report {
+                return Err(SupervisorError::Detach(error));
+            }
+        }
+        if let Some(mut own) = own {
+            own.foreground = None;
+            // What it watches and holds is the other one's as well.
+            std::mem::forget(own);
+        }
+        Ok(DETACHED)
+    }
+}
+
+const DETACHED: Outcome = Outcome {
+    interrupted: false,
+    detached: true,
+};
 
 fn leave_terminal(stack_dir: &Path) -> Result<(), SupervisorError> {
     use rustix::fs::{Mode, OFlags};

@@ -9,7 +9,7 @@ use super::spec::UnitSpec;
 use super::{Report, Supervisor, SupervisorError, kernel};
 use crate::logs::Stream;
 use crate::signals::{FORWARDABLE, SignalFd};
-use crate::terminal::Relay;
+use crate::terminal::{DetachKeys, Progress, RawMode, Relay};
 
 /// What is shown to the user.
 pub trait Show {
@@ -77,6 +77,9 @@ pub struct Foreground<'a> {
     input: Relay,
     /// The user's terminal, whose window the container's has, and the container's.
     window: (Option<OwnedFd>, Option<OwnedFd>),
+    raw: Option<RawMode>,
+    /// The user has typed the detach keys.
+    left: bool,
 }
 
 impl<'a> Foreground<'a> {
@@ -100,6 +103,8 @@ impl<'a> Foreground<'a> {
             abort: Abort::Unwanted,
             input: Relay::default(),
             window: (None, None),
+            raw: None,
+            left: false,
         })
     }
 
@@ -124,9 +129,27 @@ impl<'a> Foreground<'a> {
 
     /// Passes the user's input on to the container's terminal once it has one, and keeps its
     /// window as large as the user's.
-    pub fn with_terminal(mut self, user: OwnedFd) -> Self {
+    ///
+    /// The user's terminal is as it was when this is dropped. `keys` leave the container: it
+    /// goes on, under this supervisor in the background ([`Outcome::detached`]).
+    ///
+    /// [`Outcome::detached`]: super::Outcome::detached
+    pub fn with_terminal(mut self, user: OwnedFd, raw: RawMode, keys: &DetachKeys) -> Self {
         self.window.0 = Some(user);
+        self.raw = Some(raw);
+        self.input.detach_by(keys);
         self
+    }
+
+    /// Whether the user has left.
+    pub(super) fn has_left(&self) -> bool {
+        self.left
+    }
+
+    /// Takes the user out of the event loop.
+    pub(super) fn unwatch(&mut self, reactor: &Reactor) {
+        reactor.forget(&self.signals);
+        self.input.unregister(reactor);
     }
 
     /// Whether a signal has asked for the end of all containers.
@@ -161,7 +184,10 @@ impl<'a> Foreground<'a> {
 
     pub(super) fn pump(&mut self, reactor: &Reactor) -> Result<(), SupervisorError> {
         // Once: what can move at once is registered as ready, and others get their turn.
-        self.input.pump()?;
+        if self.input.pump()? == Progress::Detached {
+            self.left = true;
+            return Ok(());
+        }
         Ok(self.input.register(reactor, Token::Input.encode())?)
     }
 

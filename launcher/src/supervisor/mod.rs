@@ -67,6 +67,9 @@ pub enum SupervisorError {
         #[source]
         source: rustix::io::Errno,
     },
+    /// A supervisor could not go on in the background.
+    #[error("leave the container to a supervisor in the background: {0}")]
+    Detach(String),
     /// State on disk could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -111,6 +114,8 @@ fn kernel(operation: &'static str) -> impl FnOnce(rustix::io::Errno) -> Supervis
 pub struct Outcome {
     /// Whether the user asked for it by a signal.
     pub interrupted: bool,
+    /// Whether the user has left the container, which goes on under another process.
+    pub detached: bool,
 }
 
 /// The event loop and all it watches. See the module's documentation.
@@ -217,6 +222,9 @@ impl<'a> Supervisor<'a> {
     pub fn run(mut self) -> Result<Outcome, SupervisorError> {
         let result = self.turn_until_done();
         self.tell_if_broken(result)?;
+        if self.foreground.as_ref().is_some_and(Foreground::has_left) {
+            return self.leave_user();
+        }
         let interrupted = self
             .foreground
             .as_ref()
@@ -227,7 +235,10 @@ impl<'a> Supervisor<'a> {
         for id in &unsynced {
             durable::sync(store, id);
         }
-        Ok(Outcome { interrupted })
+        Ok(Outcome {
+            interrupted,
+            detached: false,
+        })
     }
 
     /// Who waits for an answer is to know why none comes.
@@ -274,6 +285,9 @@ impl<'a> Supervisor<'a> {
                 self.dispatch(token)?;
             }
             self.on_time();
+            if self.foreground.as_ref().is_some_and(Foreground::has_left) {
+                return Ok(());
+            }
             if std::mem::take(&mut self.release) {
                 crate::sys::release_memory();
             }

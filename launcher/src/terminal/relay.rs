@@ -108,6 +108,14 @@ impl Relay {
         }
     }
 
+    /// Takes all of it out of an event loop: what the user's descriptors lead to stays open
+    /// elsewhere, and would go on to wake it.
+    pub fn unregister(&mut self, epoll: impl AsFd) {
+        for (endpoint, _) in self.registered.drain(..) {
+            let _ = epoll::delete(&epoll, &endpoint.fd);
+        }
+    }
+
     /// Adds input: what can be read from the user's `from` goes to `to`, the relay's own end of
     /// a pipe or socket, which is closed when the input ends.
     ///
