@@ -89,6 +89,9 @@ impl Namespaces {
         )
         .context("make mounts private")?;
         mount_sys(hierarchies, &self.subtrees)?;
+        // Where secrets lie when the state directory is on a disk, as in most tests.
+        rustix::mount::mount("tmpfs", "/dev/shm", "tmpfs", MountFlags::empty(), None)
+            .context("mount /dev/shm")?;
         let status = Command::new("ip")
             .args(["link", "set", "lo", "up"])
             .status();
