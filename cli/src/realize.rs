@@ -237,6 +237,9 @@ fn make_sources(host: &Host, draft: &Draft) -> Result<()> {
         if used.external && !host.volumes.path(&used.name)?.exists() {
             anyhow::bail!("external volume {} does not exist", used.name);
         }
+        if !used.labels.is_empty() && !used.external {
+            host.volumes.create_labelled(&used.name, &used.labels)?;
+        }
         match &draft.plan.root {
             RootSource::Overlay(overlay) if used.copy => {
                 host.volumes

@@ -186,7 +186,7 @@ fn stack_of(service: &Service) -> Stack {
         {
             let volume = Volume {
                 name: Some(name.clone()),
-                external: false,
+                ..Volume::default()
             };
             stack.volumes.insert(name.clone(), volume);
         }

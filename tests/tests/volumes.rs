@@ -98,3 +98,21 @@ fn what_the_local_driver_cannot_is_refused_by_name() {
         .run()
         .fails(1, &["invalid filter 'size'", "dangling"]);
 }
+
+#[test]
+fn a_volume_of_a_stack_has_the_labels_of_the_file() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    let stack = host.stack(&format!(
+        "name: shop\nservices:\n  web: {{rootfs: {}, command: 'true', volumes: ['data:/data']}}\n\
+         volumes: {{data: {{driver: local, labels: {{tier: front}}}}}}\n",
+        root.path().display()
+    ));
+    stack.up();
+    let volume = host.coop(["volume", "inspect", "shop_data"]).run();
+    let volume = volume.success().json();
+    assert_eq!(volume[0]["Labels"]["tier"], "front", "{volume:#}");
+    // It is there already: no second start makes it anew.
+    stack.up();
+    stack.coop("down").arg("-v").run().success();
+}

@@ -1,5 +1,6 @@
 //! Volumes: which one a mount means.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -20,6 +21,8 @@ pub(crate) struct VolumeUse {
     pub anonymous: bool,
     /// Whether it must exist already.
     pub external: bool,
+    /// The labels of a new one.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl VolumeUse {
@@ -36,6 +39,7 @@ impl VolumeUse {
                 copy,
                 anonymous: true,
                 external: false,
+                labels: BTreeMap::new(),
             });
         };
         let declared = stack.volumes.get(key);
@@ -45,6 +49,9 @@ impl VolumeUse {
             copy,
             anonymous: false,
             external: declared.is_some_and(|volume| volume.external),
+            labels: declared.map_or_else(BTreeMap::new, |volume| {
+                volume.labels.clone().into_iter().collect()
+            }),
         })
     }
 }

@@ -302,4 +302,7 @@ pub(crate) struct Volume {
     /// It is made and removed by hand, not by the stack.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub external: bool,
+    /// Labels of the volume, when the stack makes it.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub labels: IndexMap<String, String>,
 }

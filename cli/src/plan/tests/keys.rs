@@ -293,9 +293,11 @@ fn each_key_of_a_volume_changes_the_plan() {
     let _ = |Volume {
                  name: _,
                  external: _,
+                 labels: _,
              }: Volume| {};
     assert_ne!(planned(""), planned("{name: other}"));
     assert_ne!(planned(""), planned("{external: true}"));
+    assert_ne!(planned(""), planned("{labels: {a: b}}"));
 }
 
 #[test]

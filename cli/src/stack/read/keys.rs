@@ -58,7 +58,7 @@ pub(super) const BIND: &[&str] = &["recursive"];
 pub(super) const MOUNTED_VOLUME: &[&str] = &["labels", "subpath"];
 
 /// `volumes.*`.
-pub(super) const VOLUME: &[&str] = &["driver_opts", "labels"];
+pub(super) const VOLUME: &[&str] = &["driver_opts"];
 
 /// `services.*.networks.*`.
 pub(super) const ATTACHMENT: &[&str] = &[

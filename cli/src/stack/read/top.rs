@@ -8,6 +8,7 @@ use super::super::path::NodePath;
 use super::super::value::check_volume_name;
 use super::grants::granted;
 use super::networking::Networks;
+use super::scalar::Labels;
 use super::{At, Fields, Problems, Read, keys};
 use indexmap::IndexMap;
 
@@ -132,7 +133,15 @@ impl Read for Volume {
             );
         }
         let external = fields.or_default("external", out);
+        let labels = fields
+            .get("labels", out)
+            .map(|Labels(map)| map)
+            .unwrap_or_default();
         fields.finish(keys::VOLUME, out);
-        Some(Self { name, external })
+        Some(Self {
+            name,
+            external,
+            labels,
+        })
     }
 }
