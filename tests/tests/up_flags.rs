@@ -36,8 +36,8 @@ fn exit_code(host: &Host, container: &str) -> i64 {
         .unwrap_or(-1)
 }
 
-fn gated<'h>(host: &'h Host, open: bool) -> Stack<'h> {
-    std::fs::create_dir(host.work().join("gate")).unwrap();
+fn gated(host: &Host, open: bool) -> Stack<'_> {
+    std::fs::create_dir(host.work().join("gate")).expect("a directory");
     if open {
         host.file("gate/open", "");
     }
