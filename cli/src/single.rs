@@ -312,7 +312,7 @@ mod tests {
     ];
 
     /// What the command itself acts on.
-    const OF_THE_COMMAND: [&str; 4] = ["detach", "name", "usage", "help"];
+    const OF_THE_COMMAND: [&str; 5] = ["detach", "detach_keys", "name", "usage", "help"];
 
     #[test]
     fn no_flag_is_ignored() {
