@@ -1,6 +1,6 @@
 //! The stack that a command is about, and the containers that its words mean.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use coop_launcher::store::{StackName, State};
@@ -27,6 +27,11 @@ pub(crate) struct Loaded {
 pub(crate) struct Located(pub Diagnostic);
 
 impl Loaded {
+    /// The stack file, as an absolute path; none when it came from standard input.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        std::fs::canonicalize(self.source.file()).ok()
+    }
+
     /// Reads the stack file, and says what is worth a warning.
     pub(crate) fn read(args: &StackArgs) -> Result<Self> {
         let environment = std::env::vars().collect();

@@ -20,6 +20,7 @@ mod ui;
 mod usage;
 mod usage_on_disk;
 mod users;
+mod volumes;
 mod wire;
 
 use std::io::Write;

@@ -11,16 +11,17 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, Result};
 use coop_fs::RootSource;
 use coop_launcher::Journal;
-use coop_launcher::store::{ContainerId, Name, StackName, State};
+use coop_launcher::store::{ContainerId, Event, Lock, Name, StackName, State, Status};
 use coop_net::{LeaseRequest, NetworkSpec};
 use coop_ns::IdMaps;
 use serde::{Deserialize, Serialize};
 
 use crate::host::Host;
 use crate::plan::{Connection, ContainerPlan, Draft, NetworkOptions, StackPlan};
+use crate::volumes;
 
-/// The stack's journal: what planning leases.
-pub(crate) const PLANNING: &str = "planning";
+/// The stack's journal: what planning leases. Locked by who plans.
+pub(crate) use coop_launcher::store::PLANNING;
 
 /// What to give back when no container came of it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,7 +42,7 @@ pub(crate) struct PlannedContainer {
 }
 
 /// Makes the containers of a plan on disk. `neighbours` are the stack's containers that exist
-/// already. The caller holds the stack's lock.
+/// already.
 pub(crate) fn realize(
     host: &Host,
     plan: StackPlan,
@@ -59,15 +60,57 @@ pub(crate) fn realize(
         containers: containers.collect(),
         networks: networks_of(&drafts),
     };
-    let dir = host.store.dirs().stack_run(&stack);
+    let path = host.store.dirs().stack_run(&stack).join(PLANNING);
     fault("begin")?;
-    Journal::open(dir.join(PLANNING))?.record(PLANNING, &planned)?;
+    // The stack's lock may be a supervisor's, which can end at any time.
+    let _lock = Lock::file(&path)?;
+    Journal::open(&path)?.record(PLANNING, &planned)?;
     let result = lease_and_save(host, &stack, drafts, neighbours);
-    if result.is_err() && give_back(host, &planned) {
-        // Otherwise the next command that looks at the stack tries again.
-        let _ = std::fs::remove_file(dir.join(PLANNING));
+    // What could not be given back stays on record, for the next command that looks at the
+    // stack. What was made tells of itself: its containers are there.
+    if result.is_ok() || give_back(host, &planned) {
+        let _ = std::fs::remove_file(&path);
     }
     result
+}
+
+/// The record of a command that was killed while it planned, locked; none when there is no
+/// record, or its command lives.
+pub(crate) fn abandoned_planning(host: &Host, stack: &StackName) -> Result<Option<Lock>> {
+    let path = host.store.dirs().stack_run(stack).join(PLANNING);
+    if !path.exists() {
+        return Ok(None);
+    }
+    Ok(Lock::try_file(&path)?)
+}
+
+/// Gives back what a killed command leased and made for containers that it did not complete.
+///
+/// # Errors
+/// When something cannot be given back: it stays on record.
+pub(crate) fn finish_planning(host: &Host, record: &Lock) -> Result<()> {
+    coop_launcher::journal::unwind(record.path(), |_, record| {
+        let mut planned: Planned = serde_json::from_str(record)?;
+        let mut half_made = Vec::new();
+        planned.containers.retain(|container| {
+            let Ok(state) = host.store.load_state(&container.id) else {
+                return true;
+            };
+            if state.is_untouched() {
+                half_made.push(container.id.clone());
+            }
+            false
+        });
+        for id in half_made {
+            remove_container(host, &host.store.load_config(&id)?)?;
+        }
+        if give_back(host, &planned) {
+            Ok(())
+        } else {
+            Err("not everything could be given back".into())
+        }
+    })?;
+    Ok(())
 }
 
 /// A point at which a test can stop the planning.
@@ -112,6 +155,8 @@ fn lease_and_save(
     lease_addresses(host, &mut drafts)?;
     fault("addresses")?;
     for draft in &drafts {
+        let uses_volumes = !draft.volumes.is_empty();
+        let _lock = uses_volumes.then(|| volumes::lock(host)).transpose()?;
         make_sources(host, draft).with_context(|| draft.plan.unit.name.clone())?;
         fault("sources")?;
         save(host, stack, &draft.plan).with_context(|| draft.plan.unit.name.clone())?;
@@ -153,10 +198,14 @@ fn lease_addresses(host: &Host, drafts: &mut [Draft]) -> Result<()> {
         }
     }
     for (network, (spec, requests)) in requests {
+        let is_new = host.networks.get(&network)?.is_none();
         let leases = host
             .networks
             .lease(&spec, &requests)
             .with_context(|| format!("lease addresses of network {network}"))?;
+        if is_new {
+            host.store.emit(&Event::of_network(&network, "create"));
+        }
         for lease in leases {
             let of = |draft: &&mut Draft| *draft.plan.unit.id.as_str() == *lease.container;
             if let Some(draft) = drafts.iter_mut().find(of)
@@ -237,16 +286,18 @@ fn make_sources(host: &Host, draft: &Draft) -> Result<()> {
         if used.external && !host.volumes.path(&used.name)?.exists() {
             anyhow::bail!("external volume {} does not exist", used.name);
         }
-        if !used.labels.is_empty() && !used.external {
-            host.volumes.create_labelled(&used.name, &used.labels)?;
-        }
-        match &draft.plan.root {
-            RootSource::Overlay(overlay) if used.copy => {
-                host.volumes
-                    .populate(&used.name, &overlay.lowers, &used.target)?;
+        volumes::make(host, &used.name, || {
+            if !used.labels.is_empty() && !used.external {
+                host.volumes.create_labelled(&used.name, &used.labels)?;
             }
-            _ => drop(host.volumes.create(&used.name)?),
-        }
+            match &draft.plan.root {
+                RootSource::Overlay(overlay) if used.copy => host
+                    .volumes
+                    .populate(&used.name, &overlay.lowers, &used.target)
+                    .map(drop),
+                _ => host.volumes.create(&used.name).map(drop),
+            }
+        })?;
     }
     Ok(())
 }
@@ -277,6 +328,16 @@ pub(crate) fn mapped_root(plan: &ContainerPlan) -> (u32, u32) {
     }
 }
 
+/// Gives an address back, and tells of it when the network went with it.
+fn release(host: &Host, network: &str, id: &ContainerId) -> Result<()> {
+    let was_there = host.networks.get(network)?.is_some();
+    host.networks.release(network, id.as_str())?;
+    if was_there && host.networks.get(network)?.is_none() {
+        host.store.emit(&Event::of_network(network, "destroy"));
+    }
+    Ok(())
+}
+
 /// Gives back what was leased and made for containers that are not to be. Says whether
 /// nothing of it is left.
 pub(crate) fn give_back(host: &Host, planned: &Planned) -> bool {
@@ -287,7 +348,7 @@ pub(crate) fn give_back(host: &Host, planned: &Planned) -> bool {
             clean.set(false);
         };
         for network in &planned.networks {
-            if let Err(error) = host.networks.release(network, id.as_str()) {
+            if let Err(error) = release(host, network, id) {
                 warn("release address", &error);
             }
         }
@@ -295,7 +356,7 @@ pub(crate) fn give_back(host: &Host, planned: &Planned) -> bool {
             warn("release ids", &error);
         }
         for volume in volumes {
-            if let Err(error) = host.volumes.remove(volume) {
+            if let Err(error) = volumes::remove(host, volume) {
                 warn("remove volume", &error);
             }
         }
@@ -308,8 +369,9 @@ pub(crate) fn give_back(host: &Host, planned: &Planned) -> bool {
 
 /// Removes a container that has ended, with all that it was given.
 pub(crate) fn remove_container(host: &Host, plan: &ContainerPlan) -> Result<()> {
+    begin_removal(host, &plan.unit.id)?;
     for volume in &plan.anonymous_volumes {
-        host.volumes.remove(volume)?;
+        volumes::remove(host, volume)?;
     }
     remove_container_but_volumes(host, plan)
 }
@@ -317,13 +379,28 @@ pub(crate) fn remove_container(host: &Host, plan: &ContainerPlan) -> Result<()> 
 /// As [`remove_container`], but its anonymous volumes stay.
 pub(crate) fn remove_container_but_volumes(host: &Host, plan: &ContainerPlan) -> Result<()> {
     let id = &plan.unit.id;
+    begin_removal(host, id)?;
     if let Connection::Bridge { network, .. } = &plan.network {
-        host.networks.release(network, id.as_str())?;
+        release(host, network, id)?;
     }
     remove_directories(host, id)?;
     // Last: nobody else may get these ids while a file of theirs is left.
     host.ids()?.release(id.as_str())?;
     Ok(())
+}
+
+/// Writes down that the container goes: after a kill half-way it must not be started again, and
+/// the next command goes on.
+fn begin_removal(host: &Host, id: &ContainerId) -> Result<()> {
+    match host.store.load_state(id) {
+        Ok(state) if state.status == Status::Removing => Ok(()),
+        Ok(mut state) => {
+            state.status = Status::Removing;
+            Ok(host.store.save_state(&state)?)
+        }
+        // Damaged, or gone: there is nothing that could be started.
+        Err(_) => Ok(()),
+    }
 }
 
 fn remove_directories(host: &Host, id: &ContainerId) -> Result<()> {

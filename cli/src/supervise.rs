@@ -4,6 +4,7 @@
 mod ask;
 mod interrupt;
 mod mend;
+mod removal;
 
 use std::ops::ControlFlow;
 
@@ -19,9 +20,11 @@ pub(crate) use self::ask::{
     stop_or_kill,
 };
 pub(crate) use self::interrupt::{INTERRUPTED, Interrupts};
+pub(crate) use self::mend::{orphaned_journals, orphans};
+pub(crate) use self::removal::{remove, remove_but_volumes};
 use crate::host::Host;
 use crate::plan::ContainerPlan;
-use crate::realize::{self, PLANNING, Planned};
+use crate::realize;
 use crate::wire::Wires;
 
 /// Who looks after a stack.
@@ -55,10 +58,7 @@ impl Vacancy<'_> {
 
 impl Drop for Vacancy<'_> {
     fn drop(&mut self) {
-        let planning = self.host.store.dirs().stack_run(&self.stack).join(PLANNING);
         if let Some(lock) = self.lock.take()
-            // What could not be given back stays on record.
-            && !planning.exists()
             && let Err(error) = self.host.store.remove_stack(&self.stack, lock)
         {
             log::warn!("{error}");
@@ -70,6 +70,9 @@ impl Drop for Vacancy<'_> {
 /// left: containers that run get a new supervisor, what ended is written down as ended, what
 /// never began is removed.
 pub(crate) fn keeper<'a>(host: &'a Host, stack: &StackName) -> Result<Keeper<'a>> {
+    if let Some(record) = realize::abandoned_planning(host, stack)? {
+        realize::finish_planning(host, &record).with_context(|| format!("mend stack {stack}"))?;
+    }
     let Some(lock) = free_lock(host, stack)? else {
         return Ok(Keeper::Supervisor);
     };
@@ -85,15 +88,6 @@ pub(crate) fn keeper<'a>(host: &'a Host, stack: &StackName) -> Result<Keeper<'a>
             live.push(state.id);
         }
     }
-    let planning = host.store.dirs().stack_run(stack).join(PLANNING);
-    coop_launcher::journal::unwind(&planning, |_, record| {
-        let mut planned: Planned = serde_json::from_str(record)?;
-        planned
-            .containers
-            .retain(|container| host.store.load_state(&container.id).is_err());
-        realize::give_back(host, &planned);
-        Ok(())
-    })?;
     if live.is_empty() {
         return Ok(Keeper::Nobody(vacancy));
     }
@@ -128,41 +122,21 @@ fn free_lock(host: &Host, stack: &StackName) -> Result<Option<Lock>> {
     )
 }
 
-/// The stack's containers, oldest first.
+/// The stack's containers, oldest first. A removal that was killed is gone on with.
 pub(crate) fn containers(host: &Host, stack: &StackName) -> Result<Vec<State>> {
-    Ok(host
-        .store
-        .list()?
-        .into_iter()
-        .filter(|state| state.stack == *stack)
-        .collect())
-}
-
-/// Removes a container that does not run, with its anonymous volumes.
-pub(crate) fn remove(host: &Host, id: &ContainerId) -> Result<()> {
-    remove_by(host, id, realize::remove_container)
-}
-
-/// As [`remove`], but its anonymous volumes stay.
-pub(crate) fn remove_but_volumes(host: &Host, id: &ContainerId) -> Result<()> {
-    remove_by(host, id, realize::remove_container_but_volumes)
-}
-
-fn remove_by(
-    host: &Host,
-    id: &ContainerId,
-    remove: fn(&Host, &ContainerPlan) -> Result<()>,
-) -> Result<()> {
-    let plan: ContainerPlan = host.store.load_config(id)?;
-    // There is a journal still when something could not be undone at the container's end.
-    supervisor::undo_run(&host.store, &Wires::new(host), id)?;
-    remove(host, &plan)?;
-    // So does the stack's directory.
-    let nobody = host.store.supervisor(&plan.stack)?.is_none();
-    if nobody && host.store.dirs().stack_run(&plan.stack).exists() {
-        drop(keeper(host, &plan.stack)?);
+    let mut states = host.store.list()?;
+    states.retain(|state| state.stack == *stack);
+    for state in states.iter().filter(|it| it.status == Status::Removing) {
+        if let Err(error) = removal::go_on(host, &state.id) {
+            log::warn!("remove container {}: {error:#}", state.name);
+        }
     }
-    Ok(())
+    states.retain(|state| state.status != Status::Removing || is_there(host, state));
+    Ok(states)
+}
+
+fn is_there(host: &Host, state: &State) -> bool {
+    host.store.dirs().container(&state.id).exists()
 }
 
 fn adopt(host: &Host, stack: &StackName, lock: Lock, live: &[ContainerId]) -> Result<()> {

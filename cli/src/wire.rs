@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use anyhow::Context;
 use coop_launcher::stdio::{Pipes, Terminal};
-use coop_launcher::store::{ContainerId, Name, State, StoreError};
+use coop_launcher::store::{ContainerId, Name, OwnLock, State, StoreError};
 use coop_launcher::supervisor::{UnitSpec, Wiring};
 use coop_launcher::{BoxError, Pipeline, Process};
 use coop_net::PendingRules;
@@ -34,7 +34,7 @@ pub(crate) fn pipeline(
     let pipeline = Pipeline::new(process)
         .stage(Namespaces::new(plan, &joined))
         .stage(Cgroup::new(host.cgroups()?, plan))
-        .stage(Rootfs::new(plan, &joined))
+        .stage(Rootfs::new(plan, &joined).locked(lock_changes(plan, host)?))
         .stage(network(plan, batch)?);
     Ok(stdio(
         pipeline,
@@ -48,6 +48,19 @@ pub(crate) fn pipeline(
         &plan.process.cwd,
     ))
     .stage(Seccomp::new(&plan.seccomp)))
+}
+
+/// The lock on what the container has changed of its image.
+fn lock_changes(plan: &ContainerPlan, host: &Host) -> anyhow::Result<Option<OwnLock>> {
+    if let coop_fs::RootSource::Bind { .. } = plan.root {
+        return Ok(None);
+    }
+    let lock = host.store.try_lock_changes(&plan.unit.id)?;
+    anyhow::ensure!(
+        lock.is_some(),
+        "its files are being copied\n  help: start it when `coop cp` is done"
+    );
+    Ok(lock)
 }
 
 /// What happens to a further process in a running container, in order.

@@ -1,5 +1,7 @@
 //! A machine of its own for one test: network, mounts and cgroups.
 //!
+//! Shared memory is its own as well: secrets lie there when Coop's state is on a disk.
+//!
 //! Namespaces belong to threads, and the test's own thread moves into them. What the test
 //! starts is born there, and what it looks at (`/sys/class/net`, the mount table, a port on
 //! 127.0.0.1) is what its containers' host looks like.
@@ -90,8 +92,9 @@ impl Namespaces {
         .context("make mounts private")?;
         mount_sys(hierarchies, &self.subtrees)?;
         // Where secrets lie when the state directory is on a disk, as in most tests.
-        rustix::mount::mount("tmpfs", "/dev/shm", "tmpfs", MountFlags::empty(), None)
-            .context("mount /dev/shm")?;
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        rustix::mount::mount("tmpfs", "/dev/shm", "tmpfs", flags, Some(c"mode=1777"))
+            .context("mount shared memory")?;
         let status = Command::new("ip")
             .args(["link", "set", "lo", "up"])
             .status();

@@ -22,6 +22,7 @@ impl Snapshot {
             ("file", files(&host.coop_root())),
             ("link", shown_by("ip", &["-o", "link"])),
             ("address", shown_by("ip", &["-o", "address"])),
+            ("memory", memory()),
             ("mount", mounts()),
             ("process", host.processes()),
             ("route", shown_by("ip", &["route"])),
@@ -91,6 +92,14 @@ fn shown_by(program: &str, args: &[&str]) -> Vec<String> {
 fn files(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
     walk(root, root, &mut found);
+    found.sort();
+    found
+}
+
+/// What lies in shared memory, where secrets are kept from the disk.
+fn memory() -> Vec<String> {
+    let mut found = Vec::new();
+    walk(Path::new("/"), Path::new("/dev/shm"), &mut found);
     found.sort();
     found
 }

@@ -1,5 +1,7 @@
 //! A killed supervisor's successor goes on with everything: restarts, checks, ports, stops.
 
+use std::os::fd::AsRawFd;
+
 use coop_tests::{Host, Rootfs, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -34,9 +36,28 @@ fn of_many_commands_after_a_kill_one_makes_the_supervisor() {
     host.start("box", &root, &[], "exec sleep 1000");
     for _ in 0..5 {
         kill_supervisors(&host);
-        let commands: Vec<_> = (0..8).map(|_| host.coop(["ps", "-q"]).spawn()).collect();
+        // Started one by one, the first would be done before the last begins: all of them wait
+        // for the same moment.
+        let (gate, opener) = std::io::pipe().expect("a pipe");
+        let gate = format!("/proc/{}/fd/{}", std::process::id(), gate.as_raw_fd());
+        let behind_gate = |words: &[&str]| {
+            let command = host.coop(words).env("GATE", &gate);
+            command
+                .through_shell("read -r open <\"$GATE\"; exec \"$@\"")
+                .spawn()
+        };
+        let commands: Vec<_> = (0..20)
+            .map(|number| match number % 4 {
+                0 => behind_gate(&["ps", "-q"]),
+                1 => behind_gate(&["exec", "box", "true"]),
+                2 => behind_gate(&["ls"]),
+                _ => behind_gate(&["update", "--restart", "no", "box"]),
+            })
+            .collect();
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        drop(opener);
         for command in commands {
-            assert_eq!(command.wait().success().lines().len(), 1);
+            command.wait().success();
         }
         assert_eq!(host.supervisors().len(), 1, "{:?}", host.processes());
     }

@@ -75,7 +75,11 @@ services:
         lines.join(", ")
     };
     assert_eq!(
-        past(&["event=create"]),
+        past(&["event=create", "type=network"]),
+        "create bridge, create shop_default"
+    );
+    assert_eq!(
+        past(&["event=create", "type=container"]),
         "create one, create shop-a-1, create shop-b-1"
     );
     assert_eq!(

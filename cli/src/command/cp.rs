@@ -13,7 +13,7 @@ use std::os::fd::OwnedFd;
 use anyhow::{Context, Result, bail};
 use coop_fs::archive::{self, ArchiveError, Owner, Source, Target, Tree};
 use coop_launcher::Cloned;
-use coop_launcher::store::{Lock, State};
+use coop_launcher::store::{OwnLock, State, Status, StoreError};
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, socketpair};
 use rustix::process::{PidfdFlags, pidfd_open};
 
@@ -63,33 +63,36 @@ struct Inside {
     /// Of a running container.
     init: Option<OwnedFd>,
     /// Of one that does not run: two copies at a time would mount its changes twice.
-    _lock: Option<Lock>,
+    _lock: Option<OwnLock>,
 }
 
 impl Inside {
     fn find(host: &Host, stack: &StackArgs, name: &str) -> Result<Self> {
         let state = load::resolve(host, stack, name)?;
         super::ps::mend_if_needed(host, &state.stack)?;
-        let state = host.store.load_state(&state.id)?;
-        let plan = host.store.load_config(&state.id)?;
-        let init = match state.live_init() {
-            Some(pid) => {
-                let pidfd = pidfd_open(pid, PidfdFlags::empty());
-                // The number may have become another process's before it was opened.
-                pidfd.ok().filter(|_| state.init_alive())
-            }
-            None => None,
-        };
-        let lock = match &init {
-            Some(_) => None,
-            None => Some(host.store.lock(&state.id)?),
-        };
-        Ok(Self {
-            state,
-            plan,
-            init,
-            _lock: lock,
-        })
+        loop {
+            let lock = host.store.try_lock_changes(&state.id);
+            // Under the lock, or when its holder has got further.
+            let state = host.store.load_state(&state.id)?;
+            let plan = host.store.load_config(&state.id)?;
+            let (init, lock) = match (running(&state)?, lock) {
+                (Some(init), _) => (Some(init), None),
+                (None, Ok(Some(lock))) => (None, Some(lock)),
+                // Its root is a directory of the host, which may be mounted twice.
+                (None, Err(StoreError::Gone { .. })) => (None, None),
+                (None, Err(error)) => return Err(error.into()),
+                (None, Ok(None)) => {
+                    std::thread::sleep(PAUSE);
+                    continue;
+                }
+            };
+            return Ok(Self {
+                state,
+                plan,
+                init,
+                _lock: lock,
+            });
+        }
     }
 
     fn name(&self) -> String {
@@ -229,6 +232,23 @@ impl Inside {
         finish(cloned, done)?;
         Ok(bytes)
     }
+}
+
+/// Between two looks whether another copy is done.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+
+/// The container's first process, when its program is executed; until then its namespaces have
+/// the host's files in them.
+fn running(state: &State) -> Result<Option<OwnedFd>> {
+    let Some(pid) = state.live_init() else {
+        return Ok(None);
+    };
+    if matches!(state.status, Status::Creating | Status::Created) {
+        bail!("it is being started\n  help: try again when it runs");
+    }
+    let pidfd = pidfd_open(pid, PidfdFlags::empty());
+    // The number may have become another process's before it was opened.
+    Ok(pidfd.ok().filter(|_| state.init_alive()))
 }
 
 /// Two ends of a stream.

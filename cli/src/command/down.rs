@@ -9,8 +9,9 @@ use super::image::Forgotten;
 use crate::args::{DownArgs, Images, StackArgs};
 use crate::host::{Host, require_root};
 use crate::load::{Loaded, stack_name};
-use crate::supervise;
 use crate::ui::Progress;
+use crate::users::VolumeUsers;
+use crate::{supervise, volumes};
 
 /// `coop down`.
 pub(crate) fn down(host: &Host, stack: &StackArgs, args: &DownArgs) -> Result<i32> {
@@ -19,12 +20,12 @@ pub(crate) fn down(host: &Host, stack: &StackArgs, args: &DownArgs) -> Result<i3
     drop(supervise::keeper(host, &name)?);
     let mut progress = Progress::new();
     let containers = supervise::containers(host, &name)?;
-    let mut volumes = Vec::new();
+    let mut names = Vec::new();
     if args.volumes {
         // Without its file a stack is known by its name alone: its volumes are those that its
         // name begins.
         match Loaded::find(stack)? {
-            Some(loaded) => volumes.extend(
+            Some(loaded) => names.extend(
                 loaded
                     .stack
                     .volumes
@@ -32,7 +33,7 @@ pub(crate) fn down(host: &Host, stack: &StackArgs, args: &DownArgs) -> Result<i3
                     .filter(|(_, volume)| !volume.external)
                     .map(|(key, _)| loaded.stack.volume_name(key)),
             ),
-            None => volumes.extend(
+            None => names.extend(
                 host.volumes
                     .list()?
                     .into_iter()
@@ -53,9 +54,14 @@ pub(crate) fn down(host: &Host, stack: &StackArgs, args: &DownArgs) -> Result<i3
         args.timeout.map(Into::into),
         &mut progress,
     )?;
-    for volume in volumes {
-        if host.volumes.path(&volume)?.exists() {
-            host.volumes.remove(&volume)?;
+    let _lock = volumes::lock(host)?;
+    let users = VolumeUsers::find(host)?;
+    for volume in names {
+        // As with compose: another stack's containers may have it, too.
+        if let [user, ..] = users.of(&volume) {
+            log::warn!("volume {volume} stays: container {} uses it", user.name);
+        } else if host.volumes.path(&volume)?.exists() {
+            volumes::remove(host, &volume)?;
             progress.line("Volume", &volume, "Removed");
         }
     }

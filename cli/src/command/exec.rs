@@ -32,6 +32,13 @@ pub(crate) fn exec(host: &Host, stack: &StackArgs, args: &ExecArgs) -> Result<i3
             state.name
         );
     };
+    // Until its program is executed, its namespaces have the host's files in them.
+    if matches!(state.status, Status::Creating | Status::Created) {
+        bail!(
+            "container {} is being started\n  help: try again when it runs",
+            state.name
+        );
+    }
     if state.status == Status::Paused {
         bail!(
             "container {} is paused\n  help: let it go on with `coop unpause {}`",

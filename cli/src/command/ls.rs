@@ -1,6 +1,6 @@
 //! `coop ls`: all stacks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use coop_launcher::store::{State, Status};
@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::args::{Filter, LsArgs};
 use crate::host::Host;
+use crate::plan::ContainerPlan;
 use crate::ui::{lines, listing, print};
 
 /// `coop ls`, in the words of `docker compose ls`.
@@ -35,7 +36,7 @@ pub(super) fn ls(host: &Host, args: &LsArgs) -> Result<i32> {
             json!({
                 "Name": name,
                 "Status": status(states),
-                "ConfigFiles": "N/A",
+                "ConfigFiles": config_files(host, states),
             })
         })
         .collect();
@@ -46,6 +47,19 @@ pub(super) fn ls(host: &Host, args: &LsArgs) -> Result<i32> {
     ];
     print(&listing(&args.format, &columns, &rows)?)?;
     Ok(0)
+}
+
+/// The files that the stack was brought up from; containers of `coop run` have none.
+fn config_files(host: &Host, states: &[State]) -> String {
+    let file = |state: &State| {
+        let plan: ContainerPlan = host.store.load_config(&state.id).ok()?;
+        Some(plan.stack_file?.display().to_string())
+    };
+    let files: BTreeSet<_> = states.iter().filter_map(file).collect();
+    if files.is_empty() {
+        return "N/A".to_owned();
+    }
+    files.into_iter().collect::<Vec<_>>().join(",")
 }
 
 fn is_live(state: &State) -> bool {

@@ -110,6 +110,7 @@ pub(crate) fn mend_all(host: &Host) -> Result<()> {
     }
     let dirs = host.store.dirs();
     if dirs.containers().exists() || dirs.run.join("containers").exists() {
+        supervise::orphaned_journals(host)?;
         for path in host.store.sweep()?.removed {
             log::info!("removed {}, which a killed process left", path.display());
         }

@@ -29,7 +29,7 @@ pub(super) fn update(host: &Host, stack: &StackArgs, args: &UpdateArgs) -> Resul
 }
 
 fn update_one(host: &Host, state: &State, change: &Change, args: &UpdateArgs) -> Result<()> {
-    let _lock = host.store.lock(&state.id)?;
+    let lock = host.store.lock(&state.id)?;
     let state = host.store.load_state(&state.id)?;
     let mut plan: ContainerPlan = host.store.load_config(&state.id)?;
     if let Some(restart) = args.limits.restart {
@@ -60,6 +60,8 @@ fn update_one(host: &Host, state: &State, change: &Change, args: &UpdateArgs) ->
         }
         return Err(error);
     }
+    // A supervisor that is made for what follows would keep the lock as long as it lives.
+    drop(lock);
     host.store.emit(&Event::of_container(&state, "update"));
     if args.limits.restart.is_some()
         && !matches!(state.current_status(), Status::Stopped | Status::Created)

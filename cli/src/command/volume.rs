@@ -15,6 +15,7 @@ use crate::args::{
 use crate::host::{Host, require_root};
 use crate::ui::{document, lines, listing, print};
 use crate::users::VolumeUsers;
+use crate::volumes;
 pub(super) use prune::{Which, print_removed, prune_volumes};
 
 /// `coop volume`.
@@ -54,7 +55,7 @@ fn create(host: &Host, args: &VolumeCreateArgs) -> Result<i32> {
         Some(name) => name.clone(),
         None => ContainerId::random()?.to_string(),
     };
-    if !host.volumes.create_labelled(&name, &labels)?
+    if !volumes::make_labelled(host, &name, &labels)?
         && !labels.is_empty()
         && host
             .volumes
@@ -198,6 +199,7 @@ fn remove(host: &Host, args: &VolumeRmArgs) -> Result<i32> {
 }
 
 fn remove_one(host: &Host, volume: &Volume) -> Result<()> {
+    let _lock = volumes::lock(host)?;
     let users = VolumeUsers::find(host)?;
     if let [user, ..] = users.of(&volume.name) {
         bail!(
@@ -209,5 +211,5 @@ fn remove_one(host: &Host, volume: &Volume) -> Result<()> {
             user.name
         );
     }
-    Ok(host.volumes.remove(&volume.name)?)
+    volumes::remove(host, &volume.name)
 }

@@ -189,6 +189,7 @@ pub(super) fn draft(
         seccomp: Profile::default(),
         health_command: health.map(|(command, _)| command),
         remove_at_exit: options.remove_at_exit,
+        stack_file: None,
     };
     Ok(Draft {
         plan,

@@ -18,6 +18,7 @@ pub(crate) mod tests;
 mod volumes;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use coop_cgroup::{CgroupPath, Limits};
 use coop_fs::{Mount, RootSource, Sysctl};
@@ -116,6 +117,9 @@ pub(crate) struct ContainerPlan {
     pub health_command: Option<Vec<String>>,
     /// Whether it goes when it ends (`--rm`).
     pub remove_at_exit: bool,
+    /// The stack file that it was brought up from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack_file: Option<PathBuf>,
 }
 
 fn first() -> u32 {

@@ -2,7 +2,7 @@
 
 use super::diagnostic::{Place, visible};
 use super::locate::Locator;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The stack file as it was read.
 #[derive(Debug, Clone)]
@@ -27,6 +27,11 @@ pub(crate) struct Location {
 const SHOWN: usize = 120;
 
 impl Source {
+    /// The file's path, as it was given or found.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// `file` as the user named it, and its text.
     pub(crate) fn new(file: impl Into<PathBuf>, text: impl Into<String>) -> Self {
         Self {

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use coop_fs::{Changes, OpenMount, Root, RootSettings, RootSource};
+use coop_launcher::store::OwnLock;
 use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
 use coop_ns::{Handle, IdMaps, Namespace};
 
@@ -21,6 +22,8 @@ pub(crate) struct Rootfs {
     /// Of the container's own user namespace, if it has one.
     id_maps: Option<IdMaps>,
     changes: Changes,
+    /// Held until the container runs: nobody else may mount what it has changed.
+    _lock: Option<OwnLock>,
     /// Closed when the child has gone on, which takes longer than one thinks.
     layers: Vec<OwnedFd>,
 }
@@ -50,7 +53,16 @@ impl Rootfs {
             } else {
                 Changes::Kept
             },
+            _lock: None,
             layers: Vec::new(),
+        }
+    }
+
+    /// The same, with the lock on what the container has changed.
+    pub(crate) fn locked(self, lock: Option<OwnLock>) -> Self {
+        Self {
+            _lock: lock,
+            ..self
         }
     }
 

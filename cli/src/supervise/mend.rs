@@ -1,10 +1,11 @@
 //! A container that nobody looks after: what a killed supervisor or command left of it.
 
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 
 use anyhow::Result;
 use coop_launcher::logs::LogWriter;
-use coop_launcher::store::{State, Status};
+use coop_launcher::store::{ContainerId, State, Status};
 use coop_launcher::supervisor::{self, RestartPolicy};
 use coop_ns::pidfd;
 
@@ -16,6 +17,10 @@ use crate::wire::Wires;
 /// Brings what is written of a container that nobody looks after in line with the kernel.
 /// Says whether it runs.
 pub(super) fn mend(host: &Host, state: &State) -> Result<bool> {
+    // Another command is at it: see `containers`.
+    if state.status == Status::Removing {
+        return Ok(false);
+    }
     let begun = state.started.is_some();
     let journal = host
         .store
@@ -69,6 +74,28 @@ pub(super) fn mend(host: &Host, state: &State) -> Result<bool> {
     let comes_back = ended_unseen(&mut state, plan.map(|plan| plan.unit.restart));
     host.store.save_state(&state)?;
     Ok(comes_back)
+}
+
+/// Carries out the journals of containers that are gone: they say what is left in the kernel.
+/// One that cannot be carried out stays for the next try.
+pub(crate) fn orphaned_journals(host: &Host) -> Result<()> {
+    for id in orphans(host)? {
+        if let Err(error) = supervisor::undo_run(&host.store, &Wires::new(host), &id) {
+            log::warn!("container {}: {error}", id.short());
+        }
+    }
+    Ok(())
+}
+
+/// Containers that are gone and have left a journal.
+pub(crate) fn orphans(host: &Host) -> Result<Vec<ContainerId>> {
+    let live = host.store.dirs().run.join("containers");
+    let orphan = |path: PathBuf| {
+        let id = ContainerId::parse(path.file_name()?.to_str()?).ok()?;
+        let left = path.parent() == Some(&live) && path.join(coop_launcher::JOURNAL).exists();
+        left.then_some(id)
+    };
+    Ok(host.store.stale()?.into_iter().filter_map(orphan).collect())
 }
 
 /// Brings into the log what the killed supervisor of an ended container had taken of its output.

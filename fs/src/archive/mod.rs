@@ -4,9 +4,12 @@
 //! tree: names are resolved by `openat2(2)`, a symbolic link is never followed out of the root
 //! that it is in, and a directory that becomes a link meanwhile is an error and no way out.
 
+mod attributes;
+mod content;
 mod error;
 mod pack;
 mod place;
+mod sniffed;
 mod unpack;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,10 +18,11 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, openat, statat};
 use rustix::io::Errno;
 
+pub use attributes::Owner;
 pub use error::ArchiveError;
 pub use pack::{Packed, Source, pack};
 pub use place::{Place, Target};
-pub use unpack::{Owner, Unpacked, unpack};
+pub use unpack::{Unpacked, unpack};
 
 use crate::resolve::resolve;
 

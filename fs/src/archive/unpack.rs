@@ -6,30 +6,19 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, chmodat, chownat,
-    fchmod, fchown, futimens, linkat, mkdirat, mknodat, openat, statat, symlinkat, unlinkat,
-    utimensat,
+    AtFlags, FileType, Mode, OFlags, linkat, mkdirat, mknodat, openat, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use tar::{Archive, Entry, EntryType};
 
+use super::attributes::{Meta, Owner};
+use super::content::{Failed, copy};
 use super::error::{at, stream};
+use super::sniffed::Sniffed;
 use super::{ArchiveError, Place, Tree, kind};
-
-/// Who owns what is unpacked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owner {
-    /// Whom the archive names, set-id bits included.
-    Archived,
-    /// Root, as this process sees it; modes stay as they are.
-    Root,
-    /// Whoever this process is. Set-id bits mean somebody else, and go.
-    Caller,
-}
 
 /// What was unpacked.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -82,15 +71,6 @@ fn file_type(kind: EntryType) -> FileType {
     }
 }
 
-/// What the archive says of one entry.
-#[derive(Debug, Clone, Copy)]
-struct Meta {
-    mode: u32,
-    uid: u32,
-    gid: u32,
-    mtime: i64,
-}
-
 struct Unpacker<'a> {
     tree: &'a Tree,
     /// Entries are below this directory: as a descriptor where no link may be followed, as a
@@ -130,7 +110,7 @@ impl<'a> Unpacker<'a> {
         let header = entry.header();
         let number = |value: io::Result<u64>| u32::try_from(value.unwrap_or(0)).unwrap_or(0);
         let meta = Meta {
-            mode: header.mode().unwrap_or(0o644) & self.mode_bits(),
+            mode: header.mode().unwrap_or(0o644) & self.owner.mode_bits(),
             uid: number(header.uid()),
             gid: number(header.gid()),
             mtime: header
@@ -238,7 +218,7 @@ impl<'a> Unpacker<'a> {
             Failed::Read(error) => stream("read")(error),
             Failed::Write(errno) => at("write", &self.shown(path))(errno),
         })?;
-        self.apply(file.as_fd(), path, meta)
+        self.owner.apply(file.as_fd(), &self.shown(path), meta)
     }
 
     /// Another name for an earlier entry, of this archive or of one before.
@@ -361,7 +341,7 @@ impl<'a> Unpacker<'a> {
                 openat(&parent, name, flags | OFlags::CLOEXEC, Mode::empty())
             });
             match opened {
-                Ok(fd) => self.apply(fd.as_fd(), &path, meta)?,
+                Ok(fd) => self.owner.apply(fd.as_fd(), &self.shown(&path), meta)?,
                 // A later entry took its place.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
                 Err(errno) => return Err(at("open", &self.shown(&path))(errno)),
@@ -370,33 +350,6 @@ impl<'a> Unpacker<'a> {
         Ok(self.unpacked)
     }
 
-    fn ids(&self, meta: Meta) -> Option<(Uid, Gid)> {
-        match self.owner {
-            Owner::Archived => Some((Uid::from_raw(meta.uid), Gid::from_raw(meta.gid))),
-            Owner::Root => Some((Uid::ROOT, Gid::ROOT)),
-            Owner::Caller => None,
-        }
-    }
-
-    fn mode_bits(&self) -> u32 {
-        match self.owner {
-            Owner::Archived | Owner::Root => 0o7777,
-            Owner::Caller => 0o1777,
-        }
-    }
-
-    fn apply(&self, file: BorrowedFd<'_>, path: &Path, meta: Meta) -> Result<(), ArchiveError> {
-        // The order matters: chown(2) clears set-id bits.
-        if let Some((uid, gid)) = self.ids(meta) {
-            fchown(file, Some(uid), Some(gid))
-                .map_err(at("change the owner of", &self.shown(path)))?;
-        }
-        fchmod(file, Mode::from_raw_mode(meta.mode))
-            .map_err(at("change the mode of", &self.shown(path)))?;
-        futimens(file, &times(meta)).map_err(at("set the time of", &self.shown(path)))
-    }
-
-    /// For what cannot be opened: links and pipes.
     fn apply_by_name(
         &mut self,
         path: &Path,
@@ -405,17 +358,9 @@ impl<'a> Unpacker<'a> {
     ) -> Result<(), ArchiveError> {
         let (dir, name) = split(path);
         let parent = self.open_parent(dir)?;
-        let nofollow = AtFlags::SYMLINK_NOFOLLOW;
-        if let Some((uid, gid)) = self.ids(meta) {
-            chownat(&parent, name, Some(uid), Some(gid), nofollow)
-                .map_err(at("change the owner of", &self.shown(path)))?;
-        }
-        if what != FileType::Symlink {
-            chmod_nofollow(parent.as_fd(), name, meta.mode)
-                .map_err(at("change the mode of", &self.shown(path)))?;
-        }
-        utimensat(&parent, name, &times(meta), nofollow)
-            .map_err(at("set the time of", &self.shown(path)))?;
+        let place = (parent.as_fd(), name);
+        self.owner
+            .apply_by_name(place, what, &self.shown(path), meta)?;
         self.parent = Some((dir.to_owned(), parent));
         Ok(())
     }
@@ -449,102 +394,4 @@ fn split(path: &Path) -> (&Path, &OsStr) {
 fn is_directory(parent: BorrowedFd<'_>, name: &OsStr) -> bool {
     statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
         .is_ok_and(|stat| kind(&stat) == FileType::Directory)
-}
-
-/// The mode of a pipe that was just made. Whoever can put a link in its place, a process of the
-/// container, gets no mode changed that way: the file is looked at once more.
-fn chmod_nofollow(parent: BorrowedFd<'_>, name: &OsStr, mode: u32) -> Result<(), Errno> {
-    let mode = Mode::from_raw_mode(mode);
-    match chmodat(parent, name, mode, AtFlags::SYMLINK_NOFOLLOW) {
-        // Linux before 6.6 has no fchmodat2(2).
-        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
-            let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
-            if kind(&stat) == FileType::Symlink {
-                return Err(Errno::LOOP);
-            }
-            chmodat(parent, name, mode, AtFlags::empty())
-        }
-        done => done,
-    }
-}
-
-enum Failed {
-    Read(io::Error),
-    Write(Errno),
-}
-
-/// Copies the content; blocks of zeros become holes.
-fn copy(content: &mut impl Read, file: &File) -> Result<(), Failed> {
-    let write = |error: io::Error| Failed::Write(Errno::from_io_error(&error).unwrap_or(Errno::IO));
-    let mut buffer = vec![0; 64 << 10];
-    let mut done = 0;
-    loop {
-        let read = match content.read(&mut buffer) {
-            Ok(0) => break,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            read => read.map_err(Failed::Read)?,
-        };
-        if buffer[..read].iter().any(|&byte| byte != 0) {
-            file.write_all_at(&buffer[..read], done).map_err(write)?;
-        }
-        done += read as u64;
-    }
-    // Zeros at the end were not written. What is no file of a disk has no length to set.
-    match file.set_len(done) {
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-        set => set.map_err(write),
-    }
-}
-
-fn times(meta: Meta) -> Timestamps {
-    Timestamps {
-        last_access: Timespec {
-            tv_sec: 0,
-            tv_nsec: UTIME_OMIT,
-        },
-        last_modification: Timespec {
-            tv_sec: meta.mtime,
-            tv_nsec: 0,
-        },
-    }
-}
-
-/// A stream whose first bytes are looked at: a compressed archive is told by name.
-struct Sniffed<R> {
-    first: io::Cursor<Vec<u8>>,
-    rest: R,
-}
-
-impl<R: Read> Sniffed<R> {
-    fn new(mut from: R) -> Result<Self, ArchiveError> {
-        let mut first = Vec::new();
-        from.by_ref()
-            .take(6)
-            .read_to_end(&mut first)
-            .map_err(stream("read"))?;
-        let known: [(&[u8], _, _); 4] = [
-            (&[0x1f, 0x8b], "gzip", "gzip -dc"),
-            (&[0x28, 0xb5, 0x2f, 0xfd], "zstd", "zstd -dc"),
-            (b"\xfd7zXZ\0", "xz", "xz -dc"),
-            (b"BZh", "bzip2", "bzip2 -dc"),
-        ];
-        for (magic, with, tool) in known {
-            if first.starts_with(magic) {
-                return Err(ArchiveError::Compressed { with, tool });
-            }
-        }
-        Ok(Self {
-            first: io::Cursor::new(first),
-            rest: from,
-        })
-    }
-}
-
-impl<R: Read> Read for Sniffed<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.first.read(buffer)? {
-            0 => self.rest.read(buffer),
-            read => Ok(read),
-        }
-    }
 }

@@ -43,6 +43,28 @@ impl Event {
         }
     }
 
+    /// Something that happens now to a volume.
+    pub fn of_volume(name: &str, action: impl Into<String>) -> Self {
+        Self::of_name("volume", name, action).with("driver", "local")
+    }
+
+    /// Something that happens now to a network.
+    pub fn of_network(name: &str, action: impl Into<String>) -> Self {
+        Self::of_name("network", name, action)
+            .with("name", name)
+            .with("type", "bridge")
+    }
+
+    fn of_name(kind: &str, name: &str, action: impl Into<String>) -> Self {
+        Self {
+            time: SystemTime::now(),
+            kind: kind.to_owned(),
+            action: action.into(),
+            id: name.to_owned(),
+            attributes: BTreeMap::new(),
+        }
+    }
+
     /// The same with one more attribute.
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
         self.attributes.insert(key.to_owned(), value.into());

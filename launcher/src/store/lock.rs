@@ -123,16 +123,40 @@ impl AsFd for Lock {
     }
 }
 
+/// A lock that ends when this is dropped, even while forked processes have copies of it: a
+/// container that waits for its start would hold it all the while.
+#[derive(Debug)]
+#[must_use = "the lock is released when this is dropped"]
+pub struct OwnLock(Lock);
+
+impl OwnLock {
+    pub(super) fn new(lock: Lock) -> Self {
+        Self(lock)
+    }
+}
+
+impl Drop for OwnLock {
+    fn drop(&mut self) {
+        // The close that follows does it as well where there is no copy.
+        let _ = flock(&self.0.file, FlockOperation::Unlock);
+    }
+}
+
+/// How often a directory that is removed again at once is made.
+const TRIES: u32 = 100;
+
 fn open_file(path: &Path) -> Result<OwnedFd, StoreError> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let open = || openat(CWD, path, flags, Mode::RUSR | Mode::WUSR);
-    let result = match open() {
-        Err(Errno::NOENT) => {
-            make_private_dir(path.parent().unwrap_or(path))?;
-            open()
+    let mut result = open();
+    // The last owner of a lock removes its directory, maybe as soon as it is made.
+    for _ in 0..TRIES {
+        if !matches!(result, Err(Errno::NOENT)) {
+            break;
         }
-        result => result,
-    };
+        make_private_dir(path.parent().unwrap_or(path))?;
+        result = open();
+    }
     result.map_err(StoreError::io("open", path))
 }
 

@@ -52,9 +52,10 @@ pub use error::StoreError;
 pub use event_log::EventReader;
 pub use events::Event;
 pub use id::{ContainerId, Name, StackName};
-pub use lock::{Lock, lock_owner};
+pub use lock::{Lock, OwnLock, lock_owner};
 pub use procfs::{ProcStat, boot_id};
 pub use registry::Swept;
+pub use stack::PLANNING;
 pub use state::{Health, HealthCheck, State, Status, Stop};
 
 use std::path::PathBuf;
@@ -181,6 +182,19 @@ impl Store {
         } else {
             Ok(None)
         }
+    }
+
+    /// Takes the lock on what the container has changed of its image, `upper`, if it is free;
+    /// `None` when another process has it. Who mounts it holds the lock until the container's
+    /// saved state tells that it runs: the kernel does not keep two overlays from having the
+    /// same upper directory, which damages it.
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`] when there is no such directory; [`StoreError::Io`].
+    pub fn try_lock_changes(&self, id: &ContainerId) -> Result<Option<OwnLock>, StoreError> {
+        let upper = self.dirs.container(id).join("upper");
+        let lock = Lock::open_dir(&upper)?.ok_or_else(|| StoreError::Gone { id: id.clone() })?;
+        Ok(lock.attempt()?.then(|| OwnLock::new(lock)))
     }
 
     fn open_container(&self, id: &ContainerId) -> Result<Lock, StoreError> {

@@ -143,6 +143,9 @@ impl Store {
         for path in self.stale()? {
             if path.is_symlink() {
                 ok_if_gone(unlink(&path)).map_err(StoreError::io("remove", &path))?;
+            } else if path.join(crate::JOURNAL).exists() {
+                // The only one to know what is left in the kernel.
+                continue;
             } else {
                 remove_tree(&path)?;
             }

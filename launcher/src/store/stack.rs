@@ -4,10 +4,14 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use rustix::fs::{rmdir, unlink};
+use rustix::io::Errno;
 use rustix::process::Pid;
 
-use super::registry::{entries, remove_tree};
+use super::registry::{entries, ok_if_gone};
 use super::{Lock, StackName, Store, StoreError, lock_owner};
+
+/// In a stack's live directory: what a command is about to lease and to make for it.
+pub const PLANNING: &str = "planning";
 
 impl Store {
     /// Takes the lock that a stack's supervisor holds as long as it lives, and writes the
@@ -47,14 +51,27 @@ impl Store {
     }
 
     /// Removes the live directory of a stack that is gone, lock file and all. Who waited
-    /// for the lock finds that it was removed, and makes a new one.
+    /// for the lock finds that it was removed, and makes a new one. [`PLANNING`] stays, and
+    /// the directory with it: who writes it may hold no lock of the stack.
     ///
     /// # Errors
     /// [`StoreError::Io`].
     pub fn remove_stack(&self, stack: &StackName, held: Lock) -> Result<(), StoreError> {
-        remove_tree(&self.dirs.stack_run(stack))?;
+        let dir = self.dirs.stack_run(stack);
+        let lock = self.stack_lock_path(stack);
+        for name in entries(&dir)? {
+            let path = dir.join(&name);
+            if name != PLANNING && path != lock {
+                ok_if_gone(unlink(&path)).map_err(StoreError::io("remove", &path))?;
+            }
+        }
+        // Last: from here on all that is in there is somebody else's.
+        ok_if_gone(unlink(&lock)).map_err(StoreError::io("remove", &lock))?;
         drop(held);
-        Ok(())
+        match rmdir(&dir) {
+            Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY) => Ok(()),
+            Err(errno) => Err(StoreError::io("remove", &dir)(errno)),
+        }
     }
 
     /// Every stack that has a container or a live directory, in alphabetical order.

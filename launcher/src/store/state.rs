@@ -231,6 +231,14 @@ impl State {
         self.pid_start_time = None;
     }
 
+    /// Whether it was only written down so far: never launched, and not left for a later start.
+    pub fn is_untouched(&self) -> bool {
+        self.status == Status::Creating
+            && self.pid.is_none()
+            && self.started.is_none()
+            && !self.awaits_start
+    }
+
     /// Notes that the init's program was started now: results of an earlier run are void.
     pub fn set_running(&mut self) {
         self.status = Status::Running;

@@ -94,6 +94,9 @@ impl Supervisor<'_> {
         cause: Cause,
     ) -> Result<usize, SupervisorError> {
         let mut state = self.store.load_state(id)?;
+        if state.status == Status::Removing {
+            return Err(plan_failure(&"it is being removed".into()).into());
+        }
         let spec = self.wiring.spec(id).map_err(|error| plan_failure(&error))?;
         state.error = None;
         state.exit_code = None;

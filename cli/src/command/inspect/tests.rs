@@ -120,6 +120,7 @@ fn plan() -> ContainerPlan {
         seccomp: Profile::default(),
         health_command: Some(vec!["true".into()]),
         remove_at_exit: false,
+        stack_file: None,
     }
 }
 

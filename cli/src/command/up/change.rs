@@ -67,6 +67,12 @@ impl Change<'_> {
                 crate::grants::leave(&draft.texts)?;
             }
         }
+        for draft in { plan.drafts.iter() }.filter(|it| staying.contains(&it.plan.unit.id)) {
+            self.relink(draft)?;
+        }
+        for draft in &mut plan.drafts {
+            draft.plan.stack_file = self.loaded.file();
+        }
         plan.drafts
             .retain(|draft| !staying.contains(&draft.plan.unit.id));
         let kept = existing
@@ -78,6 +84,26 @@ impl Change<'_> {
             kept,
             to_start,
         })
+    }
+
+    /// What a container that stays depends on may have been removed and be made anew, with
+    /// another id.
+    fn relink(&self, draft: &Draft) -> Result<()> {
+        let id = &draft.plan.unit.id;
+        let store = &self.host.store;
+        let _lock = store.lock(id)?;
+        // One of another version, kept by --no-recreate, is told of when it is started.
+        let Ok(mut saved) = store.load_config::<ContainerPlan>(id) else {
+            return Ok(());
+        };
+        if saved.unit.depends_on != draft.plan.unit.depends_on {
+            saved
+                .unit
+                .depends_on
+                .clone_from(&draft.plan.unit.depends_on);
+            store.save_config(id, &saved)?;
+        }
+        Ok(())
     }
 
     /// Removes the containers that are more than a service is to have.

@@ -6,8 +6,8 @@ use super::{all, is_anonymous};
 use crate::args::{Filter, VolumePruneArgs};
 use crate::host::{Host, require_root};
 use crate::ui::{confirmed, decimal_size, lines, print};
-use crate::usage_on_disk;
 use crate::users::VolumeUsers;
+use crate::{usage_on_disk, volumes};
 
 /// `coop volume prune`.
 pub(super) fn prune(host: &Host, args: &VolumePruneArgs) -> Result<i32> {
@@ -46,6 +46,7 @@ pub(crate) fn prune_volumes(
     which: Which,
     filters: &[Filter],
 ) -> Result<(Vec<String>, u64)> {
+    let _lock = volumes::lock(host)?;
     let users = VolumeUsers::find(host)?;
     let (mut names, mut bytes) = (Vec::new(), 0);
     for volume in all(host)? {
@@ -54,7 +55,7 @@ pub(crate) fn prune_volumes(
             continue;
         }
         let size = usage_on_disk::size(&volume.path);
-        host.volumes.remove(&volume.name)?;
+        volumes::remove(host, &volume.name)?;
         bytes += size;
         names.push(volume.name);
     }

@@ -9,6 +9,7 @@ use coop_launcher::supervisor;
 use super::{Findings, lasting};
 use crate::host::Host;
 use crate::realize::{PLANNING, Planned};
+use crate::supervise;
 use crate::wire::Wires;
 
 pub(super) fn check(host: &Host, findings: &mut Findings) -> Result<()> {
@@ -38,21 +39,7 @@ pub(super) fn check(host: &Host, findings: &mut Findings) -> Result<()> {
 /// Journals whose container is gone: they say what is left in the kernel, and go before the
 /// directories that they are in.
 fn orphaned_journals(host: &Host, findings: &mut Findings) -> Result<()> {
-    let live = host.store.dirs().run.join("containers");
-    let orphans = || {
-        let mut orphans = Vec::new();
-        for path in host.store.stale()? {
-            if path.parent() == Some(&live)
-                && path.join(coop_launcher::JOURNAL).exists()
-                && let Some(name) = path.file_name().and_then(|name| name.to_str())
-                && let Ok(id) = ContainerId::parse(name)
-            {
-                orphans.push(id);
-            }
-        }
-        Ok(orphans)
-    };
-    for id in lasting(orphans)? {
+    for id in lasting(|| supervise::orphans(host))? {
         let wrong = format!(
             "container {}: it is gone, and has left things in the kernel",
             id.short()

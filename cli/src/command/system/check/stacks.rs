@@ -5,7 +5,7 @@ use coop_launcher::store::{StackName, State, Status, StoreError};
 
 use super::{Findings, lasting};
 use crate::host::Host;
-use crate::supervise;
+use crate::{realize, supervise};
 
 pub(super) fn check(host: &Host, findings: &mut Findings) -> Result<()> {
     for stack in host.store.stacks()? {
@@ -53,7 +53,12 @@ struct Wrong {
 /// or a command works on it.
 fn diagnose(host: &Host, stack: &StackName) -> Result<Vec<Wrong>> {
     if host.store.supervisor(stack)?.is_some() {
-        return Ok(Vec::new());
+        let abandoned = realize::abandoned_planning(host, stack)?.is_some();
+        let wrong = abandoned.then(|| Wrong {
+            text: format!("stack {stack}: a killed command has left its plans"),
+            remedy: "removed",
+        });
+        return Ok(wrong.into_iter().collect());
     }
     let mut wrong = Vec::new();
     for state in supervise::containers(host, stack)? {
