@@ -64,9 +64,12 @@ fn a_supervisor_killed_at_random_loses_nothing() {
     stack.coop("pause").arg("asleep").run().success();
     for round in 0..rounds {
         chance.pause(60_000);
-        for pid in host.supervisors() {
-            kill(pid);
-        }
+        let killed = host.supervisors();
+        killed.iter().copied().for_each(kill);
+        // A signal takes its time: as long as it lives, it is asked.
+        wait_until("it is dead", || {
+            !host.supervisors().iter().any(|pid| killed.contains(pid))
+        });
         // Any command that looks at the stack brings a new one.
         stack.coop("ps").run().success();
         wait_until("there is one supervisor", || host.supervisors().len() == 1);

@@ -7,8 +7,8 @@ use crate::build::{self, Profile};
 use crate::test::INTEGRATION;
 use crate::{cargo, packages};
 
-/// The test programs whose length `COOP_SOAK` says.
-const PROGRAMS: [&str; 3] = ["soak_run", "soak_adoption", "soak_kill"];
+/// The test programs whose length `COOP_SOAK` says, and the one that measures the supervisor.
+const PROGRAMS: [&str; 4] = ["supervision", "soak_adoption", "soak_kill", "soak_run"];
 
 #[derive(Args)]
 pub(crate) struct Options {

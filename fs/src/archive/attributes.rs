@@ -13,6 +13,18 @@ use rustix::io::Errno;
 use super::error::at;
 use super::{ArchiveError, kind};
 
+/// Whose is what belongs to an id that cannot be: `nobody`.
+const NOBODY: u32 = 65_534;
+
+/// To `chown(2)`, -1 means "as it is": no archive may say that.
+fn id(archived: u32) -> u32 {
+    if archived == u32::MAX {
+        NOBODY
+    } else {
+        archived
+    }
+}
+
 /// Who owns what is unpacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
@@ -27,7 +39,7 @@ pub enum Owner {
 impl Owner {
     pub(super) fn ids(self, meta: Meta) -> Option<(Uid, Gid)> {
         match self {
-            Self::Archived => Some((Uid::from_raw(meta.uid), Gid::from_raw(meta.gid))),
+            Self::Archived => Some((Uid::from_raw(id(meta.uid)), Gid::from_raw(id(meta.gid)))),
             Self::Root => Some((Uid::ROOT, Gid::ROOT)),
             Self::Caller => None,
         }
@@ -111,5 +123,17 @@ fn times(meta: Meta) -> Timestamps {
             tv_sec: meta.mtime,
             tv_nsec: 0,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_archive_leaves_a_file_to_whoever_made_it() {
+        assert_eq!(id(u32::MAX), NOBODY);
+        assert_eq!(id(0), 0);
+        assert_eq!(id(u32::MAX - 1), u32::MAX - 1);
     }
 }
