@@ -109,6 +109,22 @@ fn the_detach_keys_leave_the_container_running() {
 }
 
 #[test]
+fn a_start_that_is_left_by_its_keys_succeeds() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    let create = host.coop(["create", "-it", "--name", "box", "--rootfs"]);
+    let create = create.arg(root.path());
+    create.args(["--", "/bin/sh", "-c", ECHO]).run().success();
+    let mut start = host.coop(["start", "-ai", "box"]).pty(91, 33);
+    start.send("hello\n");
+    start.wait_for("got hello");
+    start.send(&format!("{CTRL_P}{CTRL_Q}"));
+    start.wait().success();
+    assert_eq!(status(&host, "box"), "running");
+    host.coop(["rm", "-f", "box"]).run().success();
+}
+
+#[test]
 fn the_window_follows_the_users_and_the_terminal_is_restored() {
     let host = Host::new();
     let root = Rootfs::new(&host);

@@ -39,11 +39,12 @@ pub(super) fn attach(host: &Host, stack: &StackArgs, args: &AttachArgs) -> Resul
         signals: args.sig_proxy,
         detach_keys: &args.detach_keys,
     };
-    connect(host, &state, &wanted)
+    connect(host, &state, &wanted)?.map_or_else(detached, Ok)
 }
 
-/// Connects the user with the container until one of them ends it.
-pub(super) fn connect(host: &Host, state: &State, wanted: &Wanted<'_>) -> Result<i32> {
+/// Connects the user with the container until one of them ends it, and gives its exit status;
+/// none when the user has typed the detach keys.
+pub(super) fn connect(host: &Host, state: &State, wanted: &Wanted<'_>) -> Result<Option<i32>> {
     let plan: ContainerPlan = host.store.load_config(&state.id)?;
     let terminal = plan.process.terminal;
     // Before anything else, so that no signal is lost.
@@ -78,11 +79,11 @@ pub(super) fn connect(host: &Host, state: &State, wanted: &Wanted<'_>) -> Result
     drop(raw);
     match end.with_context(|| state.name.to_string())? {
         AttachEnd::Ended(state) => match state.exit_code {
-            Some(code) => Ok(code),
+            Some(code) => Ok(Some(code)),
             None => bail!("container {}: nobody saw how it ended", state.name),
         },
-        AttachEnd::Detached => detached(),
-        AttachEnd::Interrupted(signal) => Ok(SIGNALLED + signal.number()),
+        AttachEnd::Detached => Ok(None),
+        AttachEnd::Interrupted(signal) => Ok(Some(SIGNALLED + signal.number())),
         AttachEnd::Lost => bail!(
             "container {}: its supervisor has gone\n  help: it goes on: attach again",
             state.name

@@ -86,7 +86,8 @@ fn start_attached(host: &Host, state: &State, args: &StartArgs) -> Result<i32> {
                 signals: true,
                 detach_keys: &args.detach_keys,
             };
-            attach::connect(host, &state, &wanted)
+            // Docker says nothing when it is left by keys.
+            Ok(attach::connect(host, &state, &wanted)?.unwrap_or(0))
         }
     }
 }
