@@ -26,7 +26,7 @@ name: mule
 services:
   mule:
     image: coop/host
-    command: [sh, -c, 'echo up; trap \"echo no\" TERM; while :; do sleep 0.1; done']
+    command: [sh, -c, 'trap \"echo no\" TERM; echo up; while :; do sleep 0.1; done']
     stop_grace_period: 1h
 ";
 
