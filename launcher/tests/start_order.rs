@@ -42,7 +42,7 @@ fn a_command_that_starts_a_stack_is_answered_while_the_stack_runs() {
     stack.wait_for_supervisor();
     stack.assert_undone(&server);
     // Lock and socket go with the last container.
-    assert!(!stack.store.dirs().stack_run(&stack.name).exists());
+    stack.assert_gone();
 }
 
 fn a_container_starts_after_those_it_depends_on() {

@@ -210,7 +210,7 @@ fn the_first_signal_stops_a_stack_in_the_foreground_and_the_second_kills_it() {
         assert_eq!(status(&stack, &web), (Status::Stopped, Some(137)));
         assert_eq!(status(&stack, &db), (Status::Stopped, Some(137)));
         assert!(!stack.path("order").exists());
-        assert!(!stack.store.dirs().stack_run(&stack.name).exists());
+        stack.assert_gone();
     });
 }
 

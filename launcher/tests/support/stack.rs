@@ -237,6 +237,19 @@ impl Stack {
         }
     }
 
+    /// Nothing of the stack is in the run directory. The directory goes a moment after its lock,
+    /// by which a supervisor is known.
+    pub(crate) fn assert_gone(&self) {
+        let dir = self.store.dirs().stack_run(&self.name);
+        for _ in 0..5000 {
+            if !dir.exists() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        panic!("{} is still there", dir.display());
+    }
+
     /// Kills the supervisor as `kill -9` does, and waits until it is gone.
     pub(crate) fn kill_supervisor(&self) {
         let pid = self.supervisor().unwrap();
