@@ -98,11 +98,15 @@ impl Generation {
 /// All files of a log, the newest first.
 ///
 /// Rotations meanwhile only give files higher numbers, one at a time: none that is there at
-/// the beginning is passed unseen on the way up, and one that is met twice is taken once. The
-/// newest may be one that is not the newest any more.
+/// the beginning is passed unseen on the way up, and one that is met twice counts where it was
+/// met last. The newest may be one that is not the newest any more.
 pub(super) fn open_all(log: &Path) -> Result<Vec<Generation>, LogError> {
     newer_than(log, None)
 }
+
+/// So many numbers in a row without a file are the end: at a rotation one is without, and a
+/// listing of a directory may miss what is renamed at that moment.
+const MISSING: u32 = 4;
 
 /// The files that came after the one with this inode, the newest first; all of them when that
 /// one is gone.
@@ -110,21 +114,28 @@ pub(super) fn newer_than(log: &Path, inode: Option<u64>) -> Result<Vec<Generatio
     let mut found: Vec<Generation> = Vec::new();
     let mut age = 0;
     let mut oldest = 0;
+    let mut missing = 0;
     loop {
         if age > oldest {
             // Any number of rotations may have come by on the way.
             oldest = ages(log).into_iter().max().unwrap_or(0);
-            if age > oldest {
-                return Ok(found);
-            }
         }
-        if let Some(generation) = Generation::open(&path(log, age))? {
-            if Some(generation.inode) == inode {
-                return Ok(found);
-            }
-            if found.iter().all(|known| known.inode != generation.inode) {
+        match Generation::open(&path(log, age))? {
+            Some(generation) if Some(generation.inode) == inode => return Ok(found),
+            Some(generation) => {
+                missing = 0;
+                // One that is met again goes behind those met in between: they are newer, and
+                // came below it by a rotation.
+                found.retain(|known| known.inode != generation.inode);
                 found.push(generation);
             }
+            None if age > oldest => {
+                missing += 1;
+                if missing == MISSING {
+                    return Ok(found);
+                }
+            }
+            None => {}
         }
         age += 1;
     }
