@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, OFlags, RawMode, ResolveFlags, Stat, fgetxattr, statat};
+use rustix::fs::{AtFlags, FileType, OFlags, RawMode, ResolveFlags, Stat, fgetxattr, statat};
 use rustix::io::Errno;
 
 use crate::detached::open_dir;
+use crate::directory::names;
 use crate::error::{Operation, at};
 use crate::overlay::merge_readonly;
 use crate::resolve::resolve;
@@ -173,15 +173,4 @@ fn open_below(root: &OwnedFd, dir: &Path) -> Result<OwnedFd, Errno> {
     };
     let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     resolve(root.as_fd(), dir, OFlags::RDONLY | OFlags::DIRECTORY, how)
-}
-
-fn names(dir: &OwnedFd) -> Result<Vec<OsString>, Errno> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(dir)? {
-        let entry = entry?;
-        if ![c".", c".."].contains(&entry.file_name()) {
-            names.push(OsStr::from_bytes(entry.file_name().to_bytes()).to_owned());
-        }
-    }
-    Ok(names)
 }

@@ -55,6 +55,7 @@ mod copy;
 mod detached;
 mod dev;
 mod dev_owner;
+mod directory;
 mod enter;
 mod error;
 mod layers;

@@ -6,6 +6,21 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::Error;
 
+/// The absolute path without `.`, `..` and doubled slashes, by its text alone.
+pub(crate) fn by_its_text(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    clean
+}
+
 /// The absolute path without `.`, `..` and doubled slashes, by its text alone: symlinks
 /// are not looked at. `..` at the root stays at the root.
 ///
@@ -26,16 +41,7 @@ pub fn normalize_target(path: &Path) -> Result<PathBuf, Error> {
     if !path.is_absolute() || path.as_os_str().as_bytes().contains(&0) {
         return Err(invalid());
     }
-    let mut clean = PathBuf::from("/");
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => clean.push(name),
-            Component::ParentDir => {
-                clean.pop();
-            }
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
+    let clean = by_its_text(path);
     if clean == Path::new("/") {
         Err(invalid())
     } else {

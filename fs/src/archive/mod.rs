@@ -13,7 +13,7 @@ mod sniffed;
 mod unpack;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, openat, statat};
 use rustix::io::Errno;
@@ -143,22 +143,6 @@ fn read_link(dir: BorrowedFd<'_>, name: &std::ffi::OsStr) -> Result<PathBuf, Err
     use std::os::unix::ffi::OsStringExt;
     let text = rustix::fs::readlinkat(dir, name, Vec::new())?;
     Ok(std::ffi::OsString::from_vec(text.into_bytes()).into())
-}
-
-/// The absolute path without `.`, `..` and doubled slashes, by its text alone, as Docker's
-/// `cp` takes its arguments.
-fn clean(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::from("/");
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => clean.push(name),
-            Component::ParentDir => {
-                clean.pop();
-            }
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
-    clean
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Writing a tree as a tar stream.
 
 use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,14 +9,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, FsWord, Mode, OFlags, ResolveFlags, Stat, fstat, fstatfs, openat,
-    statat,
+    AtFlags, FileType, FsWord, Mode, OFlags, ResolveFlags, Stat, fstat, fstatfs, openat, statat,
 };
 use rustix::io::Errno;
 use tar::{Builder, EntryType, Header};
 
 use super::error::{at, stream};
-use super::{ArchiveError, Tree, clean, kind, parent_of, read_link};
+use super::{ArchiveError, Tree, kind, parent_of, read_link};
+use crate::directory::names;
+use crate::path::by_its_text;
 use crate::resolve::resolve;
 
 /// Filesystems that are the kernel's own view of itself, by their magic of `statfs(2)`: what
@@ -58,7 +59,7 @@ impl Source {
     /// itself.
     pub fn new(path: &str) -> Self {
         let contents = path == "." || path.ends_with("/.");
-        let clean = clean(Path::new(path));
+        let clean = by_its_text(Path::new(path));
         Self {
             contents: contents || clean.file_name().is_none(),
             directory: contents || path.ends_with('/'),
@@ -153,7 +154,9 @@ impl<W: Write> Packer<W> {
             let failed = |operation| at(operation, &self.shown.join(&relative));
             let here = open_below(dir.as_fd(), &relative).map_err(failed("open"))?;
             let mut directories = Vec::new();
-            for name in names(&here).map_err(failed("read"))? {
+            let mut names = names(&here).map_err(failed("read"))?;
+            names.sort_unstable();
+            for name in names {
                 let below = relative.join(&name);
                 let stat = match statat(&here, &name, AtFlags::SYMLINK_NOFOLLOW) {
                     // It went meanwhile.
@@ -343,17 +346,4 @@ impl Read for Sized {
 fn open_below(top: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
     let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     resolve(top, path, OFlags::RDONLY | OFlags::DIRECTORY, how)
-}
-
-/// What is in a directory, in alphabetical order.
-fn names(dir: &OwnedFd) -> Result<Vec<OsString>, Errno> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(dir)? {
-        let entry = entry?;
-        if ![c".", c".."].contains(&entry.file_name()) {
-            names.push(OsStr::from_bytes(entry.file_name().to_bytes()).to_owned());
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
 }

@@ -7,7 +7,8 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::error::at;
-use super::{ArchiveError, Tree, clean, kind, parent_of};
+use super::{ArchiveError, Tree, kind, parent_of};
+use crate::path::by_its_text;
 
 /// A path to copy to, as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl Target {
     pub fn new(path: &str) -> Self {
         Self {
             directory: path.is_empty() || path.ends_with('/') || path.ends_with("/."),
-            path: clean(Path::new(path)),
+            path: by_its_text(Path::new(path)),
         }
     }
 
