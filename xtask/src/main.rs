@@ -1,11 +1,17 @@
 //! Developer tasks of Coop: `cargo xtask --help`.
 
+mod bench;
 mod build;
 mod cargo;
+mod dist;
+mod fuzz;
+mod install;
 mod lint;
 mod packages;
+mod rootfs;
 mod soak;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -26,6 +32,23 @@ enum Task {
     Test(test::Options),
     /// The long tests with the release build: ten thousand containers, hundreds of kills
     Soak(soak::Options),
+    /// The integration tests in a virtual machine, on other kernels and with cgroup v2
+    VmTest(vm::TestOptions),
+    /// A shell in the virtual machine of `vm-test`
+    VmShell(vm::ShellOptions),
+    /// Root filesystems of distributions
+    #[command(subcommand)]
+    Rootfs(rootfs::Task),
+    /// Measures coop beside its peers, and beside the floor that the kernel sets
+    Bench(bench::Options),
+    /// Attacks the parsers of untrusted input
+    Fuzz(fuzz::Options),
+    /// Static binary, completions, man pages, Debian package, checksums
+    Dist,
+    /// Installs coop on this machine
+    Install,
+    /// Removes what `install` put in place
+    Uninstall,
     /// Format check and lints, with every feature set that has to compile
     Check,
     /// Builds the release binary and prints its path
@@ -36,6 +59,14 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Test(options) => test::run(&options),
         Task::Soak(options) => soak::run(&options),
+        Task::VmTest(options) => vm::test(&options),
+        Task::VmShell(options) => vm::shell(&options),
+        Task::Rootfs(task) => rootfs::run(&task),
+        Task::Bench(options) => bench::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
+        Task::Dist => dist::run(),
+        Task::Install => install::install(),
+        Task::Uninstall => install::uninstall(),
         Task::Check => lint::run(),
         Task::Build => build::release(),
     };
