@@ -1,0 +1,205 @@
+//! Packages of Debian, fetched and unpacked below `target/debian/`. Nothing is installed, and
+//! no root is needed.
+//!
+//! `apt-get` does the work, with directories of its own beside the machine's. So the mirror is
+//! the one that the machine's sources name, every index is checked against Debian's archive
+//! keys and every package against its index, and a download that was cut off is gone on with.
+//! What is unpacked stays until somebody removes `target/debian/`.
+
+mod apt;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use rustix::fs::FlockOperation;
+
+use self::apt::Apt;
+use crate::cargo::target_directory;
+
+/// Packages that are unpacked into one directory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Packages<'a> {
+    /// `bookworm`, `trixie`, `sid`, `bookworm-backports`, …
+    pub(crate) suite: &'a str,
+    /// Debian's name of the architecture: `amd64`, `arm64`, …
+    pub(crate) architecture: &'a str,
+    /// Names of packages, or patterns of `apt-patterns(7)` such as `?essential`.
+    pub(crate) names: &'a [&'a str],
+    /// What comes along.
+    pub(crate) dependencies: Dependencies,
+}
+
+/// What is unpacked besides the packages that were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dependencies {
+    /// Nothing.
+    None,
+    /// Everything that they need, down to the C library.
+    All,
+    /// What they need and whose name begins so.
+    StartingWith(&'static str),
+}
+
+impl Packages<'_> {
+    /// The directory with the unpacked packages; they are fetched when they are not there yet.
+    ///
+    /// `/bin`, `/lib` and `/sbin` in it are links into `/usr`. No script of a package has run.
+    ///
+    /// # Errors
+    /// When the machine knows no mirror of Debian, or the mirror has no such suite or package,
+    /// or something does not fit its checksum or signature.
+    pub(crate) fn unpacked(&self) -> Result<PathBuf> {
+        let suite = format!("{}-{}", self.suite, self.architecture);
+        let store = target_directory()?.join("debian").join(suite);
+        let place = store.join(self.key());
+        if place.is_dir() {
+            return Ok(place);
+        }
+        fs::create_dir_all(&store).with_context(|| format!("create {}", store.display()))?;
+        // One at a time. The lock goes with this process, however it ends.
+        let lock = File::create(store.join("lock")).context("the lock of the package store")?;
+        rustix::fs::flock(&lock, FlockOperation::LockExclusive)
+            .context("lock the package store")?;
+        if !place.is_dir() {
+            self.fetch(&store, &place)
+                .with_context(|| format!("{} of Debian {}", self.names.join(", "), self.suite))?;
+        }
+        Ok(place)
+    }
+
+    fn fetch(&self, store: &Path, place: &Path) -> Result<()> {
+        let archives = store.join("archives").join(self.key());
+        fs::create_dir_all(&archives)?;
+        let apt = Apt::new(store, self.suite, self.architecture)?;
+        apt.update()?;
+        let names = match self.dependencies {
+            Dependencies::None => self.names.iter().map(ToString::to_string).collect(),
+            Dependencies::All => apt.closure(self.names)?,
+            Dependencies::StartingWith(prefix) => {
+                let mut names = apt.closure(self.names)?;
+                names.retain(|name| name.starts_with(prefix));
+                names
+            }
+        };
+        let (first, count) = (self.names.join(" "), names.len());
+        eprintln!(
+            "xtask: fetching {first} of Debian {} ({count} packages)",
+            self.suite
+        );
+        apt.download(&names, &archives)?;
+
+        // A directory that an interrupted run left is not the whole of it.
+        let staging = store.join("unpacking");
+        if staging.exists() {
+            fs::remove_dir_all(&staging).context("remove what an earlier run left")?;
+        }
+        merged_usr(&staging)?;
+        let mut unpacked = 0;
+        for entry in fs::read_dir(&archives)? {
+            let package = entry?.path();
+            if package.extension().is_some_and(|it| it == "deb") {
+                unpack(&package, &staging)?;
+                unpacked += 1;
+            }
+        }
+        if unpacked == 0 {
+            bail!("no package came");
+        }
+        fs::rename(&staging, place).context("move it into place")?;
+        fs::remove_dir_all(&archives).context("remove the archives")
+    }
+
+    /// The name of the directory: what was asked for.
+    fn key(&self) -> String {
+        let clean = |c: char| {
+            if c.is_ascii_alphanumeric() || "+-.".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        };
+        let mut names: Vec<String> = self
+            .names
+            .iter()
+            .map(|name| name.chars().map(clean).collect())
+            .collect();
+        names.sort();
+        let suffix = match self.dependencies {
+            Dependencies::None => "alone",
+            Dependencies::All => "all",
+            Dependencies::StartingWith(prefix) => prefix.trim_end_matches('-'),
+        };
+        format!("{},{suffix}", names.join(","))
+    }
+}
+
+/// Debian's name of the architecture that this program was built for.
+pub(crate) fn native_architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "i386",
+        "riscv64" => "riscv64",
+        other => other,
+    }
+}
+
+/// Makes `root` with the links that `base-files` would bring: older packages still have files
+/// in `/bin` and `/lib`, newer ones have the same files in `/usr`.
+fn merged_usr(root: &Path) -> Result<()> {
+    for name in ["bin", "lib", "lib64", "sbin"] {
+        let target = Path::new("usr").join(name);
+        fs::create_dir_all(root.join(&target))?;
+        std::os::unix::fs::symlink(&target, root.join(name))?;
+    }
+    Ok(())
+}
+
+fn unpack(package: &Path, root: &Path) -> Result<()> {
+    let output = Command::new("dpkg-deb")
+        .arg("--extract")
+        .args([package, root])
+        .output()
+        .context("cannot start dpkg-deb")?;
+    if !output.status.success() {
+        bail!(
+            "dpkg-deb --extract {}: {}\n{}",
+            package.display(),
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_names_the_directory() {
+        let packages = |names, dependencies| Packages {
+            suite: "bookworm",
+            architecture: "amd64",
+            names,
+            dependencies,
+        };
+        let key = packages(&["nftables", "iproute2"], Dependencies::All).key();
+        assert_eq!(key, "iproute2,nftables,all");
+        let key = packages(&["?essential"], Dependencies::None).key();
+        assert_eq!(key, "_essential,alone");
+        let kernel = Dependencies::StartingWith("linux-");
+        assert_eq!(packages(&["../x"], kernel).key(), ".._x,linux");
+    }
+
+    #[test]
+    fn an_unpacked_tree_has_a_merged_usr() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("root");
+        merged_usr(&root).unwrap();
+        fs::write(root.join("usr/lib/x"), "").unwrap();
+        assert!(root.join("lib/x").is_file());
+    }
+}
