@@ -1,0 +1,172 @@
+//! How each contender starts a container: the same one for all, as far as they can.
+
+use std::cell::Cell;
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::bundle::{Bundle, FIRST_ID};
+use super::hierarchies;
+use super::measure::Words;
+use super::site::Site;
+use super::tools::{Peer, Tools};
+
+/// The site, the programs, and what they share.
+pub(crate) struct Stand<'a> {
+    pub(crate) site: &'a Site,
+    pub(crate) tools: &'a Tools,
+    count: Cell<u32>,
+}
+
+impl<'a> Stand<'a> {
+    /// Makes what the contenders find on disk.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn new(site: &'a Site, tools: &'a Tools) -> Result<Self> {
+        let names = site.path("names");
+        fs::create_dir_all(&names)?;
+        fs::write(names.join("hosts"), "127.0.0.1 localhost\n")?;
+        fs::write(names.join("hostname"), "bench\n")?;
+        fs::write(names.join("resolv.conf"), "")?;
+        Ok(Self {
+            site,
+            tools,
+            count: Cell::new(0),
+        })
+    }
+
+    /// A name that no container had yet.
+    pub(crate) fn name(&self) -> String {
+        self.count.set(self.count.get() + 1);
+        format!("bench-{}-{}", std::process::id(), self.count.get())
+    }
+
+    /// A call of Coop.
+    pub(crate) fn coop(&self, words: &[&str]) -> Words {
+        Words::new(&self.tools.coop)
+            .with(["--root"])
+            .with([self.site.path("coop")])
+            .with(words)
+    }
+
+    /// The scratch directory of the floor, as new. Not to be measured.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn fresh_scratch(&self) -> Result<PathBuf> {
+        let scratch = self.site.path("scratch");
+        if scratch.exists() {
+            fs::remove_dir_all(&scratch)?;
+        }
+        fs::create_dir(&scratch)?;
+        for name in ["upper", "work"] {
+            fs::create_dir(scratch.join(name))?;
+            chown(scratch.join(name), Some(FIRST_ID), Some(FIRST_ID))?;
+        }
+        for name in ["hosts", "hostname", "resolv.conf"] {
+            fs::copy(self.site.path("names").join(name), scratch.join(name))?;
+            chown(scratch.join(name), Some(FIRST_ID), Some(FIRST_ID))?;
+        }
+        Ok(scratch)
+    }
+
+    /// The floor with a scratch directory.
+    pub(crate) fn floor(&self, scratch: &Path, argv: &[&str]) -> Words {
+        Words::new(&self.tools.floor)
+            .with([self.site.rootfs().as_path(), scratch])
+            .with([hierarchies::words(self.site.hierarchies())])
+            .with(argv)
+    }
+
+    /// Writes the bundle of an OCI runtime for the container `name`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn bundle(&self, name: &str, argv: &[&str]) -> Result<PathBuf> {
+        let directory = self.site.path("bundles").join(name);
+        fs::create_dir_all(&directory)?;
+        let cgroup = format!("/coop-bench/{name}");
+        let bundle = Bundle {
+            rootfs: &self.site.rootfs(),
+            names: self.site.path("names"),
+            cgroup: &cgroup,
+            argv,
+        };
+        let text = serde_json::to_vec(&bundle.config())?;
+        fs::write(directory.join("config.json"), text).context("write config.json")?;
+        Ok(directory)
+    }
+
+    /// A call of an OCI runtime.
+    pub(crate) fn oci(&self, peer: Peer, words: &[&str]) -> Option<Words> {
+        let program = self.tools.peer(peer)?;
+        let root = self.site.path(peer.program());
+        Some(
+            Words::new(program)
+                .with(["--root".as_ref(), root.as_os_str()])
+                .with(words),
+        )
+    }
+
+    /// `bwrap` with everything new that it can make, and the mounts that it has words for.
+    pub(crate) fn bubblewrap(&self, argv: &[&str]) -> Option<Words> {
+        let program = self.tools.peer(Peer::Bubblewrap)?;
+        let rootfs = self.site.rootfs();
+        let words = Words::new(program)
+            .with([
+                "--unshare-all",
+                "--uid",
+                "0",
+                "--gid",
+                "0",
+                "--hostname",
+                "bench",
+                "--bind",
+            ])
+            .with([rootfs.as_os_str(), "/".as_ref()])
+            .with([
+                "--proc",
+                "/proc",
+                "--dev",
+                "/dev",
+                "--mqueue",
+                "/dev/mqueue",
+            ]);
+        let words = ["hosts", "hostname", "resolv.conf"]
+            .iter()
+            .fold(words, |words, name| {
+                words.with(["--ro-bind"]).with([
+                    self.site.path("names").join(name),
+                    Path::new("/etc").join(name),
+                ])
+            });
+        Some(
+            words
+                .with(["--cap-drop", "ALL", "--die-with-parent"])
+                .with(argv),
+        )
+    }
+
+    /// `unshare` with all namespaces and nothing in them but `/proc`.
+    pub(crate) fn unshare(&self, argv: &[&str]) -> Option<Words> {
+        let program = self.tools.peer(Peer::Unshare)?;
+        let all = [
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--net",
+            "--pid",
+            "--cgroup",
+            "--fork",
+            "--mount-proc",
+        ];
+        let mut root = std::ffi::OsString::from("--root=");
+        root.push(self.site.rootfs());
+        Some(Words::new(program).with(all).with([root]).with(argv))
+    }
+}
