@@ -70,7 +70,7 @@ pub use limits::{
 };
 pub use oom::OomWatch;
 pub use path::{CgroupPath, PathError};
-pub use stats::{CpuStats, IoStats, MemoryStats, PidsStats, Pressure, Stats};
+pub use stats::{CpuStats, IoStats, MemoryStats, PidsStats, Pressure, Stall, Stats};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

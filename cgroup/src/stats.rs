@@ -92,15 +92,28 @@ pub struct PidsStats {
     pub limit: Max,
 }
 
-/// Share of the last ten seconds, in percent, in which tasks waited for a resource.
+/// How much of the time tasks had to wait for a resource.
 ///
 /// See the kernel's [PSI documentation](https://docs.kernel.org/accounting/psi.html).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pressure {
     /// At least one task waited.
-    pub some_avg10: f64,
-    /// All of them waited.
-    pub full_avg10: f64,
+    pub some: Stall,
+    /// All of them waited. Kernels before 5.13 do not count it for the CPU.
+    pub full: Stall,
+}
+
+/// Time spent waiting.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stall {
+    /// Percent of the last ten seconds.
+    pub avg10: f64,
+    /// Percent of the last minute.
+    pub avg60: f64,
+    /// Percent of the last five minutes.
+    pub avg300: f64,
+    /// Microseconds since the group was made.
+    pub total_us: u64,
 }
 
 /// The value of `key` in a flat-keyed file (`key value` lines).
@@ -122,17 +135,23 @@ pub(crate) fn keyed_or_zero(text: &str, key: &str) -> u64 {
 
 /// Reads a pressure file.
 pub(crate) fn pressure(text: &str) -> Pressure {
-    let avg10 = |kind: &str| {
-        text.lines().find_map(|line| {
-            let fields = line.strip_prefix(kind)?;
-            fields
-                .split(' ')
-                .find_map(|field| field.strip_prefix("avg10=")?.parse().ok())
+    fn field<T: std::str::FromStr + Default>(line: &str, key: &str) -> T {
+        line.split(' ')
+            .find_map(|field| field.strip_prefix(key)?.trim().parse().ok())
+            .unwrap_or_default()
+    }
+    let stall = |kind: &str| {
+        let line = text.lines().find(|line| line.starts_with(kind));
+        line.map_or_else(Stall::default, |line| Stall {
+            avg10: field(line, "avg10="),
+            avg60: field(line, "avg60="),
+            avg300: field(line, "avg300="),
+            total_us: field(line, "total="),
         })
     };
     Pressure {
-        some_avg10: avg10("some ").unwrap_or(0.0),
-        full_avg10: avg10("full ").unwrap_or(0.0),
+        some: stall("some "),
+        full: stall("full "),
     }
 }
 
@@ -201,8 +220,13 @@ mod tests {
         assert_eq!(
             pressure(text),
             Pressure {
-                some_avg10: 1.5,
-                full_avg10: 0.0
+                some: Stall {
+                    avg10: 1.5,
+                    avg60: 0.13,
+                    avg300: 0.34,
+                    total_us: 8_003_482,
+                },
+                full: Stall::default(),
             }
         );
     }

@@ -147,7 +147,7 @@ fn statistics_are_read_from_what_there_is() {
         ),
         (
             "cpu.pressure",
-            "some avg10=2.50 avg60=0.00 avg300=0.00 total=1\nfull avg10=0.50 avg60=0.00 avg300=0.00 total=1\n",
+            "some avg10=2.50 avg60=0.00 avg300=0.00 total=7\nfull avg10=0.50 avg60=0.00 avg300=0.00 total=1\n",
         ),
         ("memory.current", "1000\n"),
         ("memory.max", "max\n"),
@@ -172,7 +172,9 @@ fn statistics_are_read_from_what_there_is() {
         (cpu.usage_ns, cpu.nr_throttled, cpu.throttled_ns),
         (1_500_000, 2, 7000)
     );
-    assert!((cpu.pressure.unwrap().some_avg10 - 2.5).abs() < 1e-9);
+    let pressure = cpu.pressure.unwrap();
+    assert!((pressure.some.avg10 - 2.5).abs() < 1e-9);
+    assert_eq!((pressure.some.total_us, pressure.full.total_us), (7, 1));
     assert_eq!(
         (memory.current, memory.working_set(), memory.peak),
         (1000, 700, None)

@@ -82,12 +82,34 @@ fn report(name: &str, stats: &Stats) -> String {
             .map_or("no limit".to_owned(), |limit| format!("limit {limit}"));
         line("pids", format!("{} at the end, {limit}", pids.current));
     }
+    if let Some(waited) = waited(stats) {
+        line("waited", waited);
+    }
     text
+}
+
+/// For how long at least one of its tasks could not go on for want of a resource; none where
+/// the kernel does not count it.
+fn waited(stats: &Stats) -> Option<String> {
+    let parts = [
+        ("cpu", stats.cpu.as_ref().and_then(|cpu| cpu.pressure)),
+        (
+            "memory",
+            stats.memory.as_ref().and_then(|memory| memory.pressure),
+        ),
+        ("io", stats.io.as_ref().and_then(|io| io.pressure)),
+    ];
+    let parts = parts.into_iter().filter_map(|(resource, pressure)| {
+        let time = Duration::from_micros(pressure?.some.total_us);
+        Some(format!("{} for {resource}", span(time)))
+    });
+    let parts: Vec<_> = parts.collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 #[cfg(test)]
 mod tests {
-    use coop_cgroup::{CpuStats, IoStats, Max, MemoryStats, PidsStats};
+    use coop_cgroup::{CpuStats, IoStats, Max, MemoryStats, PidsStats, Pressure, Stall};
 
     use super::*;
 
@@ -101,7 +123,13 @@ mod tests {
                 nr_periods: 40,
                 nr_throttled: 3,
                 throttled_ns: 120_000_000,
-                pressure: None,
+                pressure: Some(Pressure {
+                    some: Stall {
+                        total_us: 118_000,
+                        ..Stall::default()
+                    },
+                    ..Pressure::default()
+                }),
             }),
             memory: Some(MemoryStats {
                 current: 0,
@@ -116,6 +144,7 @@ mod tests {
             }),
             io: Some(IoStats {
                 read_bytes: 1_200_000,
+                pressure: Some(Pressure::default()),
                 ..IoStats::default()
             }),
             pids: Some(PidsStats {
@@ -129,6 +158,7 @@ mod tests {
           memory  64MiB at most, limit 64MiB, killed for want of memory: 1
           io      1.2MB read, 0B written
           pids    0 at the end, limit 33
+          waited  118ms for cpu, 0ns for io
         ");
     }
 

@@ -1,5 +1,6 @@
 //! `coop stats`: what containers use.
 
+mod pressure;
 mod row;
 mod sample;
 

@@ -27,6 +27,8 @@ pub(in crate::command) struct Usage {
     pub(in crate::command) block: Option<(u64, u64)>,
     /// Tasks: now, and the limit.
     pub(in crate::command) pids: Option<(u64, Option<u64>)>,
+    /// What its tasks wait for, as JSON: see [`super::pressure`].
+    pub(in crate::command) pressure: Value,
 }
 
 /// Docker's sign for an unknown number.
@@ -56,6 +58,7 @@ impl Row {
             "BlockIO": texts.block,
             "PIDs": texts.pids,
             "PIDsLimit": texts.pids_limit.unwrap_or_default(),
+            "PSI": self.usage.as_ref().map(|usage| &usage.pressure),
         })
     }
 
@@ -126,6 +129,7 @@ pub(super) mod tests {
                 network: Some((1_200, 656)),
                 block: Some((0, 4_096)),
                 pids: Some((2, Some(33))),
+                pressure: json!({ "CPU": { "Some": { "Avg10": 1.5 } } }),
             }),
         )
     }

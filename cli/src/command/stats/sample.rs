@@ -79,6 +79,7 @@ impl<'a> Sampler<'a> {
                 .pids
                 .as_ref()
                 .map(|pids| (pids.current, pids.limit.value())),
+            pressure: super::pressure::json(&stats),
         }))
     }
 

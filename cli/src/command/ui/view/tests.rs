@@ -25,6 +25,7 @@ fn container(name: &str, digit: &str, status: Status, cpu: Option<f64>) -> Conta
             network: Some((1_200, (cpu * 1000.0) as u64)),
             block: Some((4_096, 0)),
             pids: Some((7, None)),
+            ..Usage::default()
         }),
     }
 }
