@@ -75,7 +75,7 @@ impl Host {
         }
         self.images.get(&reference).map_err(|error| match error {
             error @ coop_image::Error::NotFound { .. } => anyhow::anyhow!(
-                "{error}\n  help: bring it in with `coop image import {reference} FILE`, \
+                "{error}\n  help: bring it in with `coop image import FILE {reference}`, \
                  or use the built-in {HOST_IMAGE}"
             ),
             error => error.into(),

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::image::Image;
 use crate::import::Limits;
 use crate::reference::Reference;
-use crate::store::{Layer, Store};
+use crate::store::{About, Layer, Store};
 use crate::tree::{self, Writer};
 
 /// Name of the host image.
@@ -106,7 +106,12 @@ pub fn ensure_host_image_with(store: &Store, recipe: &Recipe) -> Result<Image, E
         size,
     };
     let inputs = Inputs::new(fingerprint, stamps);
-    store.commit(&reference, &root, layer, config(), Some(inputs))
+    let about = About {
+        config: config(),
+        architecture: None,
+        inputs: Some(inputs),
+    };
+    store.commit(&reference, &root, layer, about)
 }
 
 /// The image in the store when it is still what would be made.

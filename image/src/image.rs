@@ -25,4 +25,7 @@ pub struct Image {
     pub layers: Vec<PathBuf>,
     /// What the image says about its process.
     pub config: ImageConfig,
+    /// What its programs are compiled for, in OCI's words: `amd64`, `arm64`.
+    #[serde(default)]
+    pub architecture: String,
 }

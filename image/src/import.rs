@@ -1,5 +1,6 @@
 //! Bringing a root filesystem into the store.
 
+mod bootstrap;
 mod decoder;
 mod directory;
 mod format;
@@ -9,7 +10,7 @@ mod tar;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
@@ -21,7 +22,7 @@ use crate::digest::{Digest, HashingReader};
 use crate::error::{At as _, Error, UnpackError};
 use crate::image::Image;
 use crate::reference::Reference;
-use crate::store::{Layer, Store};
+use crate::store::{About, Layer, Store};
 use crate::tree::{self, EntryPath, Writer};
 
 const DEVICE: &str = "a device node; containers have a /dev of their own";
@@ -52,6 +53,9 @@ impl Default for Limits {
 pub struct ImportOptions {
     /// The image's configuration: a plain root filesystem has none of its own.
     pub config: ImageConfig,
+    /// What its programs are compiled for, in OCI's words (`amd64`, `arm64`); this
+    /// machine's architecture when there is none.
+    pub architecture: Option<String>,
     /// When to give up.
     pub limits: Limits,
 }
@@ -82,7 +86,9 @@ pub enum Progress<'a> {
 
 impl Store {
     /// Imports a directory, a tar archive (plain, gzip, zstd or xz) or a squashfs as an
-    /// image of one layer. What `source` is, is told by its content and not its name.
+    /// image of one layer. What `source` is, is told by its content and not its name. In
+    /// an archive the root filesystem may lie one directory down, as in Arch Linux's
+    /// bootstrap archive with its `root.x86_64`.
     ///
     /// The content is treated as hostile: see the crate's documentation. An image that
     /// has this name already loses it; its layer stays until
@@ -121,8 +127,19 @@ impl Store {
                 what,
             })
         }?;
-        self.commit(reference, &root, unpacked, options.config.clone(), None)
+        let about = About {
+            config: options.config.clone(),
+            architecture: options.architecture.clone(),
+            inputs: None,
+        };
+        self.commit(reference, &unpacked.tree, unpacked.layer, about)
     }
+}
+
+/// A root filesystem in the workspace of an import, ready to be committed.
+struct Unpacked {
+    tree: PathBuf,
+    layer: Layer,
 }
 
 fn unpack(
@@ -131,7 +148,7 @@ fn unpack(
     root: &Path,
     limits: Limits,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Layer, Error> {
+) -> Result<Unpacked, Error> {
     let mut head = Vec::new();
     Read::by_ref(&mut file)
         .take(format::PROBE as u64)
@@ -217,7 +234,7 @@ fn unpack_squashfs(
     root: &Path,
     limits: Limits,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Layer, Error> {
+) -> Result<Unpacked, Error> {
     let mut hashed = HashingReader::new(file);
     io::copy(&mut hashed, &mut io::sink()).at("read", source)?;
     let digest = hashed.finish();
@@ -235,7 +252,7 @@ fn copy_directory(
     root: &Path,
     limits: Limits,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Layer, Error> {
+) -> Result<Unpacked, Error> {
     let in_source = |error| Error::Unpack {
         path: source.to_owned(),
         source: error,
@@ -245,13 +262,21 @@ fn copy_directory(
     let size = writer.bytes();
     writer.finish().map_err(in_source)?;
     refuse_image_archive(source, root)?;
-    Ok(Layer {
-        digest: tree::digest(root)?,
-        size,
+    Ok(Unpacked {
+        tree: root.to_owned(),
+        layer: Layer {
+            digest: tree::digest(root)?,
+            size,
+        },
     })
 }
 
-fn finish(source: &Path, root: &Path, writer: Writer<'_>, digest: Digest) -> Result<Layer, Error> {
+fn finish(
+    source: &Path,
+    root: &Path,
+    writer: Writer<'_>,
+    digest: Digest,
+) -> Result<Unpacked, Error> {
     // Before the sync: it may take long.
     refuse_image_archive(source, root)?;
     let size = writer.bytes();
@@ -259,7 +284,21 @@ fn finish(source: &Path, root: &Path, writer: Writer<'_>, digest: Digest) -> Res
         path: source.to_owned(),
         source: error,
     })?;
-    Ok(Layer { digest, size })
+    if let Some(name) = bootstrap::nested_root(root)? {
+        log::info!("the root filesystem is what lies in {name}");
+        let tree = root.join(&name);
+        // Not the archive's own digest: under that one, the whole archive is a layer.
+        let digest = Digest::of(format!("{name} of {digest}").as_bytes());
+        let size = tree::size(&tree)?;
+        return Ok(Unpacked {
+            tree,
+            layer: Layer { digest, size },
+        });
+    }
+    Ok(Unpacked {
+        tree: root.to_owned(),
+        layer: Layer { digest, size },
+    })
 }
 
 /// Told by what was unpacked: the telling files may come last in the archive.

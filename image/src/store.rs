@@ -16,11 +16,9 @@ use rustix::io::Errno;
 
 pub use lock::Lock;
 pub(crate) use lock::Workspace;
-pub(crate) use record::{Layer, Record};
+pub(crate) use record::{About, Layer, Record};
 
-use crate::config::ImageConfig;
 use crate::error::{At as _, Error};
-use crate::host::Inputs;
 use crate::image::Image;
 use crate::reference::Reference;
 use crate::tree;
@@ -270,8 +268,7 @@ impl Store {
         reference: &Reference,
         unpacked: &Path,
         layer: Layer,
-        config: ImageConfig,
-        inputs: Option<Inputs>,
+        about: About,
     ) -> Result<Image, Error> {
         let layers_dir = self.layers_dir();
         let target = layers_dir.join(layer.digest.hex());
@@ -279,7 +276,7 @@ impl Store {
         let created = SystemTime::UNIX_EPOCH
             .elapsed()
             .map_or(0, |age| age.as_secs());
-        let record = Record::new(reference.clone(), vec![layer], config, inputs, created)
+        let record = Record::new(reference.clone(), vec![layer], about, created)
             .and_then(|record| Ok((serde_json::to_vec_pretty(&record)?, record)));
         let (json, record) = record.map_err(|source| Error::Record {
             path: path.clone(),

@@ -124,8 +124,9 @@ fn events_are_objects_with_dockers_keys() {
 fn images_are_told_of_too() {
     let host = Host::new();
     let root = coop_tests::Rootfs::new(&host);
-    host.coop(["image", "import", "mine:1"])
+    host.coop(["image", "import"])
         .arg(root.path())
+        .arg("mine:1")
         .run()
         .success();
     host.coop(["rmi", "mine:1"]).run().success();

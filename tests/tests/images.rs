@@ -25,8 +25,9 @@ fn import_and_run(archive: &str) {
     let host = Host::new();
     let root = Rootfs::new(&host);
     let archive = pack(&host, &root, archive);
-    host.coop(["image", "import", "mine:1"])
+    host.coop(["image", "import"])
         .arg(archive)
+        .arg("mine:1")
         .run()
         .success();
     let run = host.coop(["run", "--rm", "mine:1", "cat", "/marker"]);
@@ -62,8 +63,9 @@ fn a_squashfs_becomes_an_image() {
 fn a_directory_becomes_an_image_and_may_go() {
     let host = Host::new();
     let root = Rootfs::new(&host);
-    host.coop(["image", "import", "mine:1"])
+    host.coop(["image", "import"])
         .arg(root.path())
+        .arg("mine:1")
         .run()
         .success();
     std::fs::remove_dir_all(root.path()).unwrap();
@@ -75,8 +77,9 @@ fn a_directory_becomes_an_image_and_may_go() {
 fn images_are_listed_with_name_tag_and_size() {
     let host = Host::new();
     let root = Rootfs::new(&host);
-    host.coop(["image", "import", "mine:1"])
+    host.coop(["image", "import"])
         .arg(root.path())
+        .arg("mine:1")
         .run()
         .success();
     for words in [&["images"][..], &["image", "ls"]] {
@@ -95,8 +98,9 @@ fn images_are_listed_with_name_tag_and_size() {
 fn an_image_without_a_tag_is_the_latest() {
     let host = Host::new();
     let root = Rootfs::new(&host);
-    host.coop(["image", "import", "mine"])
+    host.coop(["image", "import"])
         .arg(root.path())
+        .arg("mine")
         .run()
         .success();
     let run = host.coop(["run", "--rm", "mine:latest", "cat", "/marker"]);
@@ -107,8 +111,9 @@ fn an_image_without_a_tag_is_the_latest() {
 fn a_removed_image_is_gone_from_list_and_disk() {
     let host = Host::new();
     let root = Rootfs::new(&host);
-    host.coop(["image", "import", "mine:1"])
+    host.coop(["image", "import"])
         .arg(root.path())
+        .arg("mine:1")
         .run()
         .success();
     host.coop(["image", "rm", "mine:1"]).run().success();
@@ -125,8 +130,9 @@ fn a_removed_image_is_gone_from_list_and_disk() {
 fn an_image_in_use_is_not_removed() {
     let host = Host::new();
     let root = Rootfs::new(&host);
-    host.coop(["image", "import", "mine:1"])
+    host.coop(["image", "import"])
         .arg(root.path())
+        .arg("mine:1")
         .run()
         .success();
     host.coop(["run", "-d", "--name", "box", "mine:1", "sleep", "1000"])
@@ -152,8 +158,9 @@ fn a_file_that_is_no_image_is_refused_and_leaves_nothing() {
     let host = Host::new();
     let before = host.snapshot();
     let junk = host.file("junk.tar", [0xa5; 4096]);
-    host.coop(["image", "import", "mine:1"])
+    host.coop(["image", "import"])
         .arg(junk)
+        .arg("mine:1")
         .run()
         .fails(1, &["junk.tar"]);
     host.coop(["images"]).run().success().does_not_say("mine");
@@ -167,7 +174,11 @@ fn a_truncated_archive_is_refused() {
     let archive = pack(&host, &root, "image.tar.gz");
     let bytes = std::fs::read(&archive).unwrap();
     std::fs::write(&archive, &bytes[..bytes.len() / 2]).unwrap();
-    let output = host.coop(["image", "import", "mine:1"]).arg(archive).run();
+    let output = host
+        .coop(["image", "import"])
+        .arg(archive)
+        .arg("mine:1")
+        .run();
     output.fails(1, &["image.tar.gz"]);
     host.coop(["images"]).run().success().does_not_say("mine");
 }
@@ -175,7 +186,11 @@ fn a_truncated_archive_is_refused() {
 /// A hostile archive becomes an image without its bad parts, or is refused by name.
 #[track_caller]
 fn import_evil(host: &Host, archive: &std::path::Path) {
-    let output = host.coop(["image", "import", "evil"]).arg(archive).run();
+    let output = host
+        .coop(["image", "import"])
+        .arg(archive)
+        .arg("evil")
+        .run();
     if !output.status.success() {
         let name = archive.file_name().unwrap_or_default().to_string_lossy();
         output.fails(1, &[&name]);

@@ -11,7 +11,8 @@ use std::path::PathBuf;
     arg_required_else_help = true,
     disable_help_subcommand = true,
     after_help = "Examples:\n  \
-        coop image import alpine:3.20 alpine-minirootfs.tar.gz\n  \
+        coop image import alpine-base.tar.gz\n  \
+        coop image import alpine-minirootfs.tar.gz alpine:3.20\n  \
         coop image ls"
 )]
 pub(crate) struct ImageArgs {
@@ -37,12 +38,28 @@ pub(crate) enum ImageCommand {
 
 /// `coop image import`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Without a name the image is called as the file is: alpine-base.tar.gz becomes \
+    alpine-base. The name may also come first.\n\n\
+    Examples:\n  \
+        coop image import alpine-base.tar.gz\n  \
+        coop image import --change 'CMD [\"/bin/sh\"]' rootfs.tar.zst team/base:1.0\n  \
+        ssh build tar -C /srv/rootfs -c . | coop image import - base"
+)]
 pub(crate) struct ImageImportArgs {
-    /// Name of the image, such as alpine:3.20
-    pub name: String,
     /// Archive (tar, plain or gz, zst, xz; squashfs), directory, or - for standard input
     #[arg(value_name = "FILE|DIR")]
     pub source: PathBuf,
+    /// Name of the image, such as alpine:3.20
+    #[arg(value_name = "IMAGE")]
+    pub name: Option<String>,
+    /// Apply a Dockerfile instruction: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER,
+    /// VOLUME or WORKDIR
+    #[arg(short, long, value_name = "INSTRUCTION")]
+    pub change: Vec<String>,
+    /// What its programs are for, such as linux/arm64; this machine otherwise
+    #[arg(long, value_name = "PLATFORM")]
+    pub platform: Option<String>,
 }
 
 /// `coop image ls` and `coop images`.

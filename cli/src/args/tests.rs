@@ -225,8 +225,9 @@ fn images_have_docker_s_short_cuts() {
         ));
     }
     assert!(matches!(
-        parse("coop image import x -").command,
-        Command::Image(ImageArgs { command: ImageCommand::Import(args) }) if args.source == Path::new("-")
+        parse("coop image import - x").command,
+        Command::Image(ImageArgs { command: ImageCommand::Import(args) })
+            if args.source == Path::new("-") && args.name.as_deref() == Some("x")
     ));
 }
 

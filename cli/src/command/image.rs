@@ -1,121 +1,31 @@
 //! `coop image`: what containers are made from.
 
+mod change;
+mod import;
+
 use std::collections::BTreeSet;
-use std::io::{IsTerminal, Seek};
-use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use coop_fs::RootSource;
-use coop_image::{Image, ImportOptions, Progress, Reference};
-use coop_launcher::logs::Stream;
+use coop_image::{Image, Reference};
 use coop_launcher::store::Event;
 use serde_json::json;
 
 use super::inspect::{image_object, print_documents};
-use crate::args::{ImageCommand, ImageImportArgs, ImageInspectArgs, ImageLsArgs, ImageRmArgs};
+use crate::args::{ImageCommand, ImageInspectArgs, ImageLsArgs, ImageRmArgs};
 use crate::host::{Host, require_root};
 use crate::plan::ContainerPlan;
-use crate::ui::{ago, decimal_size, lines, listing, print_bytes, timestamp};
+use crate::ui::{ago, decimal_size, lines, listing, timestamp};
 
 /// `coop image`.
 pub(super) fn image(host: &Host, command: &ImageCommand) -> Result<i32> {
     match command {
-        ImageCommand::Import(args) => import(host, args),
+        ImageCommand::Import(args) => import::import(host, args),
         ImageCommand::Ls(args) => list(host, args),
         ImageCommand::Rm(args) => remove(host, args),
         ImageCommand::Inspect(args) => inspect(host, args),
-    }
-}
-
-fn import(host: &Host, args: &ImageImportArgs) -> Result<i32> {
-    require_root("import an image")?;
-    let reference: Reference = args.name.parse()?;
-    let mut meter = Meter {
-        terminal: std::io::stderr().is_terminal(),
-        skipped: 0,
-    };
-    let mut show = |progress: Progress<'_>| meter.show(&progress);
-    let options = ImportOptions::default();
-    let imported = if args.source == Path::new("-") {
-        let spooled = spool(&host.images)?;
-        let path = PathBuf::from(format!("/proc/self/fd/{}", spooled.as_raw_fd()));
-        host.images
-            .import(&reference, &path, &options, &mut show)
-            .context("standard input")
-    } else {
-        host.images
-            .import(&reference, &args.source, &options, &mut show)
-            .map_err(Into::into)
-    };
-    meter.end();
-    let image = imported?;
-    if meter.skipped > 0 {
-        log::warn!(
-            "{} entries were left out of {reference}: --verbose names them",
-            meter.skipped
-        );
-    }
-    host.store
-        .emit(&event("import", &reference, &image.id.to_string()));
-    crate::ui::print(&format!("{}\n", image.id))?;
-    Ok(0)
-}
-
-/// Standard input as a file: a squashfs is not read from the front, and what an archive is has
-/// to be known before it is read.
-fn spool(store: &coop_image::Store) -> Result<std::fs::File> {
-    use rustix::fs::{Mode, OFlags};
-    let input = std::io::stdin();
-    if input.is_terminal() {
-        bail!(
-            "standard input is a terminal\n  help: name a file, or redirect one: coop image import NAME - < FILE"
-        );
-    }
-    // Beside the images, where an image has room; nameless, so that it goes with this process.
-    coop_launcher::store::make_private_dir(store.dir())?;
-    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    let file = rustix::fs::open(store.dir(), flags, Mode::RUSR | Mode::WUSR)
-        .with_context(|| format!("make a temporary file in {}", store.dir().display()))?;
-    let mut file = std::fs::File::from(file);
-    std::io::copy(&mut input.lock(), &mut file).context("read standard input")?;
-    file.rewind().context("read standard input")?;
-    Ok(file)
-}
-
-/// How far an import is, for a user who waits.
-struct Meter {
-    terminal: bool,
-    skipped: usize,
-}
-
-impl Meter {
-    fn show(&mut self, progress: &Progress<'_>) {
-        match progress {
-            Progress::Skipped { entry, why } => {
-                self.skipped += 1;
-                log::info!("left out {entry}: {why}");
-            }
-            Progress::Waiting => self.line("waiting for another import of this name"),
-            Progress::Read { done, total } => self.line(&match total {
-                Some(total) => format!("read {} of {}", decimal_size(*done), decimal_size(*total)),
-                None => format!("read {}", decimal_size(*done)),
-            }),
-            Progress::Syncing => self.line("writing to the disk"),
-            _ => {}
-        }
-    }
-
-    /// In place of the line before.
-    fn line(&self, text: &str) {
-        if self.terminal {
-            let _ = print_bytes(Stream::Stderr, format!("\r\x1b[K{text}").as_bytes());
-        }
-    }
-
-    fn end(&self) {
-        self.line("");
     }
 }
 
@@ -348,6 +258,7 @@ mod tests {
             size,
             layers: Vec::new(),
             config: ImageConfig::default(),
+            architecture: "amd64".into(),
         };
         vec![
             image("coop/host", "a", 30, 2_345_678),

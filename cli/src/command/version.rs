@@ -28,7 +28,7 @@ pub(super) fn version(args: &VersionArgs) -> Result<i32> {
 }
 
 /// The architecture in the words of Go and OCI.
-pub(super) fn architecture() -> &'static str {
+fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

@@ -24,6 +24,9 @@ pub(crate) struct Record {
     /// Bottom first, as in OCI's `rootfs.diff_ids`.
     pub(crate) layers: Vec<Layer>,
     pub(crate) config: ImageConfig,
+    /// In OCI's words; an older Coop knew of no other machine's images.
+    #[serde(default = "this_machine")]
+    pub(crate) architecture: String,
     /// Of the host image: what it was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) inputs: Option<Inputs>,
@@ -38,15 +41,28 @@ pub(crate) struct Layer {
     pub(crate) size: u64,
 }
 
+/// What is known of an image beside its name and its layers.
+pub(crate) struct About {
+    pub(crate) config: ImageConfig,
+    /// This machine's, when there is none.
+    pub(crate) architecture: Option<String>,
+    pub(crate) inputs: Option<Inputs>,
+}
+
 impl Record {
     pub(crate) fn new(
         reference: Reference,
         layers: Vec<Layer>,
-        config: ImageConfig,
-        inputs: Option<Inputs>,
+        about: About,
         created: u64,
     ) -> Result<Self, serde_json::Error> {
-        let id = image_id(&layers, &config)?;
+        let About {
+            config,
+            architecture,
+            inputs,
+        } = about;
+        let architecture = architecture.unwrap_or_else(this_machine);
+        let id = image_id(&layers, &config, &architecture)?;
         Ok(Self {
             version: VERSION,
             reference,
@@ -54,6 +70,7 @@ impl Record {
             created,
             layers,
             config,
+            architecture,
             inputs,
         })
     }
@@ -94,6 +111,7 @@ impl Record {
                 .map(|l| layers_dir.join(l.digest.hex()))
                 .collect(),
             config: self.config,
+            architecture: self.architecture,
         }
     }
 }
@@ -105,10 +123,14 @@ struct VersionOnly {
 
 /// The id as OCI defines it: the digest of the image's configuration document. Without
 /// a creation time (the specification makes it optional) equal content has equal ids.
-fn image_id(layers: &[Layer], config: &ImageConfig) -> Result<Digest, serde_json::Error> {
+fn image_id(
+    layers: &[Layer],
+    config: &ImageConfig,
+    architecture: &str,
+) -> Result<Digest, serde_json::Error> {
     #[derive(Serialize)]
     struct Document<'a> {
-        architecture: &'static str,
+        architecture: &'a str,
         os: &'static str,
         config: &'a ImageConfig,
         rootfs: RootFs<'a>,
@@ -120,7 +142,7 @@ fn image_id(layers: &[Layer], config: &ImageConfig) -> Result<Digest, serde_json
         diff_ids: Vec<&'a Digest>,
     }
     let document = Document {
-        architecture: architecture(),
+        architecture,
         os: "linux",
         config,
         rootfs: RootFs {
@@ -132,11 +154,12 @@ fn image_id(layers: &[Layer], config: &ImageConfig) -> Result<Digest, serde_json
 }
 
 /// This machine in Go's words, which OCI uses.
-fn architecture() -> &'static str {
+fn this_machine() -> String {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         "x86" => "386",
         other => other,
     }
+    .to_owned()
 }

@@ -8,8 +8,6 @@ use coop_launcher::store::time;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::command::version::architecture;
-
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::command) struct ImageObject<'a> {
@@ -18,7 +16,7 @@ pub(in crate::command) struct ImageObject<'a> {
     repo_digests: Vec<String>,
     /// When it came into the store.
     created: String,
-    architecture: &'static str,
+    architecture: &'a str,
     os: &'static str,
     size: u64,
     config: Config<'a>,
@@ -65,7 +63,7 @@ pub(in crate::command) fn image_object<'a>(image: &'a Image, all: &[Image]) -> I
         repo_tags: words(tags),
         repo_digests: words(digests),
         created: time::format(UNIX_EPOCH + Duration::from_secs(image.created)),
-        architecture: architecture(),
+        architecture: &image.architecture,
         os: std::env::consts::OS,
         size: image.size,
         config: Config {

@@ -108,7 +108,7 @@ const FOREIGN: &[&str] = &[
 /// What to write meanwhile, for the keys that people miss most.
 fn instead(key: &str) -> Option<&'static str> {
     Some(match key {
-        "build" => "build the image with another tool, then `coop image import NAME FILE`",
+        "build" => "build the image with another tool, then `coop image import FILE NAME`",
         "ipv4_address" | "ipv6_address" | "link_local_ips" | "mac_address" | "driver_opts"
         | "priority" | "gw_priority" | "interface_name" | "enable_ipv6" | "enable_ipv4"
         | "attachable" | "gateway" | "ip_range" | "aux_addresses" => {
