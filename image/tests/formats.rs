@@ -308,3 +308,23 @@ fn a_store_inside_of_the_imported_directory_is_left_out() {
         [image.layers[0].join("file")]
     );
 }
+
+#[test]
+fn a_root_one_directory_down_is_the_image() {
+    let bench = Bench::new();
+    sample(&bench.path("boot/root.x86_64"));
+    fs::write(bench.path("boot/version"), "2026.11.01\n").unwrap();
+    let archive = bench.path("archive");
+    let directory = bench.path("boot");
+    let attributes = ["--xattrs", "--xattrs-include=*", "--format=posix"];
+    let options = ["-C", str(&directory), "-cf", str(&archive), "."];
+    run("tar", &[&attributes[..], &options].concat());
+    let image = bench.import("arch", &archive).unwrap();
+    let root = bench.path("boot/root.x86_64");
+    assert_eq!(describe(&image.layers[0], false), describe(&root, false));
+    // A directory is what the user names; the same archive is the same layer again.
+    let whole = bench.import("whole", &directory).unwrap();
+    assert!(whole.layers[0].join("root.x86_64").is_dir());
+    let again = bench.import("again", &archive).unwrap();
+    assert_eq!((again.layers, again.size), (image.layers, image.size));
+}
