@@ -215,6 +215,18 @@ impl Hierarchy {
         })
     }
 
+    /// [`Cgroup::oom_kill_count`] of a group of which nothing else is asked: one directory is
+    /// opened instead of one a hierarchy.
+    ///
+    /// # Errors
+    /// [`Error::Open`] with `ENOENT` when there is no such group, [`Error::Read`].
+    pub fn oom_kill_count(&self, path: &CgroupPath) -> Result<u64, Error> {
+        match &*self.tree {
+            Tree::Unified(_) => self.open(path)?.oom_kill_count(),
+            Tree::Legacy(tree) => tree.oom_kill_count(path),
+        }
+    }
+
     /// Whether the group exists, in any hierarchy.
     pub fn exists(&self, path: &CgroupPath) -> bool {
         self.bases().any(|base| base.join(path.as_str()).is_dir())

@@ -26,14 +26,14 @@ mod wire;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use log::{Level, LevelFilter};
 
-use args::{Cli, GlobalArgs};
+use args::GlobalArgs;
 
 fn main() -> ExitCode {
     completion::answer_shell();
-    let code = match Cli::try_parse() {
+    let words: Vec<_> = std::env::args_os().collect();
+    let code = match args::parse(&words) {
         Ok(cli) => {
             start_log(&cli.global);
             command::run(&cli).unwrap_or_else(|error| {
@@ -87,7 +87,10 @@ fn start_log(args: &GlobalArgs) {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use args::Cli;
 
     #[test]
     fn a_wrong_command_line_ends_with_125_and_help_with_0() {

@@ -369,7 +369,7 @@ pub(crate) fn give_back(host: &Host, planned: &Planned) -> bool {
 
 /// Removes a container that has ended, with all that it was given.
 pub(crate) fn remove_container(host: &Host, plan: &ContainerPlan) -> Result<()> {
-    begin_removal(host, &plan.unit.id)?;
+    begin_removal(host, plan)?;
     for volume in &plan.anonymous_volumes {
         volumes::remove(host, volume)?;
     }
@@ -379,7 +379,7 @@ pub(crate) fn remove_container(host: &Host, plan: &ContainerPlan) -> Result<()> 
 /// As [`remove_container`], but its anonymous volumes stay.
 pub(crate) fn remove_container_but_volumes(host: &Host, plan: &ContainerPlan) -> Result<()> {
     let id = &plan.unit.id;
-    begin_removal(host, id)?;
+    begin_removal(host, plan)?;
     if let Connection::Bridge { network, .. } = &plan.network {
         release(host, network, id)?;
     }
@@ -390,9 +390,12 @@ pub(crate) fn remove_container_but_volumes(host: &Host, plan: &ContainerPlan) ->
 }
 
 /// Writes down that the container goes: after a kill half-way it must not be started again, and
-/// the next command goes on.
-fn begin_removal(host: &Host, id: &ContainerId) -> Result<()> {
+/// the next command goes on. One that goes at its end (`--rm`) and has run need not be marked:
+/// [`keeper`](crate::supervise::keeper) takes its end for the mark.
+fn begin_removal(host: &Host, plan: &ContainerPlan) -> Result<()> {
+    let id = &plan.unit.id;
     match host.store.load_state(id) {
+        Ok(state) if plan.remove_at_exit && state.started.is_some() => Ok(()),
         Ok(state) if state.status == Status::Removing => Ok(()),
         Ok(mut state) => {
             state.status = Status::Removing;

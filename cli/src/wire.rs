@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use anyhow::Context;
 use coop_launcher::stdio::{Pipes, Terminal};
-use coop_launcher::store::{ContainerId, Name, OwnLock, State, StoreError};
+use coop_launcher::store::{ConfigStamp, ContainerId, Name, OwnLock, State, StoreError};
 use coop_launcher::supervisor::{UnitSpec, Wiring};
 use coop_launcher::{BoxError, Pipeline, Process};
 use coop_net::PendingRules;
@@ -182,6 +183,8 @@ pub(crate) struct Wires<'a> {
     stdin: RefCell<Option<OwnedFd>>,
     /// What each ended container had used, when somebody wants to know (`--usage`).
     usage: Option<RefCell<Vec<(String, coop_cgroup::Stats)>>>,
+    /// The plan that was asked for last: one container's is read several times on its way.
+    last_plan: RefCell<Option<(ContainerId, ConfigStamp, Rc<ContainerPlan>)>>,
     /// Published ports, held as long as their container lives.
     ports: RefCell<Vec<(ContainerId, Vec<OwnedFd>)>>,
 }
@@ -194,6 +197,7 @@ impl<'a> Wires<'a> {
             rules: RefCell::default(),
             stdin: RefCell::default(),
             usage: None,
+            last_plan: RefCell::default(),
             ports: RefCell::default(),
         }
     }
@@ -217,21 +221,30 @@ impl<'a> Wires<'a> {
         self.usage.as_ref().map(RefCell::take).unwrap_or_default()
     }
 
-    fn plan(&self, id: &ContainerId) -> Result<ContainerPlan, BoxError> {
-        Ok(self.host.store.load_config(id)?)
+    /// The saved plan, as it is now.
+    fn plan(&self, id: &ContainerId) -> Result<Rc<ContainerPlan>, StoreError> {
+        let stamp = self.host.store.config_stamp(id)?;
+        let mut last = self.last_plan.borrow_mut();
+        if let Some((of, read, plan)) = &*last
+            && (of, *read) == (id, stamp)
+        {
+            return Ok(Rc::clone(plan));
+        }
+        let plan = Rc::new(self.host.store.load_config(id)?);
+        *last = Some((id.clone(), stamp, Rc::clone(&plan)));
+        Ok(plan)
     }
 
     /// How often the kernel killed something in the container for want of memory.
     fn oom_kills(&self, id: &ContainerId) -> anyhow::Result<u64> {
-        let plan: ContainerPlan = self.host.store.load_config(id)?;
-        let cgroup = self.host.cgroups()?.open(&plan.cgroup)?;
+        let plan = self.plan(id)?;
         let Some(usage) = &self.usage else {
             // One file instead of a dozen.
-            return Ok(cgroup.oom_kill_count()?);
+            return Ok(self.host.cgroups()?.oom_kill_count(&plan.cgroup)?);
         };
-        let stats = cgroup.stats()?;
+        let stats = self.host.cgroups()?.open(&plan.cgroup)?.stats()?;
         let killed = stats.memory.as_ref().map_or(0, |memory| memory.oom_kill);
-        usage.borrow_mut().push((plan.unit.name, stats));
+        usage.borrow_mut().push((plan.unit.name.clone(), stats));
         Ok(killed)
     }
 }
@@ -248,7 +261,7 @@ pub(crate) fn write_name(plan: &mut serde_json::Value, name: &Name) {
 
 impl Wiring for Wires<'_> {
     fn spec(&self, id: &ContainerId) -> Result<UnitSpec, BoxError> {
-        Ok(self.plan(id)?.unit)
+        Ok(self.plan(id)?.unit.clone())
     }
 
     fn pipeline(&self, id: &ContainerId) -> Result<Pipeline, BoxError> {

@@ -18,7 +18,7 @@ use crate::kill::kill_listed;
 use crate::limits::{Limit, Limits};
 use crate::oom::OomWatch;
 use crate::path::CgroupPath;
-use crate::stats::{Stats, keyed_or_zero};
+use crate::stats::Stats;
 
 #[derive(Debug)]
 struct Member {
@@ -183,10 +183,8 @@ impl Backend for Group {
     }
 
     fn oom_kill_count(&self) -> Result<u64, Error> {
-        let Some(dir) = self.member(Controller::Memory) else {
-            return Ok(0);
-        };
-        Ok(keyed_or_zero(&dir.read("memory.oom_control")?, "oom_kill"))
+        self.member(Controller::Memory)
+            .map_or(Ok(0), stats::oom_kill_count)
     }
 
     fn watch_oom(&self) -> Result<OomWatch, Error> {

@@ -83,6 +83,14 @@ impl Tree {
         }
     }
 
+    pub(crate) fn oom_kill_count(&self, path: &CgroupPath) -> Result<u64, Error> {
+        let counts = |mounted: &&Mounted| mounted.controllers.contains(Controller::Memory);
+        let Some(mounted) = self.mounted.iter().find(counts) else {
+            return Ok(0);
+        };
+        stats::oom_kill_count(&Dir::open(&mounted.base.join(path.as_str()))?)
+    }
+
     pub(crate) fn remove_leaf(&self, path: &CgroupPath) -> Result<(), Error> {
         for mounted in &self.mounted {
             let freezer = mounted.controllers.contains(Controller::Freezer);

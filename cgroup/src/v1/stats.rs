@@ -21,6 +21,11 @@ pub(super) fn read<'a>(dir: &dyn Fn(Controller) -> Option<&'a Dir>) -> Result<St
     })
 }
 
+/// How often the kernel has killed in the group of the memory hierarchy `dir` for want of memory.
+pub(super) fn oom_kill_count(dir: &Dir) -> Result<u64, Error> {
+    Ok(keyed_or_zero(&dir.read("memory.oom_control")?, "oom_kill"))
+}
+
 fn number(dir: &Dir, file: &str) -> Result<u64, Error> {
     let text = dir.read(file)?;
     let value = text.trim();

@@ -12,6 +12,7 @@ mod image;
 mod isolation;
 mod lifecycle;
 mod moment;
+mod quick;
 mod run;
 mod shell;
 mod stack;
@@ -35,6 +36,7 @@ pub(crate) use lifecycle::{
     TopArgs, UnpauseArgs, UpdateArgs, WaitArgs,
 };
 pub(crate) use moment::Moment;
+pub(crate) use quick::parse;
 pub(crate) use run::RunArgs;
 pub(crate) use shell::{CompletionArgs, ManArgs, UiArgs};
 pub(crate) use stack::{ConfigArgs, DownArgs, Images, PlanArgs, Scale, UpArgs};

@@ -73,6 +73,13 @@ pub struct Store {
     events: Arc<EventLog>,
 }
 
+/// See [`Store::config_stamp`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConfigStamp {
+    inode: u64,
+    changed: (i64, u64),
+}
+
 impl Store {
     /// The store in these directories. Nothing is touched yet.
     pub fn new(dirs: Dirs) -> Self {
@@ -91,6 +98,22 @@ impl Store {
     /// [`StoreError::Gone`], [`StoreError::Io`], [`StoreError::Decode`].
     pub fn load_config<T: DeserializeOwned>(&self, id: &ContainerId) -> Result<T, StoreError> {
         file::load(&self.config_path(id))?.ok_or_else(|| StoreError::Gone { id: id.clone() })
+    }
+
+    /// What tells the container's saved configuration from any other: reading it again is worth
+    /// it only when this has changed.
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`], [`StoreError::Io`].
+    pub fn config_stamp(&self, id: &ContainerId) -> Result<ConfigStamp, StoreError> {
+        let path = self.config_path(id);
+        let stat = rustix::fs::stat(&path).map_err(StoreError::io("look at", &path));
+        let stat = gone_if_missing(stat, id)?;
+        // Saving puts another file in its place.
+        Ok(ConfigStamp {
+            inode: stat.st_ino,
+            changed: (stat.st_ctime, stat.st_ctime_nsec),
+        })
     }
 
     /// Saves a changed configuration in one step, without waiting for the disk. The caller
@@ -222,7 +245,7 @@ fn still_there(lock: Lock, id: &ContainerId) -> Result<Lock, StoreError> {
     }
 }
 
-fn gone_if_missing(result: Result<(), StoreError>, id: &ContainerId) -> Result<(), StoreError> {
+fn gone_if_missing<T>(result: Result<T, StoreError>, id: &ContainerId) -> Result<T, StoreError> {
     match result {
         Err(StoreError::Io {
             source: rustix::io::Errno::NOENT,
