@@ -47,6 +47,8 @@ mod device;
 mod dir;
 mod entrance;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hierarchy;
 mod kill;
 mod limits;

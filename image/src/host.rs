@@ -5,7 +5,7 @@
 
 mod builder;
 mod busybox;
-mod elf;
+pub(crate) mod elf;
 mod inputs;
 mod libraries;
 mod skeleton;

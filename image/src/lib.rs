@@ -46,6 +46,8 @@
 mod config;
 mod digest;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod host;
 mod image;
 mod import;

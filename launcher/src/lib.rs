@@ -48,6 +48,8 @@ mod child;
 mod descriptors;
 pub mod error;
 pub mod fault;
+#[doc(hidden)]
+pub mod fuzzing;
 mod init;
 pub mod journal;
 pub mod logs;

@@ -29,7 +29,7 @@ impl fmt::Display for Holder {
 
 /// A line of `/proc/net/tcp` and its kin.
 #[derive(Debug, PartialEq, Eq)]
-struct Entry {
+pub(crate) struct Entry {
     address: SocketAddr,
     state: u8,
     inode: u64,
@@ -79,7 +79,7 @@ fn in_the_way(mapping: &PortMapping, address: SocketAddr) -> bool {
     address.port() == mapping.host_port && (same || any)
 }
 
-fn parse(text: &str) -> Vec<Entry> {
+pub(crate) fn parse(text: &str) -> Vec<Entry> {
     text.lines().skip(1).filter_map(parse_line).collect()
 }
 

@@ -52,6 +52,8 @@ mod bridge;
 mod error;
 mod files;
 mod forwarding;
+#[doc(hidden)]
+pub mod fuzzing;
 mod guest;
 mod holder;
 mod naming;

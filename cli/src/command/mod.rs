@@ -29,7 +29,7 @@ mod start;
 mod stats;
 mod stop;
 mod system;
-mod top;
+pub(crate) mod top;
 mod ui;
 pub(crate) mod up;
 mod update;

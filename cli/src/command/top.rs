@@ -2,7 +2,7 @@
 
 mod columns;
 mod options;
-mod process;
+pub(crate) mod process;
 
 use std::io::Write as _;
 

@@ -41,6 +41,11 @@ pub(crate) enum Failure {
     TooMuch,
 }
 
+/// Fills in the variables of one text.
+pub(crate) fn text(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, Failure> {
+    Interpolation::new(lookup).text(text)
+}
+
 /// Fills in variables and remembers which ones were missing.
 pub(crate) struct Interpolation<'v> {
     lookup: &'v dyn Fn(&str) -> Option<String>,

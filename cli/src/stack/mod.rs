@@ -31,10 +31,9 @@ mod yaml;
 pub(crate) use check::check_alone;
 pub(crate) use config::{to_json, to_yaml};
 pub(crate) use diagnostic::Diagnostic;
-pub(crate) use interpolate::Variables;
-#[cfg(test)]
-pub(crate) use load::parse;
-pub(crate) use load::{LoadError, Request, find_file, load};
+pub(crate) use dotenv::parse as env_file;
+pub(crate) use interpolate::{Variables, text as interpolated};
+pub(crate) use load::{LoadError, Request, find_file, load, parse};
 pub(crate) use model::*;
 pub(crate) use path::NodePath;
 pub(crate) use source::Source;

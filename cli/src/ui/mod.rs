@@ -13,7 +13,7 @@ mod stack_output;
 mod steps;
 mod stream;
 mod table;
-mod template;
+pub(crate) mod template;
 mod time;
 mod waiting;
 

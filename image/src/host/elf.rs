@@ -7,7 +7,7 @@ use object::read::elf::{Dyn as _, FileHeader, ProgramHeader as _};
 
 /// The parts of an ELF file that the dynamic loader reads, see `ld.so(8)` and `elf(5)`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Elf {
+pub(crate) struct Elf {
     pub(super) machine: Machine,
     /// The loader; a program without one is static, a library has none either.
     pub(super) interpreter: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct Machine {
 }
 
 impl Elf {
-    pub(super) fn parse(data: &[u8]) -> Result<Self, String> {
+    pub(crate) fn parse(data: &[u8]) -> Result<Self, String> {
         // EI_CLASS
         let parsed = match data.get(4) {
             Some(&elf::ELFCLASS32) => parse::<elf::FileHeader32<Endianness>>(data),
@@ -38,7 +38,7 @@ impl Elf {
     }
 
     /// Needs nothing but the kernel.
-    pub(super) fn is_static(&self) -> bool {
+    pub(crate) fn is_static(&self) -> bool {
         self.interpreter.is_none() && self.needed.is_empty()
     }
 }

@@ -56,7 +56,7 @@ impl ProcStat {
         })
     }
 
-    fn parse(stat: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(stat: &[u8]) -> Option<Self> {
         // Field 2 is the program's name in brackets, and the program chooses its name:
         // ") Z 1" is possible. No later field has a bracket, so the last one ends it.
         let name_end = stat.iter().rposition(|&byte| byte == b')')?;

@@ -81,20 +81,20 @@ impl fmt::Display for DetachKeys {
 /// Looks for the sequence in what is typed, however it comes in pieces. The beginning of a
 /// sequence is held back until it is clear that it is none.
 #[derive(Debug)]
-pub(super) struct KeyFilter {
+pub(crate) struct KeyFilter {
     keys: DetachKeys,
     /// So many of the keys were typed and are held back.
     held: usize,
 }
 
 impl KeyFilter {
-    pub(super) fn new(keys: DetachKeys) -> Self {
+    pub(crate) fn new(keys: DetachKeys) -> Self {
         Self { keys, held: 0 }
     }
 
     /// Takes away from `typed` what is not for the container. Says whether the sequence is
     /// complete; what was typed behind it is lost.
-    pub(super) fn filter(&mut self, typed: &mut Vec<u8>) -> bool {
+    pub(crate) fn filter(&mut self, typed: &mut Vec<u8>) -> bool {
         let mut passed = Vec::with_capacity(typed.len() + self.held);
         for &byte in typed.iter() {
             // The longest end of what is held back that still begins the sequence.
@@ -119,7 +119,7 @@ impl KeyFilter {
     }
 
     /// What is held back, at the end of the input.
-    pub(super) fn rest(&mut self) -> Vec<u8> {
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
         let rest = self.keys.0[..self.held].to_vec();
         self.held = 0;
         rest

@@ -6,7 +6,7 @@
 //! interpreted once, by the container's terminal; a [`Relay`] moves the bytes.
 
 mod endpoint;
-mod keys;
+pub(crate) mod keys;
 mod pty;
 mod raw;
 mod relay;

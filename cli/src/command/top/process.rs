@@ -89,7 +89,7 @@ fn number<T: std::str::FromStr>(fields: &[&str], number: usize) -> Option<T> {
 
 /// See the module. Sizes are in kilobytes, as ps has them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Process {
+pub(crate) struct Process {
     pub(super) pid: u32,
     /// The program's own name for itself, at most fifteen bytes.
     pub(super) comm: String,
@@ -127,7 +127,7 @@ impl Process {
         Self::parse(&stat, &status, &args)
     }
 
-    fn parse(stat: &str, status: &str, args: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(stat: &str, status: &str, args: &[u8]) -> Option<Self> {
         // The name is in brackets, and the program chooses it: the last bracket ends it.
         let (pid, rest) = stat.split_once(" (")?;
         let (comm, rest) = rest.rsplit_once(") ")?;
