@@ -50,9 +50,23 @@ pub(crate) fn run(step: &str, command: &mut Command) -> Result<()> {
 /// # Errors
 /// When the build fails, or builds no such binary.
 pub(crate) fn build_binary(package: &str, binary: &str, options: &[&OsStr]) -> Result<PathBuf> {
+    build_with(package, binary, options, |_| {})
+}
+
+/// The same with changes to the call of cargo, such as variables.
+///
+/// # Errors
+/// As [`build_binary`].
+pub(crate) fn build_with(
+    package: &str,
+    binary: &str,
+    options: &[impl AsRef<OsStr>],
+    change: impl FnOnce(&mut Command),
+) -> Result<PathBuf> {
     let step = format!("build of {binary}");
     let mut command = cargo(["build", "--package", package, "--bin", binary]);
     command.args(options);
+    change(&mut command);
     announce(&command);
     let output = command
         .args(["--message-format", "json-render-diagnostics"])
