@@ -119,7 +119,7 @@ fn passwd_entries(passwd: &str) -> impl Iterator<Item = PasswdEntry<'_>> {
         let name = fields
             .next()
             .filter(|name| !name.is_empty() && !name.starts_with('#'))?;
-        let (uid, gid) = (fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?);
+        let (uid, gid) = (entry_id(fields.nth(1)?)?, entry_id(fields.next()?)?);
         let home = fields.nth(1).unwrap_or_default();
         let shell = fields.next().unwrap_or_default();
         Some(PasswdEntry {
@@ -130,6 +130,12 @@ fn passwd_entries(passwd: &str) -> impl Iterator<Item = PasswdEntry<'_>> {
             shell,
         })
     })
+}
+
+/// The id in an entry, which is an image's word: above the limit, the entry is as good as
+/// none. To `setresuid(2)` the largest number of all means "as it is", which is root here.
+fn entry_id(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|&id| id <= MAX_ID)
 }
 
 /// One line of `group(5)`.
@@ -145,7 +151,7 @@ fn group_entries(group: &str) -> impl Iterator<Item = GroupEntry<'_>> {
         let name = fields
             .next()
             .filter(|name| !name.is_empty() && !name.starts_with('#'))?;
-        let gid = fields.nth(1)?.parse().ok()?;
+        let gid = entry_id(fields.nth(1)?)?;
         Some(GroupEntry {
             name,
             gid,
@@ -289,6 +295,16 @@ mod tests {
         let user = find("web:tty");
         assert_eq!((user.gid, user.additional_gids.len()), (5, 0));
         assert_eq!(find("web:29").gid, 29);
+    }
+
+    #[test]
+    fn an_entry_cannot_leave_the_ids_as_they_are() {
+        let passwd = "web:x:4294967295:33::/:\nweb:x:34:4294967295::/:\nweb:x:33:33::/:\n";
+        let group = "all:x:4294967295:web\ntty:x:5:web\n";
+        let user = find_user(passwd, group, "web").unwrap();
+        assert_eq!((user.uid, user.gid), (33, 33));
+        assert_eq!(user.additional_gids, [5]);
+        assert!(find_user(passwd, group, "web:all").is_err());
     }
 
     #[test]

@@ -103,9 +103,11 @@ impl Volumes {
         Ok(Some(Volume {
             name: name.to_owned(),
             path,
-            created: record.as_ref().map_or_else(born, |record| {
-                UNIX_EPOCH + Duration::from_secs(record.created)
-            }),
+            created: record
+                .as_ref()
+                // A damaged one may have any number.
+                .and_then(|record| UNIX_EPOCH.checked_add(Duration::from_secs(record.created)))
+                .unwrap_or_else(born),
             labels: record.unwrap_or_default().labels,
         }))
     }
@@ -152,6 +154,9 @@ mod tests {
         volumes.create("plain").unwrap();
         assert_eq!(volumes.get("plain").unwrap().unwrap().labels.len(), 0);
         assert_eq!(volumes.get("none").unwrap(), None);
+        let record = volumes.dir().join("plain").join(RECORD);
+        fs::write(record, format!("{{\"created\":{}}}", u64::MAX)).unwrap();
+        assert!(volumes.get("plain").unwrap().unwrap().created <= SystemTime::now());
         assert_eq!(volumes.unfinished().unwrap(), Vec::<PathBuf>::new());
         for half in ["half", ".new-db"] {
             fs::create_dir(volumes.dir().join(half)).unwrap();

@@ -104,8 +104,9 @@ pub(crate) fn boolean(text: &str) -> Result<bool> {
 
 /// A time: how long ago (`10m`, `1h30m`), RFC 3339, or seconds since the epoch.
 fn until(text: &str, now: SystemTime) -> Result<SystemTime> {
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Ok(UNIX_EPOCH + Duration::from_secs(seconds));
+    let at = |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+    if let Some(time) = text.parse().ok().and_then(at) {
+        return Ok(time);
     }
     if let Ok(ago) = text.parse::<crate::stack::value::Duration>() {
         return Ok(now.checked_sub(ago.into()).unwrap_or(UNIX_EPOCH));

@@ -103,7 +103,10 @@ impl Record {
             reference: self.reference,
             id: self.id,
             created: self.created,
-            size: self.layers.iter().map(|layer| layer.size).sum(),
+            size: self
+                .layers
+                .iter()
+                .fold(0, |sum, layer| sum.saturating_add(layer.size)),
             layers: self
                 .layers
                 .iter()
