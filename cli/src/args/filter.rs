@@ -151,7 +151,13 @@ mod tests {
     #[test]
     fn what_is_no_filter_is_told() {
         assert!("label".parse::<Filter>().is_err());
-        for bad in ["nope=1", "name!=x", "dangling=perhaps", "until=later"] {
+        for bad in [
+            "nope=1",
+            "name!=x",
+            "dangling=perhaps",
+            "until=later",
+            "until=18446744073709551615",
+        ] {
             let known = ["name", "dangling", "until", "label"];
             assert!(Filter::check(&filters(&[bad]), &known).is_err(), "{bad}");
         }
