@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use coop_fs::archive::{Owner, Target, Tree, unpack};
-use coop_image::{ImageConfig, ImportOptions, Limits, Store};
+use coop_image::{ImportOptions, Limits, Store};
 use flate2::Crc;
 
 use crate::scratch::Scratch;
@@ -78,11 +78,11 @@ fn import(source: &[u8]) {
     fs::write(&file, source).expect("write the source");
     let store = Store::open(inside.join("store"));
     let options = ImportOptions {
-        config: ImageConfig::default(),
         limits: Limits {
             bytes: 4 << 20,
             entries: 500,
         },
+        ..ImportOptions::default()
     };
     let name = "fuzz:1".parse().expect("a reference");
     match store.import(&name, &file, &options, &mut |_| {}) {
