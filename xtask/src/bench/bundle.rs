@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 /// The host's id of a container's root, as in the floor program.
 pub(crate) const FIRST_ID: u32 = 0x7000_0000;
-const IDS: u32 = 65_536;
+/// How many ids a container has.
+pub(crate) const IDS: u32 = 65_536;
 
 /// What differs between containers.
 pub(crate) struct Bundle<'a> {

@@ -3,7 +3,7 @@
 //! Each round is made under the same conditions for all, whatever else the machine does: what
 //! slows one down in a round slows down the others.
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 
 use super::measure::Cost;
 use super::report::{Row, Unit};
@@ -83,8 +83,7 @@ impl<'a> Entry<'a> {
             Err(error) => {
                 let name = &self.contender.name;
                 eprintln!("bench: {name}: {error:#}");
-                let text = format!("{error:#}");
-                self.failure = Some(text.lines().take(2).collect::<Vec<_>>().join(": "));
+                self.failure = Some(failure(&error));
             }
         }
     }
@@ -99,7 +98,7 @@ impl<'a> Entry<'a> {
     fn rows(self) -> Vec<Row> {
         let contender = self.contender.name;
         if let Some(failure) = self.failure {
-            return vec![Row::missing(contender, "", format!("failed: {failure}"))];
+            return vec![Row::missing(contender, "", failure)];
         }
         let row = |(step, costs): (&str, Vec<Cost>)| {
             let wall: Vec<_> = costs.iter().map(|cost| cost.wall.as_secs_f64()).collect();
@@ -113,6 +112,14 @@ impl<'a> Entry<'a> {
         };
         self.steps.into_iter().map(row).collect()
     }
+}
+
+/// What a row says of a failure: not the command, which is as long as it is known.
+pub(crate) fn failure(error: &Error) -> String {
+    const LONGEST: usize = 100;
+    let text = error.root_cause().to_string();
+    let line = text.lines().next().unwrap_or_default();
+    format!("failed: {}", line.chars().take(LONGEST).collect::<String>())
 }
 
 #[cfg(test)]

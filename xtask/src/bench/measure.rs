@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use rustix::fs::MemfdFlags;
 
 use super::sys;
@@ -75,7 +75,7 @@ pub(crate) fn measure(words: &Words) -> Result<Cost> {
 pub(crate) fn succeed(words: &Words) -> Result<Done> {
     let done = run(words)?;
     if !done.status.success() {
-        bail!("{words}: {}\n{}", done.status, done.output.trim_end());
+        return Err(anyhow!("{}: {}", done.status, done.output.trim()).context(words.to_string()));
     }
     Ok(done)
 }
@@ -133,9 +133,9 @@ mod tests {
 
     #[test]
     fn a_failure_says_which_command_and_why() {
-        let error = measure(&Words::new("sh").with(["-c", "echo no such thing; exit 3"]))
-            .unwrap_err()
-            .to_string();
+        let error =
+            measure(&Words::new("sh").with(["-c", "echo no such thing; exit 3"])).unwrap_err();
+        let error = format!("{error:#}");
         assert!(error.contains("sh -c"), "{error}");
         assert!(error.contains("exit status: 3"), "{error}");
         assert!(error.contains("no such thing"), "{error}");

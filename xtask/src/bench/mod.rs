@@ -1,10 +1,14 @@
 //! `cargo xtask bench`: Coop beside its peers and beside the floor, measured in one run.
 
 mod bundle;
+mod chart;
+mod clean_up;
 mod contest;
+mod engine;
 mod hierarchies;
 mod machine;
 mod measure;
+mod processes;
 mod report;
 mod rootfs;
 mod scenario;
@@ -18,7 +22,7 @@ mod tools;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::cargo;
@@ -44,6 +48,9 @@ pub(crate) struct Options {
     /// Print tables for a document
     #[arg(long, conflicts_with = "json")]
     markdown: bool,
+    /// Measure nothing, and show the reports of earlier runs
+    #[arg(long)]
+    saved: bool,
     /// The youki to compare with, where it is not in PATH
     #[arg(long, value_name = "PATH")]
     youki: Option<PathBuf>,
@@ -52,30 +59,108 @@ pub(crate) struct Options {
     coop: Option<PathBuf>,
 }
 
+/// What is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Text,
+    Json,
+    Markdown,
+}
+
+impl Options {
+    fn scenarios(&self) -> &[Scenario] {
+        match &self.scenarios[..] {
+            [] => &Scenario::ALL,
+            named => named,
+        }
+    }
+
+    fn format(&self) -> Format {
+        match (self.json, self.markdown) {
+            (true, _) => Format::Json,
+            (_, true) => Format::Markdown,
+            _ => Format::Text,
+        }
+    }
+}
+
 /// Measures and reports.
 ///
 /// # Errors
 /// When a scenario cannot be run.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let results = cargo::target_directory()?.join("bench");
+    if options.saved {
+        return show_saved(options, &results);
+    }
     let tools = Tools::find(options)?;
     let site = Site::enter(&results)?;
     sys::catch_signals();
     let machine = Machine::here(&site, &tools);
     let stand = Stand::new(&site, &tools)?;
-    let scenarios = match &options.scenarios[..] {
-        [] => &Scenario::ALL,
-        named => named,
-    };
-    for scenario in scenarios {
+    let mut reports = Vec::new();
+    for scenario in options.scenarios() {
         let report = measure(*scenario, &stand, &machine, options.rounds)?;
         save(&results, &report)?;
-        if options.json {
-            println!("{}", serde_json::to_string_pretty(&report)?);
-        } else if options.markdown {
-            println!("{}\n\n{}", report.title, table::markdown(&report));
-        } else {
-            println!("{}\n{}", report.title, table::text(&report));
+        if options.format() == Format::Text {
+            println!("{}", table::text(&report));
+        }
+        reports.push(report);
+    }
+    print(&reports, options.format())?;
+    eprintln!("bench: JSON and charts are in {}", results.display());
+    Ok(())
+}
+
+/// Prints reports of an earlier run.
+fn show_saved(options: &Options, results: &Path) -> Result<()> {
+    let mut reports = Vec::new();
+    for scenario in options.scenarios() {
+        let file = results.join(format!("{}.json", scenario.name()));
+        let text = match fs::read(&file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            read => read.with_context(|| format!("read {}", file.display()))?,
+        };
+        let report: Report = serde_json::from_slice(&text)
+            .with_context(|| format!("{} is of another version", file.display()))?;
+        if options.format() == Format::Text {
+            println!("{}", table::text(&report));
+        }
+        reports.push(report);
+    }
+    if reports.is_empty() {
+        bail!(
+            "nothing has been measured yet: no reports in {}",
+            results.display()
+        );
+    }
+    print(&reports, options.format())
+}
+
+/// Prints what is printed at the end.
+fn print(reports: &[Report], format: Format) -> Result<()> {
+    let machines = || {
+        let mut machines: Vec<_> = reports
+            .iter()
+            .map(|it| table::machine(&it.machine))
+            .collect();
+        machines.dedup();
+        machines
+    };
+    match format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(reports)?),
+        Format::Markdown => {
+            for machine in machines() {
+                println!("{machine}\n");
+            }
+            for report in reports {
+                println!("{}", table::markdown(report));
+            }
+        }
+        Format::Text => {
+            for machine in machines() {
+                println!("{machine}");
+            }
         }
     }
     Ok(())
@@ -100,7 +185,7 @@ fn measure(
     Ok(Report {
         scenario: name,
         title: outcome.title.into(),
-        rows: outcome.rows,
+        rows: report::grouped(outcome.rows),
         goals: outcome.goals,
         notes: outcome.notes,
         machine: machine.clone(),
@@ -108,7 +193,10 @@ fn measure(
 }
 
 fn save(results: &Path, report: &Report) -> Result<()> {
-    let file = results.join(format!("{}.json", report.scenario));
-    let text = serde_json::to_vec_pretty(report)?;
-    fs::write(&file, text).with_context(|| format!("write {}", file.display()))
+    let write = |extension: &str, content: Vec<u8>| {
+        let file = results.join(format!("{}.{extension}", report.scenario));
+        fs::write(&file, content).with_context(|| format!("write {}", file.display()))
+    };
+    write("json", serde_json::to_vec_pretty(report)?)?;
+    write("svg", chart::svg(report).into_bytes())
 }

@@ -20,6 +20,8 @@ use super::rootfs;
 /// The place; its directory goes with it.
 pub(crate) struct Site {
     directory: TempDir,
+    /// One with a short path: Podman takes no more than 50 characters.
+    short: TempDir,
     hierarchies: Vec<Hierarchy>,
 }
 
@@ -46,6 +48,7 @@ impl Site {
         let site = Self {
             hierarchies: hierarchies::mount_usable().context("mount /sys")?,
             directory,
+            short: tempfile::Builder::new().prefix("b").tempdir()?,
         };
         let lo = Command::new("ip")
             .args(["link", "set", "lo", "up"])
@@ -60,6 +63,11 @@ impl Site {
     /// A path in the site's directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// A path that is as short as can be.
+    pub(crate) fn short_path(&self, name: &str) -> PathBuf {
+        self.short.path().join(name)
     }
 
     /// The root filesystem of every container.

@@ -1,6 +1,7 @@
 //! How each contender starts a container: the same one for all, as far as they can.
 
 use std::cell::Cell;
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
@@ -8,10 +9,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::bundle::{Bundle, FIRST_ID};
+use super::clean_up;
 use super::hierarchies;
 use super::measure::Words;
 use super::site::Site;
 use super::tools::{Peer, Tools};
+
+/// The cgroup above those of the OCI runtimes.
+pub(crate) const CGROUP: &str = "coop-bench";
 
 /// The site, the programs, and what they share.
 pub(crate) struct Stand<'a> {
@@ -81,16 +86,17 @@ impl<'a> Stand<'a> {
             .with(argv)
     }
 
-    /// Writes the bundle of an OCI runtime for the container `name`.
+    /// Writes the bundle of an OCI runtime for the container `name`, with the root filesystem
+    /// `rootfs`.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(crate) fn bundle(&self, name: &str, argv: &[&str]) -> Result<PathBuf> {
+    pub(crate) fn bundle(&self, name: &str, rootfs: &Path, argv: &[&str]) -> Result<PathBuf> {
         let directory = self.site.path("bundles").join(name);
         fs::create_dir_all(&directory)?;
-        let cgroup = format!("/coop-bench/{name}");
+        let cgroup = format!("/{CGROUP}/{name}");
         let bundle = Bundle {
-            rootfs: &self.site.rootfs(),
+            rootfs,
             names: self.site.path("names"),
             cgroup: &cgroup,
             argv,
@@ -100,15 +106,41 @@ impl<'a> Stand<'a> {
         Ok(directory)
     }
 
-    /// A call of an OCI runtime.
-    pub(crate) fn oci(&self, peer: Peer, words: &[&str]) -> Option<Words> {
-        let program = self.tools.peer(peer)?;
+    /// A call of an OCI runtime; of nothing where it is not installed.
+    pub(crate) fn oci(&self, peer: Peer) -> Words {
+        let program = self.tools.peer(peer).unwrap_or(Path::new(peer.program()));
         let root = self.site.path(peer.program());
-        Some(
-            Words::new(program)
-                .with(["--root".as_ref(), root.as_os_str()])
-                .with(words),
-        )
+        Words::new(program).with(["--root".as_ref(), root.as_os_str()])
+    }
+
+    /// A call of Podman that leaves the machine's own containers alone.
+    pub(crate) fn podman(&self) -> Words {
+        let peer = Peer::Podman;
+        let program = self.tools.peer(peer).unwrap_or(Path::new(peer.program()));
+        let runtime = [Peer::Crun, Peer::Runc]
+            .iter()
+            .find_map(|it| self.tools.peer(*it))
+            .unwrap_or(Path::new("crun"));
+        let place = |option: &str, path: PathBuf| {
+            let mut word = OsString::from(option);
+            word.push(path);
+            word
+        };
+        let places = [
+            place("--root=", self.site.path("podman")),
+            place("--runroot=", self.site.short_path("run")),
+            place("--tmpdir=", self.site.short_path("tmp")),
+        ];
+        Words::new(program)
+            .with(places)
+            .with([
+                "--storage-driver",
+                "overlay",
+                "--cgroup-manager",
+                "cgroupfs",
+                "--runtime",
+            ])
+            .with([runtime])
     }
 
     /// `bwrap` with everything new that it can make, and the mounts that it has words for.
@@ -165,8 +197,18 @@ impl<'a> Stand<'a> {
             "--fork",
             "--mount-proc",
         ];
-        let mut root = std::ffi::OsString::from("--root=");
+        let mut root = OsString::from("--root=");
         root.push(self.site.rootfs());
         Some(Words::new(program).with(all).with([root]).with(argv))
+    }
+}
+
+impl Drop for Stand<'_> {
+    /// What a scenario has left that failed or was stopped.
+    fn drop(&mut self) {
+        clean_up::containers(self);
+        clean_up::cgroups(self.site.hierarchies());
+        clean_up::mounts(&self.site.path(""));
+        clean_up::mounts(&self.site.short_path(""));
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Tools {
     pub(crate) coop: PathBuf,
     /// The minimal program.
     pub(crate) floor: PathBuf,
+    /// The program that works in containers.
+    pub(crate) load: PathBuf,
     peers: Vec<(Peer, PathBuf)>,
 }
 
@@ -69,7 +71,9 @@ impl Tools {
             Some(coop) => std::path::absolute(coop)?,
             None => build::coop(Profile::Release)?,
         };
-        let floor = cargo::build_binary(INTEGRATION, "floor", &["--release".as_ref()])?;
+        let release = ["--release".as_ref()];
+        let floor = cargo::build_binary(INTEGRATION, "floor", &release)?;
+        let load = cargo::build_binary(INTEGRATION, "load", &release)?;
         let named = |peer| match peer {
             Peer::Youki => options.youki.clone(),
             _ => None,
@@ -86,7 +90,12 @@ impl Tools {
                 bail!("no program {}", path.display());
             }
         }
-        Ok(Self { coop, floor, peers })
+        Ok(Self {
+            coop,
+            floor,
+            load,
+            peers,
+        })
     }
 
     /// Where a peer is, if it is installed.

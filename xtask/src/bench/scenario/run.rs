@@ -2,53 +2,35 @@
 
 use anyhow::Result;
 
-use super::Outcome;
-use crate::bench::contest::{Contender, Rounds, Step, hold};
-use crate::bench::measure::{Words, measure};
-use crate::bench::report::{Goal, Row};
+use super::{Outcome, goal, once};
+use crate::bench::contest::{Contender, Rounds, hold};
+use crate::bench::engine::{Engine, TRUE};
+use crate::bench::report::Row;
 use crate::bench::stand::Stand;
-use crate::bench::tools::Peer;
-
-const TRUE: [&str; 1] = ["/bin/true"];
-
-const FLOOR: &str = "floor";
-const COOP: &str = "coop run";
-const CRUN: &str = "crun run";
-const RUNC: &str = "runc run";
 
 pub(super) fn contest(stand: &Stand<'_>, rounds: Rounds) -> Result<Outcome> {
-    let rootfs = stand.site.rootfs();
-    let rootfs = rootfs.to_string_lossy();
-    let coop = |mode: &'static str| {
-        let words = ["run", "--rm", "--network", "none", "--rootfs", &rootfs];
-        let words = stand.coop(&words).with(["--rootfs-mode", mode]).with(TRUE);
-        move || once(&words)
-    };
-    let mut contenders = vec![
-        Contender::new(FLOOR, || {
-            let scratch = stand.fresh_scratch()?;
-            once(&stand.floor(&scratch, &TRUE))
-        }),
-        Contender::new(COOP, coop("overlay")),
-        Contender::new("coop run, root as crun and runc have it", coop("ro")),
-    ];
+    let mut contenders = vec![Contender::new("floor", || {
+        let scratch = stand.fresh_scratch()?;
+        once(&stand.floor(&scratch, &TRUE))
+    })];
     let mut missing = Vec::new();
-    for (peer, name) in [
-        (Peer::Crun, CRUN),
-        (Peer::Runc, RUNC),
-        (Peer::Youki, "youki run"),
-    ] {
-        if stand.tools.peer(peer).is_none() {
-            missing.push(not_installed(name));
+    for engine in Engine::ALL {
+        let name = format!("{} run", engine.name());
+        if !engine.is_there(stand) {
+            missing.push(Row::missing(name, "", "not installed"));
             continue;
         }
         contenders.push(Contender::new(name, move || {
-            let id = stand.name();
-            let bundle = stand.bundle(&id, &TRUE)?;
-            let bundle = bundle.to_string_lossy();
-            let words = stand.oci(peer, &["run", "--bundle", &bundle, &id]);
-            once(&words.unwrap_or_default())
+            once(&engine.run(stand, &stand.name(), &TRUE)?)
         }));
+        if engine == Engine::Coop {
+            let bind = stand
+                .coop(&["run", "--rm", "--network", "none", "--rootfs-mode", "ro"])
+                .with(["--rootfs"])
+                .with([stand.site.rootfs()])
+                .with(TRUE);
+            contenders.push(Contender::new("coop run, no overlay", move || once(&bind)));
+        }
     }
     for (name, words) in [
         ("bwrap", stand.bubblewrap(&TRUE)),
@@ -56,37 +38,36 @@ pub(super) fn contest(stand: &Stand<'_>, rounds: Rounds) -> Result<Outcome> {
     ] {
         match words {
             Some(words) => contenders.push(Contender::new(name, move || once(&words))),
-            None => missing.push(not_installed(name)),
+            None => missing.push(Row::missing(name, "", "not installed")),
         }
     }
     let mut rows = hold(contenders, rounds)?;
     rows.append(&mut missing);
-    Ok(Outcome {
-        title: "A container that runs true, full isolation, no network",
-        goals: goals(&rows),
-        rows,
-        notes: Vec::new(),
-    })
-}
-
-fn once(words: &Words) -> Result<Vec<Step>> {
-    Ok(vec![("", measure(words)?)])
-}
-
-fn not_installed(name: &str) -> Row {
-    Row::missing(name, "", "not installed")
-}
-
-fn goals(rows: &[Row]) -> Vec<Goal> {
-    let median = |name: &str| rows.iter().find(|row| row.contender == name)?.median();
-    [(FLOOR, 1.5), (CRUN, 0.5), (RUNC, 1.0 / 6.0)]
+    let goals = [("floor", 1.5), ("crun run", 0.5), ("runc run", 1.0 / 6.0)]
         .into_iter()
-        .filter_map(|(peer, limit)| {
-            Some(Goal {
-                text: format!("{COOP}, as a multiple of {peer}"),
-                measured: median(COOP)? / median(peer)?,
-                limit,
-            })
-        })
-        .collect()
+        .filter_map(|(peer, limit)| goal(&rows, ("coop run", ""), (peer, ""), limit))
+        .collect();
+    Ok(Outcome {
+        title: "A container that runs `true`: full isolation, no network",
+        rows,
+        goals,
+        notes: vec![
+            "The floor makes the same namespaces, id maps and mounts, and nothing else: no \
+             cgroup, limits, capabilities, state or log. Its directories are made and removed \
+             outside of what is measured."
+                .into(),
+            "crun and runc find a root filesystem in place and mount nothing for it. Coop and \
+             Podman put an overlay on it; Coop also maps its owners to the container's ids. \
+             \"No overlay\" is Coop with such a root, read-only."
+                .into(),
+            "crun, runc and youki: the same namespaces, id maps, mounts, masked paths, \
+             capabilities, device and pids limits, by `config.json`. They keep no log and no \
+             exit status."
+                .into(),
+            "bwrap has no cgroup, no limits, one id, fewer mounts and no masked paths; unshare \
+             has one id, all capabilities in it, and only /proc."
+                .into(),
+            "No seccomp filter on any side: Coop has none yet.".into(),
+        ],
+    })
 }
