@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::bundle::{FIRST_ID, IDS};
-use super::measure::Words;
+use super::measure::{Cost, Words, measure, run};
 use super::stand::{CGROUP, Stand};
 use super::tools::Peer;
 
@@ -106,6 +106,28 @@ impl Engine {
             Self::Oci(_) => self.words(stand, &["delete", "--force", name]),
             Self::Podman => self.words(stand, &["rm", "--force", "--time", "0", name]),
         }
+    }
+
+    /// Kills and removes a container, and says what that cost.
+    ///
+    /// Podman is asked again when it is in its own way: the helper that it leaves to clean up
+    /// after a container sometimes still holds what the command wants to remove.
+    ///
+    /// # Errors
+    /// When the container cannot be removed.
+    pub(crate) fn removal(self, stand: &Stand<'_>, name: &str) -> Result<Cost> {
+        let words = self.remove(stand, name);
+        let tries = if self == Self::Podman { 3 } else { 1 };
+        let mut cost = Cost::default();
+        for _ in 1..tries {
+            let done = run(&words)?;
+            cost += done.cost;
+            if done.status.success() {
+                return Ok(cost);
+            }
+        }
+        cost += measure(&words)?;
+        Ok(cost)
     }
 
     /// Runs something in a running container.

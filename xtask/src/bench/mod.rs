@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: Coop beside its peers and beside the floor, measured in one run.
 
+mod audit;
 mod bundle;
 mod chart;
 mod clean_up;

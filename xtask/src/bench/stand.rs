@@ -22,6 +22,7 @@ pub(crate) const CGROUP: &str = "coop-bench";
 pub(crate) struct Stand<'a> {
     pub(crate) site: &'a Site,
     pub(crate) tools: &'a Tools,
+    coop: PathBuf,
     count: Cell<u32>,
 }
 
@@ -36,9 +37,14 @@ impl<'a> Stand<'a> {
         fs::write(names.join("hosts"), "127.0.0.1 localhost\n")?;
         fs::write(names.join("hostname"), "bench\n")?;
         fs::write(names.join("resolv.conf"), "")?;
+        // A copy: who builds another one meanwhile does not change what is measured.
+        let coop = site.path("bin").join("coop");
+        fs::create_dir_all(site.path("bin"))?;
+        fs::copy(&tools.coop, &coop).with_context(|| format!("copy {}", tools.coop.display()))?;
         Ok(Self {
             site,
             tools,
+            coop,
             count: Cell::new(0),
         })
     }
@@ -51,7 +57,7 @@ impl<'a> Stand<'a> {
 
     /// A call of Coop.
     pub(crate) fn coop(&self, words: &[&str]) -> Words {
-        Words::new(&self.tools.coop)
+        Words::new(&self.coop)
             .with(["--root"])
             .with([self.site.path("coop")])
             .with(words)

@@ -33,7 +33,7 @@ pub(super) fn rows(stand: &Stand<'_>, rounds: Rounds) -> Result<Vec<Row>> {
             parse(&succeed(&send(stand, address))?.output)
         })
     });
-    measure(&Engine::Coop.remove(stand, &name))?;
+    Engine::Coop.removal(stand, &name)?;
     drop(bare);
     let what = "TCP over a bridge";
     let rows = ["bare namespace", "coop"].into_iter().zip(rates?);

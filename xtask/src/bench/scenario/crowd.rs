@@ -27,7 +27,7 @@ pub(super) fn contest(stand: &Stand<'_>, size: usize) -> Result<Outcome> {
     let held = watchers(stand, Engine::Coop)?;
     let mut removed = Vec::new();
     for name in &names {
-        removed.push(measure(&Engine::Coop.remove(stand, name))?);
+        removed.push(Engine::Coop.removal(stand, name)?);
         if sys::stop_asked() {
             bail!("stopped by a signal");
         }

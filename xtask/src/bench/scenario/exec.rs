@@ -39,7 +39,7 @@ pub(super) fn contest(stand: &Stand<'_>, rounds: Rounds) -> Result<Outcome> {
     }
     let held = hold(contenders, rounds);
     for (engine, name) in &running {
-        measure(&engine.remove(stand, name))?;
+        engine.removal(stand, name)?;
     }
     let mut rows = held?;
     rows.append(&mut missing);

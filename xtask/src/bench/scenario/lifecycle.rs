@@ -16,7 +16,7 @@ pub(super) fn contest(stand: &Stand<'_>, rounds: Rounds) -> Result<Outcome> {
             let create = engine.create(stand, &name, &PAUSE)?;
             let create = measure(&create)?;
             let start = measure(&engine.start(stand, &name))?;
-            let delete = measure(&engine.remove(stand, &name))?;
+            let delete = engine.removal(stand, &name)?;
             let mut all = Cost::default();
             for step in [create, start, delete] {
                 all += step;

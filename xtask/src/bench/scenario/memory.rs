@@ -91,7 +91,7 @@ fn of_runs(stand: &Stand<'_>, engine: Engine, size: usize) -> Result<Held> {
     std::thread::sleep(REST);
     let held = watchers(stand, engine);
     for name in &names {
-        measure(&engine.remove(stand, name))?;
+        engine.removal(stand, name)?;
     }
     held
 }

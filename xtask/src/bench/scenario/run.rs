@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use super::{Outcome, goal, once};
-use crate::bench::contest::{Contender, Rounds, hold};
+use crate::bench::audit::{self, Inside};
+use crate::bench::contest::{Contender, Rounds, failure, hold};
 use crate::bench::engine::{Engine, TRUE};
 use crate::bench::report::Row;
 use crate::bench::stand::Stand;
@@ -43,6 +44,7 @@ pub(super) fn contest(stand: &Stand<'_>, rounds: Rounds) -> Result<Outcome> {
     }
     let mut rows = hold(contenders, rounds)?;
     rows.append(&mut missing);
+    let found = what_is_inside(stand)?;
     let goals = [("floor", 1.5), ("crun run", 0.5), ("runc run", 1.0 / 6.0)]
         .into_iter()
         .filter_map(|(peer, limit)| goal(&rows, ("coop run", ""), (peer, ""), limit))
@@ -68,6 +70,28 @@ pub(super) fn contest(stand: &Stand<'_>, rounds: Rounds) -> Result<Outcome> {
              has one id, all capabilities in it, and only /proc."
                 .into(),
             "No seccomp filter on any side: Coop has none yet.".into(),
+            format!("Found inside: {}.", found.join("; ")),
         ],
     })
+}
+
+/// What each container is, in words.
+fn what_is_inside(stand: &Stand<'_>) -> Result<Vec<String>> {
+    const LOOK: [&str; 3] = ["/bin/sh", "-c", audit::SCRIPT];
+    let mut containers = vec![("floor", stand.floor(&stand.fresh_scratch()?, &LOOK))];
+    for engine in Engine::ALL {
+        if engine.is_there(stand) {
+            containers.push((engine.name(), engine.run(stand, &stand.name(), &LOOK)?));
+        }
+    }
+    containers.extend(stand.bubblewrap(&LOOK).map(|words| ("bwrap", words)));
+    containers.extend(stand.unshare(&LOOK).map(|words| ("unshare", words)));
+    let found = containers.into_iter().map(|(name, words)| {
+        let inside = Inside::look(&words);
+        inside.map_or_else(
+            |error| format!("{name}: {}", failure(&error)),
+            |inside| format!("{name}: {inside}"),
+        )
+    });
+    Ok(found.collect())
 }

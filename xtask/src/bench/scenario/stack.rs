@@ -97,7 +97,7 @@ fn one_by_one(
         up += measure(&words)?;
     }
     for name in &names {
-        down += measure(&engine.remove(stand, name))?;
+        down += engine.removal(stand, name)?;
     }
     Ok(vec![(steps[0], up), (steps[1], down)])
 }
