@@ -5,6 +5,7 @@ mod bundle;
 mod chart;
 mod clean_up;
 mod contest;
+mod document;
 mod engine;
 mod hierarchies;
 mod machine;
@@ -49,6 +50,9 @@ pub(crate) struct Options {
     /// Print tables for a document
     #[arg(long, conflicts_with = "json")]
     markdown: bool,
+    /// Write tables into the README, between its marks
+    #[arg(long, conflicts_with_all = ["json", "markdown"])]
+    readme: bool,
     /// Measure nothing, and show the reports of earlier runs
     #[arg(long)]
     saved: bool,
@@ -66,6 +70,7 @@ enum Format {
     Text,
     Json,
     Markdown,
+    Readme,
 }
 
 impl Options {
@@ -77,9 +82,10 @@ impl Options {
     }
 
     fn format(&self) -> Format {
-        match (self.json, self.markdown) {
-            (true, _) => Format::Json,
-            (_, true) => Format::Markdown,
+        match self {
+            Self { json: true, .. } => Format::Json,
+            Self { markdown: true, .. } => Format::Markdown,
+            Self { readme: true, .. } => Format::Readme,
             _ => Format::Text,
         }
     }
@@ -138,31 +144,13 @@ fn show_saved(options: &Options, results: &Path) -> Result<()> {
     print(&reports, options.format())
 }
 
-/// Prints what is printed at the end.
+/// Prints, or writes, what is not printed while it is measured.
 fn print(reports: &[Report], format: Format) -> Result<()> {
-    let machines = || {
-        let mut machines: Vec<_> = reports
-            .iter()
-            .map(|it| table::machine(&it.machine))
-            .collect();
-        machines.dedup();
-        machines
-    };
     match format {
         Format::Json => println!("{}", serde_json::to_string_pretty(reports)?),
-        Format::Markdown => {
-            for machine in machines() {
-                println!("{machine}\n");
-            }
-            for report in reports {
-                println!("{}", table::markdown(report));
-            }
-        }
-        Format::Text => {
-            for machine in machines() {
-                println!("{machine}");
-            }
-        }
+        Format::Markdown => println!("{}", document::of(reports)),
+        Format::Readme => document::write_into(&cargo::workspace().join("README.md"), reports)?,
+        Format::Text => println!("{}", document::machines(reports)),
     }
     Ok(())
 }

@@ -136,47 +136,6 @@ impl Goal {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_compared_stands_side_by_side() {
-        let row = |(who, step)| Row::missing(who, step, "");
-        let rows = grouped(
-            [
-                ("a", "up"),
-                ("a", "down"),
-                ("b", "up"),
-                ("b", "down"),
-                ("c", ""),
-            ]
-            .map(row)
-            .into(),
-        );
-        let order: Vec<_> = rows
-            .iter()
-            .map(|it| (&it.contender[..], &it.step[..]))
-            .collect();
-        assert_eq!(
-            order,
-            [
-                ("a", "up"),
-                ("b", "up"),
-                ("a", "down"),
-                ("b", "down"),
-                ("c", "")
-            ]
-        );
-    }
-
-    #[test]
-    fn a_report_survives_being_saved() {
-        let text = serde_json::to_string(&example()).unwrap();
-        assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), example());
-    }
-}
-
 /// A report for tests.
 #[cfg(test)]
 pub(crate) fn example() -> Report {
@@ -218,5 +177,46 @@ pub(crate) fn example() -> Report {
             commit: "abc1234".into(),
             versions: vec!["coop 0.1.0".into(), "crun version 1.8.1".into()],
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_compared_stands_side_by_side() {
+        let row = |(who, step)| Row::missing(who, step, "");
+        let rows = grouped(
+            [
+                ("a", "up"),
+                ("a", "down"),
+                ("b", "up"),
+                ("b", "down"),
+                ("c", ""),
+            ]
+            .map(row)
+            .into(),
+        );
+        let order: Vec<_> = rows
+            .iter()
+            .map(|it| (&it.contender[..], &it.step[..]))
+            .collect();
+        assert_eq!(
+            order,
+            [
+                ("a", "up"),
+                ("b", "up"),
+                ("a", "down"),
+                ("b", "down"),
+                ("c", "")
+            ]
+        );
+    }
+
+    #[test]
+    fn a_report_survives_being_saved() {
+        let text = serde_json::to_string(&example()).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), example());
     }
 }
