@@ -152,6 +152,16 @@ impl Hierarchy {
         Ok(Self::from_tree(Arc::new(Tree::Unified(tree))))
     }
 
+    /// A part of the unified hierarchy in which this process may be itself: whoever sits at
+    /// its top is moved to a leaf of it before controllers are enabled.
+    ///
+    /// # Errors
+    /// As for [`Self::unified_at`].
+    pub fn delegated_at(base: impl Into<PathBuf>) -> Result<Self, Error> {
+        let tree = v2::Tree::new(base.into())?.moving_aside();
+        Ok(Self::from_tree(Arc::new(Tree::Unified(tree))))
+    }
+
     pub(crate) fn from_tree(tree: Arc<Tree>) -> Self {
         Self { tree }
     }

@@ -43,6 +43,7 @@
 mod bpf;
 mod cgroup;
 mod controller;
+mod delegation;
 mod device;
 mod dir;
 mod entrance;
@@ -63,6 +64,7 @@ mod wait;
 
 pub use cgroup::{Cgroup, Skipped};
 pub use controller::{Controller, Controllers};
+pub use delegation::Delegation;
 pub use device::{Access, DeviceKind, DeviceRule, DeviceRuleError, default_devices};
 pub use entrance::Entrance;
 pub use error::Error;

@@ -4,13 +4,16 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use coop_cgroup::Hierarchy;
+use coop_cgroup::{Cgroup, Delegation, Hierarchy, Limits};
 use coop_fs::Volumes;
 use coop_image::host::NAME as HOST_IMAGE;
 use coop_image::{Image, Reference};
-use coop_launcher::store::{Dirs, Store, StoreError};
+use coop_launcher::store::{ContainerId, Dirs, Store};
 use coop_net::Networks;
 use coop_ns::IdPool;
+
+use crate::plan::ContainerPlan;
+use crate::rootless::{self, Rootless};
 
 /// Handles to everything outside of the process. Making one costs nothing: what a command does
 /// not ask for is not looked at.
@@ -26,32 +29,113 @@ pub(crate) struct Host {
     pub networks: Networks,
     /// The directory below which all of it is, if it is not in the usual places.
     pub root: Option<PathBuf>,
+    /// What is different for an ordinary user.
+    pub rootless: Option<Rootless>,
     cgroups: OnceCell<Hierarchy>,
+    delegation: OnceCell<Delegation>,
     ids: OnceCell<IdPool>,
 }
 
 impl Host {
     /// The host with its state in the usual places, or below `root`.
     pub(crate) fn new(root: Option<&Path>) -> Result<Self> {
-        let dirs = Dirs::discover(root).map_err(without_a_home)?;
-        Ok(Self {
+        Ok(Self::in_dirs(Dirs::discover(root)?, root))
+    }
+
+    /// The host as this user has it: an ordinary one enters its namespaces here.
+    pub(crate) fn enter(root: Option<&Path>) -> Result<Self> {
+        match rootless::enter(root)? {
+            None => Self::new(root),
+            Some(rootless) => {
+                let dirs = rootless.dirs.clone();
+                Ok(Self {
+                    rootless: Some(rootless),
+                    ..Self::in_dirs(dirs, root)
+                })
+            }
+        }
+    }
+
+    fn in_dirs(dirs: Dirs, root: Option<&Path>) -> Self {
+        Self {
             images: coop_image::Store::open(dirs.images()),
             volumes: Volumes::new(&dirs.data),
             networks: Networks::new(dirs.networks()),
             root: root.map(Path::to_owned),
             store: Store::new(dirs),
+            rootless: None,
             cgroups: OnceCell::new(),
+            delegation: OnceCell::new(),
             ids: OnceCell::new(),
-        })
+        }
     }
 
-    /// The cgroup hierarchies, as they are mounted.
+    /// The cgroup hierarchies, as they are mounted; an ordinary user's are the part that is
+    /// delegated to it.
     pub(crate) fn cgroups(&self) -> Result<&Hierarchy> {
+        if self.rootless.is_some() {
+            return match self.delegation()? {
+                Delegation::To(hierarchy) => Ok(hierarchy),
+                none => Err(rootless::plan::no_cgroups(none)),
+            };
+        }
         if let Some(hierarchy) = self.cgroups.get() {
             return Ok(hierarchy);
         }
         let hierarchy = Hierarchy::detect().context("find the host's cgroups")?;
         Ok(self.cgroups.get_or_init(|| hierarchy))
+    }
+
+    /// What an ordinary user has of the cgroups.
+    pub(crate) fn delegation(&self) -> Result<&Delegation> {
+        if let Some(delegation) = self.delegation.get() {
+            return Ok(delegation);
+        }
+        let delegation = Delegation::look().context("find the cgroups of this user")?;
+        Ok(self.delegation.get_or_init(|| delegation))
+    }
+
+    /// Where the container's cgroup is made when it is launched, with which limits; none for an
+    /// ordinary user to whom no cgroup is delegated.
+    pub(crate) fn new_cgroup(&self, plan: &ContainerPlan) -> Result<(Option<&Hierarchy>, Limits)> {
+        if self.rootless.is_none() {
+            return Ok((Some(self.cgroups()?), plan.limits.clone()));
+        }
+        let delegation = self.delegation()?;
+        let limits = rootless::plan::available(delegation, &plan.limits)?;
+        let hierarchy = match delegation {
+            Delegation::To(hierarchy) => Some(hierarchy),
+            Delegation::Nothing { .. } | Delegation::Legacy(_) => None,
+        };
+        Ok((hierarchy, limits))
+    }
+
+    /// The hierarchies in which a container that has been launched has its cgroup; none when it
+    /// was launched without.
+    pub(crate) fn cgroups_of(&self, plan: &ContainerPlan) -> Result<Option<Hierarchy>> {
+        if self.rootless.is_none() {
+            return Ok(Some(self.cgroups()?.clone()));
+        }
+        // What is delegated to this command may be another part than what was to that one.
+        let record = self.cgroup_record(&plan.unit.id);
+        match std::fs::read_to_string(&record) {
+            Ok(base) => Ok(Some(Hierarchy::delegated_at(base)?)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("read {}", record.display())),
+        }
+    }
+
+    /// The cgroup of a container that has been launched, as [`Self::cgroups_of`].
+    pub(crate) fn cgroup_of(&self, plan: &ContainerPlan) -> Result<Option<Cgroup>> {
+        let hierarchy = self.cgroups_of(plan)?;
+        Ok(hierarchy
+            .map(|hierarchy| hierarchy.open(&plan.cgroup))
+            .transpose()?)
+    }
+
+    /// The file that says below which cgroup an ordinary user's container has its own.
+    pub(crate) fn cgroup_record(&self, id: &ContainerId) -> PathBuf {
+        self.store.dirs().container_run(id).join("cgroup")
     }
 
     /// Ranges of user and group ids, of those that `/etc/subuid` and `/etc/subgid` give.
@@ -80,16 +164,6 @@ impl Host {
             ),
             error => error.into(),
         })
-    }
-}
-
-/// Other users than root get to see this before anything says that containers take root.
-fn without_a_home(error: StoreError) -> anyhow::Error {
-    match error {
-        error @ (StoreError::NoDataDir | StoreError::NoRuntimeDir { .. }) => {
-            anyhow::anyhow!("{error}\n  help: Coop needs root for now: run it with sudo")
-        }
-        error => error.into(),
     }
 }
 

@@ -17,6 +17,7 @@ mod name;
 mod plan;
 mod ports;
 mod realize;
+mod rootless;
 mod single;
 mod stack;
 mod stage;

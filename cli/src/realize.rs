@@ -139,6 +139,12 @@ fn lease_and_save(
 ) -> Result<Vec<ContainerPlan>> {
     for draft in &mut drafts {
         let id = draft.plan.unit.id.as_str();
+        if let Some(rootless) = &host.rootless {
+            let own = draft.plan.own_namespaces();
+            let own = own.contains(coop_ns::Namespaces::USER);
+            draft.plan.id_maps = own.then(|| rootless.id_maps());
+            continue;
+        }
         let range = if let Some(other) = draft.plan.joined.get(&coop_ns::Namespace::User) {
             Some(host.ids()?.share(id, other.id.as_str()))
         } else if draft.plan.namespaces.contains(coop_ns::Namespaces::USER) {

@@ -34,7 +34,7 @@ pub(crate) fn pipeline(
     }
     let pipeline = Pipeline::new(process)
         .stage(Namespaces::new(plan, &joined))
-        .stage(Cgroup::new(host.cgroups()?, plan))
+        .stage(Cgroup::new(host, plan)?)
         .stage(Rootfs::new(plan, &joined).locked(lock_changes(plan, host)?))
         .stage(network(plan, batch)?);
     Ok(stdio(
@@ -72,7 +72,7 @@ pub(crate) fn exec_pipeline(
     init: Pid,
     streams: Pipes,
 ) -> anyhow::Result<Pipeline> {
-    let cgroup = host.cgroups()?.open(&plan.cgroup)?;
+    let cgroup = host.cgroup_of(plan)?;
     let pidfd = rustix::process::pidfd_open(init, rustix::process::PidfdFlags::empty())
         .context("the container has ended")?;
     let pipeline = Pipeline::new(process(process_plan)?).stage(Join::new(
@@ -235,14 +235,23 @@ impl<'a> Wires<'a> {
         Ok(plan)
     }
 
+    /// Its cgroup, which it has to have.
+    fn cgroup(&self, plan: &ContainerPlan) -> anyhow::Result<coop_cgroup::Cgroup> {
+        let cgroup = self.host.cgroup_of(plan)?;
+        cgroup.context("the container was started without a cgroup: none was delegated to its user")
+    }
+
     /// How often the kernel killed something in the container for want of memory.
     fn oom_kills(&self, id: &ContainerId) -> anyhow::Result<u64> {
         let plan = self.plan(id)?;
+        let Some(hierarchy) = self.host.cgroups_of(&plan)? else {
+            return Ok(0);
+        };
         let Some(usage) = &self.usage else {
             // One file instead of a dozen.
-            return Ok(self.host.cgroups()?.oom_kill_count(&plan.cgroup)?);
+            return Ok(hierarchy.oom_kill_count(&plan.cgroup)?);
         };
-        let stats = self.host.cgroups()?.open(&plan.cgroup)?.stats()?;
+        let stats = hierarchy.open(&plan.cgroup)?.stats()?;
         let killed = stats.memory.as_ref().map_or(0, |memory| memory.oom_kill);
         usage.borrow_mut().push((plan.unit.name.clone(), stats));
         Ok(killed)
@@ -298,7 +307,8 @@ impl Wiring for Wires<'_> {
     ) -> Result<Pipeline, BoxError> {
         let plan = self.plan(id)?;
         let argv = plan.health_command.clone().ok_or("no health check")?;
-        if self.host.cgroups()?.open(&plan.cgroup)?.is_frozen()? {
+        let cgroup = self.host.cgroup_of(&plan)?;
+        if cgroup.is_some_and(|cgroup| cgroup.is_frozen().unwrap_or(false)) {
             return Err("the container is frozen".into());
         }
         let process = ProcessPlan {
@@ -335,12 +345,12 @@ impl Wiring for Wires<'_> {
 
     fn freeze(&self, id: &ContainerId) -> Result<(), BoxError> {
         let plan = self.plan(id)?;
-        Ok(self.host.cgroups()?.open(&plan.cgroup)?.freeze()?)
+        Ok(self.cgroup(&plan)?.freeze()?)
     }
 
     fn thaw(&self, id: &ContainerId) -> Result<(), BoxError> {
         let plan = self.plan(id)?;
-        Ok(self.host.cgroups()?.open(&plan.cgroup)?.thaw()?)
+        Ok(self.cgroup(&plan)?.thaw()?)
     }
 
     fn rename(&self, id: &ContainerId, name: &Name) -> Result<(), BoxError> {
@@ -384,7 +394,7 @@ impl Wiring for Wires<'_> {
 
     fn undo(&self, stage: &str, record: &str) -> Result<(), BoxError> {
         match stage {
-            "cgroup" => Cgroup::undo(self.host.cgroups()?, record),
+            "cgroup" => Cgroup::undo(self.host, record),
             _ => Err(format!("unknown stage {stage}: made by another version of coop?").into()),
         }
     }

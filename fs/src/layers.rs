@@ -10,6 +10,7 @@ use rustix::mount::{
     fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount,
 };
 use rustix::process::{chdir, fchdir};
+use serde::{Deserialize, Serialize};
 
 use crate::detached::proc_path;
 
@@ -25,12 +26,22 @@ const OPTIONS: [(&str, &str); 3] = [
 ];
 
 /// Where overlay keeps its own marks on files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Marks {
-    /// In `trusted.*` extended attributes, for the host's root only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Marks {
+    /// In `trusted.*` extended attributes, which only the host's root can write.
+    #[default]
     Trusted,
-    /// In `user.*` extended attributes.
+    /// In `user.*` extended attributes (Linux 5.11).
     User,
+}
+
+impl Marks {
+    /// For serde, which passes a reference.
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What becomes of what the container writes into its root.

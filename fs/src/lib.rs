@@ -29,6 +29,7 @@
 //!     lowers: vec!["/srv/images/alpine".into()],
 //!     upper: "/var/tmp/box/upper".into(),
 //!     work: "/var/tmp/box/work".into(),
+//!     marks: coop_fs::Marks::Trusted,
 //! };
 //! coop_fs::prepare_upper(&overlay, 0, 0)?;
 //! let root = coop_fs::build_overlay(&overlay, None)?;
@@ -82,7 +83,7 @@ pub use dev::{Device, DeviceKind, DeviceNode};
 pub use dev_owner::chown_dev;
 pub use enter::{RootSettings, enter, pivot};
 pub use error::{Error, Operation};
-pub use layers::Changes;
+pub use layers::{Changes, Marks};
 pub use mask::{DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS};
 pub use mount::{DEFAULT_SHM_SIZE, Mount, OpenMount, defer_mounts, id_map, open_mounts};
 pub use options::{MountAttributes, MountOptions, Propagation, Relabel};

@@ -188,8 +188,8 @@ impl OpenMount {
 }
 
 /// Opens every source as a detached tree, with its attributes and propagation set, and
-/// makes the container's `/dev`. Needs `CAP_SYS_ADMIN` and `CAP_MKNOD` on the host;
-/// without them see [`defer_mounts`].
+/// makes the container's `/dev`; without `CAP_MKNOD` on the host that is left to the child,
+/// as by [`defer_mounts`]. Needs `CAP_SYS_ADMIN` over the mount namespace.
 ///
 /// # Errors
 /// [`Error::System`] naming the source; [`Error::InvalidTarget`];
@@ -205,9 +205,18 @@ pub fn open_mounts(mounts: &[Mount]) -> Result<Vec<OpenMount>, Error> {
                 normalize_target(target)?;
                 open_bind(source, options)?
             }
-            Mount::Dev { devices } => Source::Tree {
-                tree: dev::prepare(devices)?,
-                kind: TargetKind::Directory,
+            Mount::Dev { devices } => match dev::prepare(devices) {
+                Ok(tree) => Source::Tree {
+                    tree,
+                    kind: TargetKind::Directory,
+                },
+                // Nobody makes nodes in a user namespace: the child binds the host's.
+                Err(Error::System {
+                    operation: Operation::Create,
+                    errno: Errno::PERM,
+                    ..
+                }) => Source::Deferred,
+                Err(error) => return Err(error),
             },
             Mount::Cgroup { .. } => Source::Cgroup(CgroupLayout::of_host()?),
             Mount::Tmpfs { target, .. } => {

@@ -26,6 +26,9 @@ pub struct Overlay {
     pub upper: PathBuf,
     /// The kernel's scratch directory, on the same filesystem as `upper`.
     pub work: PathBuf,
+    /// Where the kernel keeps its marks on files in `upper`.
+    #[serde(default, skip_serializing_if = "Marks::is_default")]
+    pub marks: Marks,
 }
 
 /// Makes the upper and the work directory (and what is above them), owned by the host
@@ -200,6 +203,7 @@ pub(crate) fn merge_readonly(lowers: &[PathBuf]) -> Result<OwnedFd, Error> {
         lowers: lowers.to_vec(),
         upper: PathBuf::new(),
         work: PathBuf::new(),
+        marks: Marks::Trusted,
     };
     let layers = overlay.layers(open_dirs(lowers)?, MountAttrFlags::MOUNT_ATTR_RDONLY)?;
     layers.mount().map_err(|refused| overlay.error(refused))
@@ -223,7 +227,7 @@ impl Overlay {
         Ok(Layers {
             lowers,
             writable,
-            marks: Marks::Trusted,
+            marks: self.marks,
             changes: Changes::Kept,
             attributes,
         })

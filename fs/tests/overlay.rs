@@ -188,6 +188,7 @@ fn a_missing_layer_is_named() {
         lowers: Vec::new(),
         upper: "/u".into(),
         work: "/w".into(),
+        marks: coop_fs::Marks::Trusted,
     };
     assert!(chain(&coop_fs::build_overlay(&empty, None).unwrap_err()).contains("0 layers"));
 }

@@ -57,17 +57,20 @@ fn set_up(
     let at_birth = |error: BoxError| Some(Failure::new("child", &*error));
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|errno| at_birth(errno.into()))?;
-    // Until the exec this process is a copy of the host's binary: no one inside may look into
-    // it or write to it through /proc (CVE-2019-5736).
-    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
-        .map_err(|errno| at_birth(errno.into()))?;
-
-    for mut stage in stages {
+    for (index, mut stage) in stages.into_iter().enumerate() {
         let name = stage.name();
         let passed = match stage.host_side() {
             HostSide::None => None,
             HostSide::Each | HostSide::Batched => wait(channel)?,
         };
+        if index == 0 {
+            // Until the exec this process is a copy of the host's binary: no one inside may look
+            // into it or write to it through /proc (CVE-2019-5736). Not before the parent has
+            // done its part of the first stage: without the host's root it could not write the
+            // id maps of a new user namespace, in which the child is alone at that time.
+            rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+                .map_err(|errno| at_birth(errno.into()))?;
+        }
         let mut side = ChildSide {
             process: &mut process,
             channel,

@@ -79,7 +79,8 @@ pub unsafe fn clone3(args: &CloneArgs<'_>) -> Result<Forked, Error> {
 /// As [`clone3`], with the child in the pid namespace of the process behind `target`, as
 /// needed to start one more process in a running container: a process cannot move itself
 /// into another pid namespace, only its children. One clone, and the caller is back in its
-/// own pid namespace afterwards, also when cloning failed.
+/// own pid namespace afterwards, also when cloning failed. Two, as by [`clone3_joining`], where
+/// the caller has no rights over its own pid namespace and so no way back.
 ///
 /// # Safety
 /// As for [`clone3`].
@@ -91,6 +92,18 @@ pub unsafe fn clone3_in_pid_namespace_of(
     args: &CloneArgs<'_>,
 ) -> Result<Forked, Error> {
     let own = PidNamespace::current()?;
+    if let Err(Error::Enter {
+        source: Errno::PERM,
+        ..
+    }) = own.use_for_children()
+    {
+        let joined = Joined {
+            of: target,
+            namespaces: Namespaces::PID,
+        };
+        // SAFETY: the contract is the same.
+        return unsafe { clone3_joining(&[joined], args) };
+    }
     enter_pid_namespace_for_children(target)?;
     // SAFETY: the contract is the same.
     let forked = unsafe { clone3(args) };

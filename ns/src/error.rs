@@ -53,6 +53,18 @@ pub enum Error {
         source: Errno,
     },
 
+    /// What a namespace belongs to cannot be told.
+    #[error("find the {what} of a {kind} namespace")]
+    NamespaceRelation {
+        /// `parent` or `owner`.
+        what: &'static str,
+        /// The namespace's kind.
+        kind: Namespace,
+        /// `EPERM`: it is out of the caller's sight.
+        #[source]
+        source: Errno,
+    },
+
     /// The namespace cannot be bound to a path.
     #[error("keep {kind} namespace at {}", path.display())]
     Persist {
@@ -93,6 +105,16 @@ pub enum Error {
         pid: Pid,
         /// `EPERM`: no `CAP_SETUID` or `CAP_SETGID` over the parent namespace, or the map
         /// was written before.
+        #[source]
+        source: Errno,
+    },
+
+    /// The caller's own map cannot be read.
+    #[error("read /proc/self/{file}")]
+    ReadMap {
+        /// `uid_map` or `gid_map`.
+        file: &'static str,
+        /// `EINVAL`: it is not as `user_namespaces(7)` says.
         #[source]
         source: Errno,
     },

@@ -9,7 +9,7 @@ use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use rustix::process::Pid;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::{Error, Namespace};
+use crate::{Error, Namespace, sys};
 
 /// An open namespace. It lives at least as long as its handle.
 #[derive(Debug)]
@@ -82,6 +82,41 @@ impl Handle {
     /// Whether both are the same namespace.
     pub fn same_as(&self, other: &Self) -> bool {
         self.id == other.id
+    }
+
+    /// The namespace above this one, which is a user or pid namespace: `ioctl_ns(2)`.
+    ///
+    /// # Errors
+    /// [`Error::NamespaceRelation`]: `EPERM` when it is above the caller's own and so out of
+    /// sight, `EINVAL` for another kind of namespace.
+    pub fn parent(&self) -> Result<Self, Error> {
+        let failed = |source| Error::NamespaceRelation {
+            what: "parent",
+            kind: self.kind,
+            source,
+        };
+        let file = sys::parent_namespace(self.file.as_fd()).map_err(failed)?;
+        let stat = fstat(&file).map_err(failed)?;
+        Ok(Self {
+            kind: self.kind,
+            file,
+            id: NamespaceId {
+                device: stat.st_dev,
+                inode: stat.st_ino,
+            },
+        })
+    }
+
+    /// The user who made this user namespace, as an id of the caller's own: `ioctl_ns(2)`.
+    ///
+    /// # Errors
+    /// [`Error::NamespaceRelation`]: `EINVAL` when it is no user namespace.
+    pub fn owner(&self) -> Result<u32, Error> {
+        sys::owner_of_namespace(self.file.as_fd()).map_err(|source| Error::NamespaceRelation {
+            what: "owner",
+            kind: self.kind,
+            source,
+        })
     }
 
     /// Moves the calling thread into the namespace, see `setns(2)`. A pid namespace is

@@ -63,6 +63,24 @@ impl IdMaps {
         }
     }
 
+    /// The maps of a namespace in which all ids that the calling process has are the same
+    /// ids: its processes have no further ids, only their own capabilities.
+    ///
+    /// # Errors
+    /// [`Error::ReadMap`].
+    pub fn identity() -> Result<Self, Error> {
+        Ok(Self {
+            uids: same_ids("uid_map")?,
+            gids: same_ids("gid_map")?,
+        })
+    }
+
+    /// Whether each id means the same inside and outside.
+    pub fn is_identity(&self) -> bool {
+        let mut lines = self.uids.iter().chain(&self.gids);
+        lines.all(|line| line.container_id == line.host_id)
+    }
+
     /// The host's user id behind a user id of the container.
     pub fn host_uid(&self, container_id: u32) -> Option<u32> {
         host_id(&self.uids, container_id)
@@ -102,6 +120,27 @@ fn own_id_and_ranges(id: u32, ranges: &[IdRange]) -> Vec<IdMapping> {
         next = next.saturating_add(range.count);
     }
     map
+}
+
+/// The ids of one of our own maps. The kernel wants each line to lie within one line of the
+/// parent's.
+fn same_ids(file: &'static str) -> Result<Vec<IdMapping>, Error> {
+    let failed = |source| Error::ReadMap { file, source };
+    let text = procfs::read_file(&format!("/proc/self/{file}")).map_err(failed)?;
+    let text = String::from_utf8_lossy(&text);
+    let line = |line: &str| {
+        let mut fields = line.split_ascii_whitespace();
+        let container_id = fields.next()?.parse().ok()?;
+        Some(IdMapping {
+            container_id,
+            host_id: container_id,
+            size: fields.nth(1)?.parse().ok()?,
+        })
+    };
+    { text.lines() }
+        .map(line)
+        .collect::<Option<_>>()
+        .ok_or(failed(Errno::INVAL))
 }
 
 fn host_id(map: &[IdMapping], id: u32) -> Option<u32> {

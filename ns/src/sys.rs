@@ -165,6 +165,31 @@ pub(crate) fn pidfd_exit_code(pidfd: BorrowedFd<'_>) -> io::Result<Option<i32>> 
     Ok((info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code))
 }
 
+// `_IO(0xb7, 2)` and `_IO(0xb7, 4)` of `linux/nsfs.h`.
+const NS_GET_PARENT: libc::c_ulong = 0xb702;
+const NS_GET_OWNER_UID: libc::c_ulong = 0xb704;
+
+/// `ioctl(NS_GET_PARENT)`; rustix has no request that answers with a descriptor.
+pub(crate) fn parent_namespace(namespace: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: the request takes no argument.
+    let fd = unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_PARENT as _) };
+    check(fd.into())?;
+    // SAFETY: on success the answer is a new descriptor that is nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// `ioctl(NS_GET_OWNER_UID)`.
+pub(crate) fn owner_of_namespace(namespace: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut uid: libc::uid_t = 0;
+    // SAFETY: the request writes one uid_t to the address, which is valid for it.
+    let result = unsafe {
+        let uid = ptr::from_mut(&mut uid);
+        libc::ioctl(namespace.as_raw_fd(), NS_GET_OWNER_UID as _, uid)
+    };
+    check(result.into())?;
+    Ok(uid)
+}
+
 /// `unshare(2)` for namespaces alone.
 pub(crate) fn unshare(namespaces: Namespaces) -> io::Result<()> {
     // The bits of both types are the kernel's.

@@ -25,7 +25,23 @@ pub(crate) struct Tree {
     pub(crate) base: PathBuf,
     /// What `base` may hand down.
     pub(crate) available: Controllers,
+    occupants: Occupants,
 }
+
+/// What becomes of processes at the top of the tree, where v2 allows none beside controllers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Occupants {
+    /// They are somebody else's: an error.
+    Stay,
+    /// They are moved to a leaf.
+    MoveAside,
+}
+
+/// The leaf for those who were at the top.
+const LEAF: &str = "coop-commands";
+
+/// So often is the list of those at the top read again: they may fork meanwhile.
+const ROUNDS: usize = 20;
 
 /// Enabled for every group: limits and statistics of these are wanted for all. The others
 /// cost something on every context switch or page fault, and wait until they are asked for.
@@ -39,7 +55,18 @@ const ALWAYS: [Controller; 4] = [
 impl Tree {
     pub(crate) fn new(base: PathBuf) -> Result<Self, Error> {
         let available = controllers(&Dir::open(&base)?, "cgroup.controllers")?;
-        Ok(Self { base, available })
+        Ok(Self {
+            base,
+            available,
+            occupants: Occupants::Stay,
+        })
+    }
+
+    pub(crate) fn moving_aside(self) -> Self {
+        Self {
+            occupants: Occupants::MoveAside,
+            ..self
+        }
     }
 
     pub(crate) fn create(&self, path: &CgroupPath) -> Result<Group, Error> {
@@ -69,9 +96,13 @@ impl Tree {
     /// down, must enable them for its children.
     fn hand_down(&self, path: &CgroupPath, wanted: Controllers) -> Result<(), Error> {
         let above: Vec<&str> = path.ancestors().skip(1).collect();
-        let above = above.into_iter().rev().map(|part| self.base.join(part));
-        for here in std::iter::once(self.base.clone()).chain(above) {
-            enable(&Dir::open(&here)?, wanted)?;
+        let top = Dir::open(&self.base)?;
+        if self.occupants == Occupants::MoveAside {
+            move_aside(&top)?;
+        }
+        enable(&top, wanted)?;
+        for part in above.into_iter().rev() {
+            enable(&Dir::open(&self.base.join(part))?, wanted)?;
         }
         Ok(())
     }
@@ -79,6 +110,32 @@ impl Tree {
     pub(crate) fn remove_leaf(&self, path: &CgroupPath) -> Result<(), Error> {
         tree::remove_leaf(&self.base, path, &Unified)
     }
+}
+
+/// Moves the processes of a group to a leaf of it. Those that cannot be moved are found by
+/// [`enable`].
+fn move_aside(top: &Dir) -> Result<(), Error> {
+    for _ in 0..ROUNDS {
+        let occupants = top.own_pids()?;
+        if occupants.is_empty() {
+            break;
+        }
+        let leaf = tree::make(top.path(), &CgroupPath::new(LEAF)?, &mut |_| Ok(()))?;
+        for pid in occupants {
+            match leaf.put("cgroup.procs", &pid.as_raw_nonzero().to_string()) {
+                // It has ended.
+                Ok(()) | Err(Errno::SRCH) => {}
+                Err(source) => {
+                    return Err(Error::Add {
+                        pid,
+                        path: leaf.path().to_owned(),
+                        source,
+                    });
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 fn enable(dir: &Dir, wanted: Controllers) -> Result<(), Error> {

@@ -79,7 +79,7 @@ fn gather(host: &Host) -> Result<Value> {
         "IdMappedMounts": machine.id_mapped_mounts,
         "OverlayFeatures": machine.overlay,
         "Tools": machine.tools,
-        "Rootless": !rustix::process::geteuid().is_root(),
+        "Rootless": host.rootless.is_some(),
         "Warnings": warnings,
     }))
 }

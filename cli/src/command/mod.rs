@@ -46,7 +46,7 @@ use crate::host::Host;
 pub(crate) fn run(cli: &Cli) -> Result<i32> {
     let stack = cli.stack();
     // Not for all: what looks at nothing on this host works for every user.
-    let host = || Host::new(cli.global.root.as_deref());
+    let host = || Host::enter(cli.global.root.as_deref());
     match &cli.command {
         Command::Up(args) => up::up(&host()?, &stack, args),
         Command::Down(args) => down::down(&host()?, &stack, args),

@@ -33,7 +33,10 @@ pub(super) fn top(host: &Host, stack: &StackArgs, args: &TopArgs) -> Result<i32>
         );
     }
     let plan: ContainerPlan = host.store.load_config(&state.id)?;
-    let pids = host.cgroups()?.open(&plan.cgroup)?.pids()?;
+    let pids = match host.cgroup_of(&plan)? {
+        Some(cgroup) => cgroup.pids()?,
+        None => process::in_pid_namespace_of(&state, &plan)?,
+    };
     let machine = Machine::look().context("look at the machine")?;
     let headings = columns
         .iter()

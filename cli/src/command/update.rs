@@ -112,7 +112,7 @@ impl<'a> Live<'a> {
 
     /// Sets what is changed, or leaves everything as it was.
     fn set(&self, change: &Change, before: &Limits, after: &Limits) -> Result<()> {
-        let mut cgroup = self.host.cgroups()?.open(&self.plan.cgroup)?;
+        let mut cgroup = self.cgroup()?;
         if let Err(error) = cgroup.apply(&change.to_set(after)) {
             self.restore(change, before);
             return Err(error.into());
@@ -120,11 +120,17 @@ impl<'a> Live<'a> {
         Ok(())
     }
 
+    fn cgroup(&self) -> Result<coop_cgroup::Cgroup> {
+        let cgroup = self.host.cgroup_of(self.plan)?;
+        cgroup.context("it was started without a cgroup: none was delegated to its user")
+    }
+
     /// Sets what was there before. What fails now failed for a reason that was told already.
     fn restore(&self, change: &Change, before: &Limits) {
         let before = change.to_restore(before, &self.allowed);
-        let restored = (self.host.cgroups())
-            .and_then(|cgroups| Ok(cgroups.open(&self.plan.cgroup)?.apply(&before)?));
+        let restored = self
+            .cgroup()
+            .and_then(|mut cgroup| Ok(cgroup.apply(&before)?));
         if let Err(error) = restored {
             log::warn!(
                 "{}: not all limits are as they were: {error:#}",

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use coop_cgroup::CgroupPath;
-use coop_fs::{Overlay, RootSource, Sysctl};
+use coop_fs::{Marks, Overlay, RootSource, Sysctl};
 use coop_image::Image;
 use coop_launcher::store::{ContainerId, Name, StackName};
 use coop_launcher::supervisor::UnitSpec;
@@ -117,7 +117,7 @@ pub(super) fn draft(
             .number(),
         (None, None) => coop_ns::Signal::TERM.number(),
     };
-    let plan = ContainerPlan {
+    let mut plan = ContainerPlan {
         config_hash: config_hash(
             service,
             image.as_ref(),
@@ -191,6 +191,9 @@ pub(super) fn draft(
         remove_at_exit: options.remove_at_exit,
         stack_file: None,
     };
+    if let Some(rootless) = &host.rootless {
+        crate::rootless::plan::adapt(host, rootless, service, &mut plan)?;
+    }
     Ok(Draft {
         plan,
         host_directories,
@@ -222,6 +225,7 @@ fn root(service: &Service, image: Option<&Image>, dir: &std::path::Path) -> Root
             lowers,
             upper: dir.join("upper"),
             work: dir.join("work"),
+            marks: Marks::Trusted,
         })
     };
     match (image, &service.rootfs) {

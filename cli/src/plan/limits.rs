@@ -11,7 +11,7 @@ use crate::stack::{BlkioConfig, DeviceRate, Service};
 
 /// Without a number a fork bomb takes the whole machine along: the one limit that is never
 /// wanted unlimited. As Podman's default.
-const DEFAULT_PIDS: u64 = 2048;
+pub(crate) const DEFAULT_PIDS: u64 = 2048;
 
 /// The limits of a service.
 pub(super) fn limits(service: &Service, options: &RunOptions) -> Result<Limits> {

@@ -33,6 +33,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use connection::{NetworkOptions, Resolver};
 pub(crate) use container::{Draft, RunOptions};
 pub(crate) use grants::{GrantedFile, GrantedSource, Hidden};
+pub(crate) use limits::DEFAULT_PIDS;
 pub(crate) use namespaces::{IpcSharing, NamespaceOf};
 pub(crate) use stack::{Existing, StackPlan, plan_single, plan_stack};
 

@@ -2,16 +2,24 @@
 
 use std::rc::Rc;
 
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
 use coop_cgroup::{CgroupPath, Entrance, Hierarchy, Limits, Max};
 use coop_launcher::{BoxError, ChildSide, Prepare, Stage};
 use coop_ns::Namespaces;
 use serde::{Deserialize, Serialize};
 
+use crate::host::Host;
 use crate::plan::ContainerPlan;
 
 /// See the module.
 pub(crate) struct Cgroup {
-    hierarchy: Hierarchy,
+    /// None without cgroups: an ordinary user may have none.
+    hierarchy: Option<Hierarchy>,
+    /// Where it is written down which part of the hierarchy is an ordinary user's.
+    base_record: Option<PathBuf>,
     path: CgroupPath,
     limits: Limits,
     /// Whether its namespace starts at its own cgroup.
@@ -37,22 +45,47 @@ struct Undo {
     path: CgroupPath,
     #[serde(default)]
     parent: Parent,
+    /// The part of the unified hierarchy that was delegated to an ordinary user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base: Option<PathBuf>,
 }
 
 impl Cgroup {
     /// The plan's cgroup with its limits.
-    pub(crate) fn new(hierarchy: &Hierarchy, plan: &ContainerPlan) -> Self {
-        Self {
-            hierarchy: hierarchy.clone(),
+    pub(crate) fn new(host: &Host, plan: &ContainerPlan) -> Result<Self> {
+        let (hierarchy, limits) = host.new_cgroup(plan)?;
+        let ordinary_user = host.rootless.is_some();
+        Ok(Self {
+            hierarchy: hierarchy.cloned(),
+            base_record: ordinary_user.then(|| host.cgroup_record(&plan.unit.id)),
             path: plan.cgroup.clone(),
-            limits: plan.limits.clone(),
+            limits,
             namespace: plan.namespaces & Namespaces::CGROUP,
             parent: match plan.cgroup_parent {
                 Some(_) => Parent::Given,
                 None => Parent::Ours,
             },
             entrance: None,
+        })
+    }
+
+    /// The part of the hierarchy that is an ordinary user's, written down for those who look
+    /// for the cgroup: their own part may be another.
+    fn record_base(&self) -> Result<Option<PathBuf>> {
+        let Some(record) = &self.base_record else {
+            return Ok(None);
+        };
+        let base = self.hierarchy.iter().flat_map(Hierarchy::bases).next();
+        match base {
+            Some(base) => std::fs::write(record, base.as_os_str().as_bytes())?,
+            None => match std::fs::remove_file(record) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error.into());
+                }
+                _ => {}
+            },
         }
+        Ok(base.map(Path::to_owned))
     }
 
     /// As much swap as memory is what a limit of memory means when nothing is said of swap:
@@ -83,8 +116,18 @@ impl Cgroup {
     }
 
     /// Ends what is left in the cgroup, and removes it.
-    pub(crate) fn undo(hierarchy: &Hierarchy, record: &str) -> Result<(), BoxError> {
-        let Undo { path, parent } = serde_json::from_str(record)?;
+    pub(crate) fn undo(host: &Host, record: &str) -> Result<(), BoxError> {
+        let Undo { path, parent, base } = serde_json::from_str(record)?;
+        let delegated = match base {
+            // With the scope that it was part of.
+            Some(base) if !base.exists() => return Ok(()),
+            Some(base) => Some(Hierarchy::delegated_at(base)?),
+            None => None,
+        };
+        let hierarchy = match &delegated {
+            Some(hierarchy) => hierarchy,
+            None => host.cgroups()?,
+        };
         match parent {
             Parent::Ours => hierarchy.remove(&path)?,
             Parent::Given => hierarchy.remove_leaf(&path)?,
@@ -99,12 +142,18 @@ impl Stage for Cgroup {
     }
 
     fn prepare(&mut self, launch: &mut Prepare<'_>) -> Result<(), BoxError> {
+        let base = self.record_base()?;
+        let Some(hierarchy) = &self.hierarchy else {
+            log::info!("no cgroup is delegated to this user: going on without");
+            return Ok(());
+        };
         launch.record(&Undo {
             path: self.path.clone(),
             parent: self.parent,
+            base,
         })?;
         log::info!("creating cgroup {}", self.path);
-        let mut cgroup = self.hierarchy.create(&self.path)?;
+        let mut cgroup = hierarchy.create(&self.path)?;
         self.apply_limits(&mut cgroup)?;
         match cgroup.clone_into() {
             Some(fd) => launch.born_in(Rc::new(fd.try_clone_to_owned()?)),

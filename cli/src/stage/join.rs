@@ -12,18 +12,18 @@ pub(crate) struct Join {
     init: Rc<OwnedFd>,
     namespaces: Namespaces,
     /// None for a process that only looks: it works for the host, also when the container is
-    /// frozen.
+    /// frozen. None, too, where the container has none.
     cgroup: Option<Cgroup>,
     entrance: Option<Entrance>,
 }
 
 impl Join {
     /// Joins these namespaces of the process behind `init`, and its container's cgroup.
-    pub(crate) fn new(init: OwnedFd, namespaces: Namespaces, cgroup: Cgroup) -> Self {
+    pub(crate) fn new(init: OwnedFd, namespaces: Namespaces, cgroup: Option<Cgroup>) -> Self {
         Self {
             init: Rc::new(init),
             namespaces,
-            cgroup: Some(cgroup),
+            cgroup,
             entrance: None,
         }
     }

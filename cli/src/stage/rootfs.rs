@@ -19,7 +19,8 @@ pub(crate) struct Rootfs {
     mounts: Vec<OpenMount>,
     /// The process whose IPC namespace it shares, and so its `/dev/shm`.
     memory_of: Option<Rc<OwnedFd>>,
-    /// Of the container's own user namespace, if it has one.
+    /// How ids of its own user namespace differ from the launcher's, if they do: what is
+    /// mounted has to be id-mapped then.
     id_maps: Option<IdMaps>,
     changes: Changes,
     /// Held until the container runs: nobody else may mount what it has changed.
@@ -47,7 +48,7 @@ impl Rootfs {
             plan_mounts: plan.mounts.clone(),
             mounts: Vec::new(),
             memory_of: memory_of.map(|it| Rc::clone(&it.of)),
-            id_maps: plan.id_maps.clone(),
+            id_maps: plan.id_maps.clone().filter(|maps| !maps.is_identity()),
             changes: if plan.remove_at_exit {
                 Changes::Discarded
             } else {

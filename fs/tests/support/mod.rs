@@ -93,6 +93,7 @@ impl Container {
             lowers: vec![path("lower")],
             upper: path("upper-of-box/upper"),
             work: path("upper-of-box/work"),
+            marks: coop_fs::Marks::Trusted,
         };
         Self {
             dir,

@@ -38,6 +38,8 @@ pub(crate) struct Writer<'a> {
     entries: u64,
     /// Who is not root owns everything: the kernel lets no one else give files away.
     keep_owner: bool,
+    /// Whether an owner was left out, for root of a user namespace that has not got its id.
+    owner_left_out: bool,
     /// Applied at the end: an entry below changes the time, and a mode may forbid it.
     directories: BTreeMap<PathBuf, Meta>,
     /// The directory of the entry before, which the next one shares more often than not.
@@ -61,6 +63,7 @@ impl<'a> Writer<'a> {
             bytes: 0,
             entries: 0,
             keep_owner: rustix::process::geteuid().is_root(),
+            owner_left_out: false,
             directories: BTreeMap::from([(PathBuf::new(), Meta::root(0o755))]),
             parent: None,
             progress,
@@ -291,6 +294,33 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Whoever unpacks in a user namespace with fewer ids than the archive keeps what cannot be
+    /// given away. Said for the first entry.
+    fn owned(
+        &mut self,
+        owned: Result<(), Errno>,
+        path: &EntryPath,
+        meta: &Meta,
+    ) -> Result<(), UnpackError> {
+        match owned {
+            Err(Errno::INVAL) => {
+                if !self.owner_left_out {
+                    self.owner_left_out = true;
+                    let why = format!(
+                        "owner {}:{}: there is no such id here; what else has one is not listed",
+                        meta.uid, meta.gid
+                    );
+                    (self.progress)(Progress::Skipped {
+                        entry: &path.shown(),
+                        why: &why,
+                    });
+                }
+                Ok(())
+            }
+            owned => owned.write("set the owner of", path),
+        }
+    }
+
     fn apply(
         &mut self,
         file: BorrowedFd<'_>,
@@ -300,7 +330,7 @@ impl<'a> Writer<'a> {
         // The order matters: chown(2) clears set-id bits and capabilities.
         if self.keep_owner {
             let (uid, gid) = (Uid::from_raw(meta.uid), Gid::from_raw(meta.gid));
-            fchown(file, Some(uid), Some(gid)).write("set the owner of", path)?;
+            self.owned(fchown(file, Some(uid), Some(gid)), path, meta)?;
         }
         fchmod(file, Mode::from_raw_mode(meta.mode & 0o7777)).write("set the mode of", path)?;
         for (name, value) in &meta.xattrs {
@@ -329,8 +359,8 @@ impl<'a> Writer<'a> {
         let nofollow = AtFlags::SYMLINK_NOFOLLOW;
         if self.keep_owner {
             let (uid, gid) = (Uid::from_raw(meta.uid), Gid::from_raw(meta.gid));
-            chownat(&parent, name, Some(uid), Some(gid), nofollow)
-                .write("set the owner of", path)?;
+            let owned = chownat(&parent, name, Some(uid), Some(gid), nofollow);
+            self.owned(owned, path, meta)?;
         }
         if !is_symlink(parent.as_fd(), name) {
             let mode = Mode::from_raw_mode(meta.mode & 0o7777);

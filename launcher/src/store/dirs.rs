@@ -36,7 +36,15 @@ impl Dirs {
                 std::path::absolute(root).map_err(StoreError::std_io("make absolute", root))?;
             return Ok(Self::below(&root));
         }
-        Self::for_user(geteuid(), |name| std::env::var_os(name))
+        Self::of_user(geteuid())
+    }
+
+    /// The usual directories of this user, as its environment has them.
+    ///
+    /// # Errors
+    /// [`StoreError::NoDataDir`] and [`StoreError::NoRuntimeDir`].
+    pub fn of_user(uid: Uid) -> Result<Self, StoreError> {
+        Self::for_user(uid, |name| std::env::var_os(name))
     }
 
     /// `DIR/data` and `DIR/run`.

@@ -11,6 +11,10 @@ use crate::Error;
 
 pub(super) fn run(program: &'static str, pid: Pid, map: &[IdMapping]) -> Result<(), Error> {
     let mut command = Command::new(program);
+    // They have more rights than the caller: nothing of its environment is their business but
+    // where they are. Their words are English then, too.
+    command.env_clear();
+    command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     command.arg(pid.as_raw_nonzero().to_string());
     for line in map {
         command.args([line.container_id, line.host_id, line.size].map(|id| id.to_string()));

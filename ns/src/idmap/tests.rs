@@ -40,6 +40,21 @@ fn a_rootless_user_is_root_inside_and_its_subordinate_ids_follow() {
 }
 
 #[test]
+fn the_same_ids_inside_and_outside_are_an_identity_however_many_lines_they_are() {
+    let same = vec![line(0, 0, 1), line(1, 1, 65_536)];
+    let maps = IdMaps {
+        uids: same.clone(),
+        gids: same,
+    };
+    assert!(maps.is_identity());
+    assert!(!IdMaps::single_range(1, 65_536).is_identity());
+    // Whatever the namespace of this test is.
+    let own = IdMaps::identity().unwrap();
+    assert!(own.is_identity());
+    own.validate().unwrap();
+}
+
+#[test]
 fn maps_that_the_kernel_refuses_are_refused_with_the_reason() {
     assert_eq!(check(&[]), Err(MapDefect::Empty));
     assert_eq!(

@@ -3,11 +3,12 @@
 use rustix::fs::Gid;
 use rustix::io::Errno;
 use rustix::process::Uid;
-use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use rustix::thread::{
+    CapabilitySet, capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use crate::procfs;
 
 /// User and groups of a process, as ids inside its user namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -68,8 +69,10 @@ fn set_groups(groups: &[u32]) -> Result<(), Errno> {
     }
 }
 
+/// Who has the right and is refused is in a user namespace that denies it. Not asked of
+/// `/proc/self/setgroups`: `/proc` may be that of another pid namespace.
 fn setgroups_is_denied() -> bool {
-    procfs::read_file("/proc/self/setgroups").is_ok_and(|text| text.starts_with(b"deny"))
+    capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SETGID))
 }
 
 /// The system calls take 4294967295 (-1) as "leave it": here it is no id.

@@ -52,6 +52,7 @@ fn plan() -> ContainerPlan {
             lowers: vec!["/images/layer".into()],
             upper: "/data/c/upper".into(),
             work: "/data/c/work".into(),
+            marks: coop_fs::Marks::Trusted,
         }),
         root_readonly: true,
         mounts: vec![

@@ -24,7 +24,9 @@ pub(in crate::command) struct Sampler<'a> {
 impl<'a> Sampler<'a> {
     pub(in crate::command) fn new(host: &'a Host) -> Result<Self> {
         // Without cgroups there is nothing to look at: told once, not for each container.
-        host.cgroups()?;
+        if host.rootless.is_none() {
+            host.cgroups()?;
+        }
         let info = rustix::system::sysinfo();
         let machine_memory = u64::from(info.mem_unit).saturating_mul(info.totalram);
         Ok(Self {
@@ -60,7 +62,10 @@ impl<'a> Sampler<'a> {
             return Ok(None);
         };
         let plan: ContainerPlan = self.host.store.load_config(&state.id)?;
-        let stats = self.host.cgroups()?.open(&plan.cgroup)?.stats()?;
+        let Some(cgroup) = self.host.cgroup_of(&plan)? else {
+            return Ok(None);
+        };
+        let stats = cgroup.stats()?;
         let own_network = plan.namespaces.contains(Namespaces::NET);
         let network = if own_network {
             let path = format!("/proc/{}/net/dev", init.as_raw_nonzero());

@@ -3,8 +3,36 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use coop_launcher::store::State;
+use coop_ns::{Handle, Namespace};
 use rustix::process::Pid;
+
+use crate::plan::ContainerPlan;
+
+/// The processes of a container that has no cgroup: those of its pid namespace.
+///
+/// # Errors
+/// When it shares the namespace of others, from whom nothing tells its own.
+pub(super) fn in_pid_namespace_of(state: &State, plan: &ContainerPlan) -> Result<Vec<Pid>> {
+    if !plan.namespaces.contains(coop_ns::Namespaces::PID) {
+        bail!(
+            "{}: it has neither a cgroup nor a pid namespace of its own",
+            state.name
+        );
+    }
+    let init = state.live_init().context("it has ended")?;
+    let namespace = |pid| Handle::open(pid, Namespace::Pid);
+    let own = namespace(init)?;
+    let entries = std::fs::read_dir("/proc").context("list /proc")?.flatten();
+    let mut pids: Vec<Pid> = entries
+        .filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
+        // Others' namespaces may not be looked at, and are others.
+        .filter(|pid| namespace(*pid).is_ok_and(|it| it.same_as(&own)))
+        .collect();
+    pids.sort_by_key(|pid| pid.as_raw_nonzero());
+    Ok(pids)
+}
 
 /// What is the same for all processes.
 pub(super) struct Machine {

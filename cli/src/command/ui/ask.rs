@@ -116,6 +116,10 @@ pub(super) fn coop(host: &Host) -> Command {
     if let Some(root) = &host.root {
         command.arg("--root").arg(root);
     }
+    if let Some(rootless) = &host.rootless {
+        let (name, value) = rootless.variable();
+        command.env(name, value);
+    }
     command
 }
 
