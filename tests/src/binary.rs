@@ -34,6 +34,15 @@ pub(crate) fn coop_with_faults() -> Option<PathBuf> {
     Some(existing(PathBuf::from(named), "COOP_BIN_FAULT"))
 }
 
+/// `xtask`, for tests of its tasks: `XTASK_BIN`, if set.
+///
+/// # Panics
+/// When the variable names no file.
+pub(crate) fn xtask() -> Option<PathBuf> {
+    let named = std::env::var_os("XTASK_BIN")?;
+    Some(existing(PathBuf::from(named), "XTASK_BIN"))
+}
+
 fn existing(path: PathBuf, variable: &str) -> PathBuf {
     assert!(
         Path::new(&path).is_file(),

@@ -73,6 +73,12 @@ impl Host {
         Some(Cmd::new(self, binary::coop_with_faults()?).args(args))
     }
 
+    /// A call of `xtask`, when there is one, which runs the `coop` under test.
+    pub fn xtask<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Option<Cmd<'_>> {
+        let call = Cmd::new(self, binary::xtask()?).args(args);
+        Some(call.env("COOP_BIN", binary::coop()))
+    }
+
     /// A call of `coop` by an ordinary user, who may reach neither the build directory nor
     /// this host's state.
     pub fn coop_as_user<A: AsRef<OsStr>>(

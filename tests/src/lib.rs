@@ -38,6 +38,7 @@ mod snapshot;
 mod soak;
 mod stack;
 mod wait;
+mod web;
 
 pub use command::Cmd;
 pub use host::Host;
@@ -50,6 +51,7 @@ pub use snapshot::Snapshot;
 pub use soak::{Chance, rounds};
 pub use stack::Stack;
 pub use wait::wait_until;
+pub use web::{Serve, Web};
 
 /// Ends the calling test here, and says why it did not look at anything.
 #[macro_export]

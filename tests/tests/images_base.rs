@@ -1,5 +1,9 @@
 //! Root filesystems as distributions publish them: the tarballs `alpine-base.tar.gz`,
 //! `ubuntu-base.tar.gz` and `arch-base.tar.gz`, made here in the shape of the real ones.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on shall say where"
+)]
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

@@ -51,44 +51,44 @@ impl Packages<'_> {
     /// When the machine knows no mirror of Debian, or the mirror has no such suite or package,
     /// or something does not fit its checksum or signature.
     pub(crate) fn unpacked(&self) -> Result<PathBuf> {
-        let suite = format!("{}-{}", self.suite, self.architecture);
-        let store = target_directory()?.join("debian").join(suite);
+        let store = self.store()?;
         let place = store.join(self.key());
         if place.is_dir() {
             return Ok(place);
         }
-        fs::create_dir_all(&store).with_context(|| format!("create {}", store.display()))?;
-        // One at a time. The lock goes with this process, however it ends.
-        let lock = File::create(store.join("lock")).context("the lock of the package store")?;
-        rustix::fs::flock(&lock, FlockOperation::LockExclusive)
-            .context("lock the package store")?;
+        let _lock = lock(&store)?;
         if !place.is_dir() {
-            self.fetch(&store, &place)
-                .with_context(|| format!("{} of Debian {}", self.names.join(", "), self.suite))?;
+            self.fetch(&store, &place).with_context(|| self.shown())?;
         }
         Ok(place)
     }
 
+    /// Fetches the packages themselves into `directory`, from `mirror` or from the one that the
+    /// machine's sources name, and returns its address. Nothing is unpacked.
+    ///
+    /// # Errors
+    /// As [`unpacked`](Self::unpacked).
+    pub(crate) fn archives(&self, mirror: Option<&str>, directory: &Path) -> Result<String> {
+        let store = self.store()?;
+        let _lock = lock(&store)?;
+        self.download(&store, mirror, directory)
+            .with_context(|| self.shown())
+    }
+
+    fn store(&self) -> Result<PathBuf> {
+        let suite = format!("{}-{}", self.suite, self.architecture);
+        let store = target_directory()?.join("debian").join(suite);
+        fs::create_dir_all(&store).with_context(|| format!("create {}", store.display()))?;
+        Ok(store)
+    }
+
+    fn shown(&self) -> String {
+        format!("{} of Debian {}", self.names.join(", "), self.suite)
+    }
+
     fn fetch(&self, store: &Path, place: &Path) -> Result<()> {
         let archives = store.join("archives").join(self.key());
-        fs::create_dir_all(&archives)?;
-        let apt = Apt::new(store, self.suite, self.architecture)?;
-        apt.update()?;
-        let names = match self.dependencies {
-            Dependencies::None => self.names.iter().map(ToString::to_string).collect(),
-            Dependencies::All => apt.closure(self.names)?,
-            Dependencies::StartingWith(prefix) => {
-                let mut names = apt.closure(self.names)?;
-                names.retain(|name| name.starts_with(prefix));
-                names
-            }
-        };
-        let (first, count) = (self.names.join(" "), names.len());
-        eprintln!(
-            "xtask: fetching {first} of Debian {} ({count} packages)",
-            self.suite
-        );
-        apt.download(&names, &archives)?;
+        self.download(store, None, &archives)?;
 
         // A directory that an interrupted run left is not the whole of it.
         let staging = store.join("unpacking");
@@ -109,6 +109,29 @@ impl Packages<'_> {
         }
         fs::rename(&staging, place).context("move it into place")?;
         fs::remove_dir_all(&archives).context("remove the archives")
+    }
+
+    /// Returns the mirror.
+    fn download(&self, store: &Path, mirror: Option<&str>, archives: &Path) -> Result<String> {
+        fs::create_dir_all(archives)?;
+        let apt = Apt::new(store, mirror, self.suite, self.architecture)?;
+        apt.update()?;
+        let names = match self.dependencies {
+            Dependencies::None => self.names.iter().map(ToString::to_string).collect(),
+            Dependencies::All => apt.closure(self.names)?,
+            Dependencies::StartingWith(prefix) => {
+                let mut names = apt.closure(self.names)?;
+                names.retain(|name| name.starts_with(prefix));
+                names
+            }
+        };
+        let (first, count) = (self.names.join(" "), names.len());
+        eprintln!(
+            "xtask: fetching {first} of Debian {} ({count} packages)",
+            self.suite
+        );
+        apt.download(&names, archives)?;
+        Ok(apt.mirror)
     }
 
     /// The name of the directory: what was asked for.
@@ -146,9 +169,19 @@ pub(crate) fn native_architecture() -> &'static str {
     }
 }
 
+/// One at a time. The lock goes with this process, however it ends.
+fn lock(store: &Path) -> Result<File> {
+    let lock = File::create(store.join("lock")).context("the lock of the package store")?;
+    rustix::fs::flock(&lock, FlockOperation::LockExclusive).context("lock the package store")?;
+    Ok(lock)
+}
+
 /// Makes `root` with the links that `base-files` would bring: older packages still have files
 /// in `/bin` and `/lib`, newer ones have the same files in `/usr`.
-fn merged_usr(root: &Path) -> Result<()> {
+///
+/// # Errors
+/// When they cannot be made.
+pub(crate) fn merged_usr(root: &Path) -> Result<()> {
     for name in ["bin", "lib", "lib64", "sbin"] {
         let target = Path::new("usr").join(name);
         fs::create_dir_all(root.join(&target))?;
@@ -157,7 +190,11 @@ fn merged_usr(root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn unpack(package: &Path, root: &Path) -> Result<()> {
+/// Unpacks one package into `root`.
+///
+/// # Errors
+/// When dpkg-deb cannot.
+pub(crate) fn unpack(package: &Path, root: &Path) -> Result<()> {
     let output = Command::new("dpkg-deb")
         .arg("--extract")
         .args([package, root])

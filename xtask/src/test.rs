@@ -60,6 +60,7 @@ fn integration_tests(options: &Options) -> Result<()> {
     tests
         .args(&options.filter)
         .env("COOP_BIN", coop)
-        .env("COOP_BIN_FAULT", coop_with_faults);
+        .env("COOP_BIN_FAULT", coop_with_faults)
+        .env("XTASK_BIN", std::env::current_exe()?);
     cargo::run("integration tests", &mut tests)
 }

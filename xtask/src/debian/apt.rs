@@ -28,14 +28,26 @@ const SUITES: [&str; 10] = [
 /// One suite for one architecture.
 pub(super) struct Apt {
     options: Vec<OsString>,
+    /// The address that packages come from.
+    pub(super) mirror: String,
 }
 
 impl Apt {
-    /// Prepares the directories below `store`.
-    pub(super) fn new(store: &Path, suite: &str, architecture: &str) -> Result<Self> {
+    /// Prepares the directories below `store`. Without a `mirror` it is the machine's.
+    pub(super) fn new(
+        store: &Path,
+        mirror: Option<&str>,
+        suite: &str,
+        architecture: &str,
+    ) -> Result<Self> {
         if !is_word(suite) || !is_word(architecture) {
             bail!("{suite:?} for {architecture:?} is no suite of Debian");
         }
+        let mirror = match mirror {
+            Some(mirror) if mirror.chars().all(|c| c.is_ascii_graphic()) => mirror.to_owned(),
+            Some(mirror) => bail!("{mirror:?} is not the address of a mirror"),
+            None => machines_mirror()?,
+        };
         let state = store.join("apt");
         for directory in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(state.join(directory))?;
@@ -43,7 +55,7 @@ impl Apt {
         // No package is installed here, so that a closure has everything.
         fs::write(state.join("status"), "")?;
         let sources = state.join("debian.sources");
-        fs::write(&sources, source(&mirror()?, suite))?;
+        fs::write(&sources, source(&mirror, suite))?;
 
         let mut options = Vec::new();
         for (name, path) in [
@@ -74,7 +86,7 @@ impl Apt {
         ] {
             options.extend(["-o".into(), option.into()]);
         }
-        Ok(Self { options })
+        Ok(Self { options, mirror })
     }
 
     /// Fetches the index and checks its signature.
@@ -134,7 +146,7 @@ fn output_of(command: &mut Command) -> Result<String> {
 }
 
 /// The address of Debian's packages in the machine's own sources.
-fn mirror() -> Result<String> {
+fn machines_mirror() -> Result<String> {
     let mut command = Command::new("apt-get");
     // Without release information: an index need not have been fetched for it.
     command.args(["indextargets", "--no-release-info", "--format"]);
@@ -208,7 +220,9 @@ mod tests {
     #[test]
     fn a_suite_cannot_smuggle_lines_into_the_sources() {
         let directory = tempfile::tempdir().unwrap();
-        assert!(Apt::new(directory.path(), "sid\nTrusted: yes", "amd64").is_err());
-        assert!(Apt::new(directory.path(), "../x/", "amd64").is_err());
+        assert!(Apt::new(directory.path(), None, "sid\nTrusted: yes", "amd64").is_err());
+        assert!(Apt::new(directory.path(), None, "../x/", "amd64").is_err());
+        let mirror = Some("http://x\nTrusted: yes");
+        assert!(Apt::new(directory.path(), mirror, "sid", "amd64").is_err());
     }
 }
