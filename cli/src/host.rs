@@ -34,6 +34,7 @@ pub(crate) struct Host {
     cgroups: OnceCell<Hierarchy>,
     delegation: OnceCell<Delegation>,
     ids: OnceCell<IdPool>,
+    own_user_ids: OnceCell<bool>,
 }
 
 impl Host {
@@ -67,6 +68,7 @@ impl Host {
             cgroups: OnceCell::new(),
             delegation: OnceCell::new(),
             ids: OnceCell::new(),
+            own_user_ids: OnceCell::new(),
         }
     }
 
@@ -150,6 +152,23 @@ impl Host {
             .get_or_init(|| IdPool::new(dir, range.start, range.count)))
     }
 
+    /// Whether containers can have user namespaces. Where root may make none, its containers
+    /// have the host's ids, which is said once.
+    pub(crate) fn has_user_namespaces(&self) -> bool {
+        *self.own_user_ids.get_or_init(|| {
+            let most = std::fs::read_to_string(MAX_USER_NAMESPACES).unwrap_or_default();
+            let forbidden = matches!(most.trim(), "" | "0");
+            if forbidden && self.rootless.is_none() {
+                log::warn!(
+                    "this host allows no user namespaces ({MAX_USER_NAMESPACES} is 0): root in a \
+                     container is root of the host, without most of its capabilities"
+                );
+                return false;
+            }
+            true
+        })
+    }
+
     /// An image by its name; the built-in one is made when it is first asked for.
     pub(crate) fn image(&self, text: &str) -> Result<Image> {
         let reference: Reference = text.parse()?;
@@ -166,6 +185,9 @@ impl Host {
         })
     }
 }
+
+/// How many user namespaces each user may make; not there where the kernel has none.
+const MAX_USER_NAMESPACES: &str = "/proc/sys/user/max_user_namespaces";
 
 fn is_built_in(reference: &Reference) -> bool {
     HOST_IMAGE

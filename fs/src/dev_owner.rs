@@ -1,9 +1,10 @@
-//! The container's `/dev`, for kernels that cannot id-map it.
+//! The container's `/dev` and files of its own, for kernels that cannot id-map them.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid, chownat, openat, statat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Uid, chownat, openat, statat};
 use rustix::io::Errno;
 
 use crate::error::{Operation, at};
@@ -33,6 +34,28 @@ pub fn chown_dev(
         owners.change(tree, c"", AtFlags::EMPTY_PATH).map(drop)
     };
     change().map_err(at(Operation::ChangeOwner, "/dev"))
+}
+
+/// Gives one file of the host to the container's ids, where its mount cannot be id-mapped. What
+/// has an owner that is no id of the container keeps it. A symlink is not followed.
+///
+/// # Errors
+/// [`Error::System`].
+pub fn chown_file(
+    file: &Path,
+    host_uid: impl Fn(u32) -> Option<u32>,
+    host_gid: impl Fn(u32) -> Option<u32>,
+) -> Result<(), Error> {
+    let owners = Owners { host_uid, host_gid };
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let change = || {
+        owners.change(
+            openat(CWD, file, flags, Mode::empty())?.as_fd(),
+            c"",
+            AtFlags::EMPTY_PATH,
+        )
+    };
+    change().map(drop).map_err(at(Operation::ChangeOwner, file))
 }
 
 const READABLE: OFlags = OFlags::RDONLY

@@ -8,7 +8,7 @@ use rustix::fs::{CWD, Dir, FlockOperation, Mode, OFlags, flock, mkdirat, openat}
 use rustix::io::Errno;
 
 use crate::Error;
-use crate::copy::copy_tree;
+use crate::copy::{Owners, copy_tree};
 use crate::error::errno_of;
 use crate::error::{Operation, at};
 use crate::overlay::merge_readonly;
@@ -135,7 +135,7 @@ impl Volumes {
             source => source?,
         };
         fs::write(&marker, "").map_err(|error| at(Operation::Create, &marker)(errno_of(&error)))?;
-        copy_tree(source.as_fd(), data_fd.as_fd(), target)?;
+        copy_tree(source.as_fd(), data_fd.as_fd(), target, &Owners::KEPT)?;
         fs::remove_file(&marker)
             .map_err(|error| at(Operation::Remove, &marker)(errno_of(&error)))?;
         Ok(true)

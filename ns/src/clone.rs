@@ -56,7 +56,7 @@ pub struct Child {
 /// the moment of the call stays locked in the child for ever.
 ///
 /// # Errors
-/// [`Error::Clone`].
+/// [`Error::Clone`], or [`Error::NamespaceLimit`].
 pub unsafe fn clone3(args: &CloneArgs<'_>) -> Result<Forked, Error> {
     // SAFETY: the contract is the same.
     let child = unsafe {
@@ -69,10 +69,14 @@ pub unsafe fn clone3(args: &CloneArgs<'_>) -> Result<Forked, Error> {
     match child {
         Ok(Some((pid, pidfd))) => Ok(Forked::Parent(Child { pid, pidfd })),
         Ok(None) => Ok(Forked::Child),
-        Err(source) => Err(Error::Clone {
-            namespaces: args.namespaces,
-            source,
-        }),
+        Err(source) => Err(refused(args.namespaces, source)),
+    }
+}
+
+fn refused(namespaces: Namespaces, source: Errno) -> Error {
+    match source {
+        Errno::NOSPC => Error::NamespaceLimit { namespaces, source },
+        _ => Error::Clone { namespaces, source },
     }
 }
 
@@ -145,10 +149,7 @@ pub struct Joined<'a> {
 /// # Errors
 /// [`Error::Join`], [`Error::Clone`] or [`Error::OpenProcess`]; no process is left.
 pub unsafe fn clone3_joining(joined: &[Joined<'_>], args: &CloneArgs<'_>) -> Result<Forked, Error> {
-    let failed = |source| Error::Clone {
-        namespaces: args.namespaces,
-        source,
-    };
+    let failed = |source| refused(args.namespaces, source);
     let (reading, writing) = pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
     // SAFETY: the contract is the same.
     let helper = match unsafe { clone3(&CloneArgs::default()) }? {

@@ -17,8 +17,22 @@ pub enum Error {
     Clone {
         /// The namespaces asked for.
         namespaces: Namespaces,
-        /// `EPERM`: not allowed to create them; `ENOSPC`: a limit of `/proc/sys/user` is
-        /// reached; `ENOMEM`: the pid namespace to clone into has no init any more.
+        /// `EPERM`: not allowed to create them; `ENOMEM`: the pid namespace to clone into has
+        /// no init any more.
+        #[source]
+        source: Errno,
+    },
+
+    /// `clone3(2)` failed because there are as many namespaces as there may be.
+    #[error(
+        "clone a process{}: there are as many as a limit in /proc/sys/user allows \
+         (most likely max_user_namespaces; `sysctl -w user.max_user_namespaces=N` raises it)",
+        into_new(*namespaces)
+    )]
+    NamespaceLimit {
+        /// The namespaces asked for.
+        namespaces: Namespaces,
+        /// `ENOSPC`.
         #[source]
         source: Errno,
     },

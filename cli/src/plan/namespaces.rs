@@ -49,7 +49,9 @@ pub(super) struct Shared {
 pub(super) fn namespaces(service: &Service, peers: &Peers<'_>) -> Result<Shared> {
     let isolation = &service.isolation;
     let mut new = Namespaces::all() - Namespaces::TIME;
-    let host_ids = isolation.privileged || service.userns_mode == Some(UsernsMode::Host);
+    let host_ids = isolation.privileged
+        || service.userns_mode == Some(UsernsMode::Host)
+        || !peers.host.has_user_namespaces();
     new.set(Namespaces::USER, !host_ids);
     let own_network = !matches!(
         service.network_mode,

@@ -1,10 +1,11 @@
 //! The root filesystem: made on the host as a detached mount, attached by the child.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::rc::Rc;
 
-use coop_fs::{Changes, OpenMount, Root, RootSettings, RootSource};
-use coop_launcher::store::OwnLock;
+use coop_fs::{Changes, Mount, OpenMount, Overlay, Root, RootSettings, RootSource};
+use coop_launcher::store::{ContainerId, OwnLock};
 use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
 use coop_ns::{Handle, IdMaps, Namespace};
 
@@ -13,6 +14,9 @@ use crate::plan::ContainerPlan;
 
 /// See the module.
 pub(crate) struct Rootfs {
+    /// The containers whose files it has: its own, and whose network it shares.
+    files_of: [ContainerId; 2],
+    name: String,
     source: RootSource,
     settings: RootSettings,
     plan_mounts: Vec<coop_fs::Mount>,
@@ -35,6 +39,8 @@ impl Rootfs {
             .iter()
             .find(|it| it.namespaces.contains(coop_ns::Namespaces::IPC));
         Self {
+            files_of: [plan.unit.id.clone(), plan.names_of().clone()],
+            name: plan.unit.name.clone(),
             source: plan.root.clone(),
             settings: RootSettings {
                 readonly: plan.root_readonly,
@@ -69,13 +75,77 @@ impl Rootfs {
 
     /// The root as a detached mount, id-mapped for the child where it can be.
     fn build(&self, userns: Option<&Handle>) -> Result<Root, coop_fs::Error> {
-        match self.source.build(userns.map(AsFd::as_fd), self.changes) {
-            Err(error @ coop_fs::Error::IdMapUnsupported { .. }) => {
-                log::warn!("{error}: files of the image will belong to nobody");
+        let built = self.source.build(userns.map(AsFd::as_fd), self.changes);
+        let (Err(error), Some(maps)) = (&built, &self.id_maps) else {
+            return built;
+        };
+        if !error.is_id_map_unsupported() {
+            return built;
+        }
+        match &self.source {
+            RootSource::Overlay(overlay) => {
+                let copied = self.copied(error, overlay, maps)?;
+                RootSource::Overlay(copied).build(None, self.changes)
+            }
+            // The directory itself is asked for, and is not to be changed.
+            RootSource::Bind { .. } => {
+                log::warn!("{}: {error}: its files will belong to nobody", self.name);
                 self.source.build(None, self.changes)
             }
-            built => built,
         }
+    }
+
+    /// The overlay of a copy of the image that belongs to the container's ids.
+    fn copied(
+        &self,
+        reason: &coop_fs::Error,
+        overlay: &Overlay,
+        maps: &IdMaps,
+    ) -> Result<Overlay, coop_fs::Error> {
+        // Beside what the container changes: it goes with the container.
+        let copy = overlay.upper.with_file_name("image");
+        if !copy.exists() {
+            log::warn!(
+                "{}: {reason}: its image is copied, once, which takes time and room",
+                self.name
+            );
+        }
+        let (uid, gid) = (|id| maps.host_uid(id), |id| maps.host_gid(id));
+        coop_fs::copy_for_ids(overlay, &copy, uid, gid)
+    }
+
+    /// Gives what is mounted to the container's ids, as far as the kernel can.
+    fn id_map(
+        &self,
+        mount: &OpenMount,
+        userns: &Handle,
+        maps: &IdMaps,
+    ) -> Result<(), coop_fs::Error> {
+        let error = match coop_fs::id_map(mount, userns.as_fd()) {
+            Err(error @ coop_fs::Error::IdMapUnsupported { .. }) => error,
+            done => return done,
+        };
+        let (uid, gid) = (|id| maps.host_uid(id), |id| maps.host_gid(id));
+        match mount.mount() {
+            Mount::Dev { .. } => coop_fs::chown_dev(mount, uid, gid),
+            // Its hosts file, its secrets: nobody else has them.
+            Mount::Bind { source, .. } if self.is_own(source) => {
+                coop_fs::chown_file(source, uid, gid)
+            }
+            Mount::Bind { target, .. } => {
+                let (name, target) = (&self.name, target.display());
+                log::warn!("{name}: {target}: {error}: its files will belong to nobody");
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether Coop has made this file for this container, or for that whose names it has and
+    /// whose ids are the same.
+    fn is_own(&self, source: &Path) -> bool {
+        let mut parts = source.iter();
+        parts.any(|part| self.files_of.iter().any(|id| part == id.as_str()))
     }
 }
 
@@ -110,7 +180,7 @@ impl Stage for Rootfs {
         self.layers = layers;
         if let (Some(userns), Some(maps)) = (&userns, &self.id_maps) {
             for mount in &self.mounts {
-                id_map(mount, userns, maps)?;
+                self.id_map(mount, userns, maps)?;
             }
         }
         Ok(())
@@ -121,19 +191,5 @@ impl Stage for Rootfs {
             return Err("no root filesystem was passed".into());
         };
         Ok(coop_fs::enter(root.as_fd(), &self.mounts, &self.settings)?)
-    }
-}
-
-/// Gives what is mounted to the container's ids, as far as the kernel can.
-fn id_map(mount: &OpenMount, userns: &Handle, maps: &IdMaps) -> Result<(), coop_fs::Error> {
-    match coop_fs::id_map(mount, userns.as_fd()) {
-        Err(error @ coop_fs::Error::IdMapUnsupported { .. }) => {
-            if let coop_fs::Mount::Dev { .. } = mount.mount() {
-                return coop_fs::chown_dev(mount, |id| maps.host_uid(id), |id| maps.host_gid(id));
-            }
-            log::warn!("{error}: its files will belong to nobody");
-            Ok(())
-        }
-        done => done,
     }
 }
