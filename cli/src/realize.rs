@@ -60,6 +60,14 @@ pub(crate) fn realize(
         containers: containers.collect(),
         networks: networks_of(&drafts),
     };
+    if let Some(network) = planned.networks.first() {
+        coop_net::find_tools().with_context(|| {
+            format!(
+                "network {network}\n  help: or do without a network of its own: \
+                 network_mode: none or host (--network)"
+            )
+        })?;
+    }
     let path = host.store.dirs().stack_run(&stack).join(PLANNING);
     fault("begin")?;
     // The stack's lock may be a supervisor's, which can end at any time.

@@ -110,6 +110,8 @@ pub(crate) fn remove(
     let table = rules::table(directory, network);
     match (rules::table_mark(&table).ask(), lock) {
         (Answer::Absent, _) => Ok(None),
+        // The kernel does not tell, and without the program there has been no table.
+        (Answer::Unknown, _) if NFT.find().is_err() => Ok(None),
         (_, Some(lock)) => feed(&rules::removal(&table), lock).map(Some),
         (_, None) => start_nft(&rules::removal(&table), Stdio::null()).map(Some),
     }

@@ -82,6 +82,7 @@ pub use release::Finding;
 pub use reserve::reserve;
 pub use spec::{DEFAULT_MTU, Lease, LeaseRequest, Mac, MacError, Network, NetworkSpec};
 pub use subnet::{Ipv4Net, SubnetError};
+pub use tool::find_tools;
 
 /// The README's example compiles, too.
 #[cfg(doctest)]

@@ -39,7 +39,8 @@ pub(crate) struct Running {
 }
 
 impl Tool {
-    fn find(self) -> Result<PathBuf, Error> {
+    /// Where the tool is.
+    pub(crate) fn find(self) -> Result<PathBuf, Error> {
         PATH.iter()
             .map(|directory| PathBuf::from(directory).join(self.name))
             .find(|path| access(path, Access::EXEC_OK).is_ok())
@@ -86,6 +87,16 @@ impl Tool {
             source: errno(&error),
         }
     }
+}
+
+/// Looks for the tools that a network is made with: better before anything is made.
+///
+/// # Errors
+/// [`Error::MissingTool`].
+pub fn find_tools() -> Result<(), Error> {
+    [IP, NFT]
+        .into_iter()
+        .try_for_each(|tool| tool.find().map(drop))
 }
 
 impl Running {

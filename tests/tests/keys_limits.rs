@@ -78,7 +78,7 @@ fn how_eagerly_it_is_swapped_is_of_cgroup_v1_only() {
             assert_eq!(read(&path), "5");
             stack.down();
         }
-        Version::V2 => drop(up.fails(125, &["swappiness"])),
+        Version::V2 => drop(up.fails(1, &["swappiness"])),
     }
 }
 
@@ -162,7 +162,8 @@ fn a_container_runs_below_the_cgroup_that_it_names_and_is_looked_after_there() {
     let parent = container["HostConfig"]["CgroupParent"].as_str().unwrap();
     assert_eq!(parent.trim_start_matches('/'), "batch/night");
     // Its own cgroup is the root of what it sees.
-    assert!(stack.exec("web", "cat /proc/self/cgroup").contains(":/\n"));
+    let seen = stack.exec("web", "cat /proc/self/cgroup");
+    assert!(seen.lines().any(|line| line.ends_with(":/")), "{seen}");
     let stats = host.coop(["stats", "--no-stream", "shop-web-1"]).run();
     stats.success().says("64MiB");
     host.coop([

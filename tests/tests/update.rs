@@ -102,7 +102,10 @@ fn a_new_limit_is_felt_inside() {
     let root = Rootfs::new(&host);
     let script = "while ! test -e /go; do sleep 0.05; done; exec dd if=/dev/zero of=/dev/null bs=100M count=1";
     host.start("hog", &root, &["-m", "256m"], script);
-    host.coop(["update", "-m", "16m", "hog"]).run().success();
+    // All of it: what the machine could swap out would be felt by nobody.
+    host.coop(["update", "-m", "16m", "--memory-swap", "16m", "hog"])
+        .run()
+        .success();
     host.coop(["exec", "hog", "/bin/touch", "/go"])
         .run()
         .success();

@@ -49,15 +49,11 @@ impl Machine {
     /// What is missing, and what that means.
     pub(super) fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        for (name, what) in [
-            (
-                "ip",
-                "containers can have no network but the host's and none",
-            ),
-            ("nft", "ports cannot be published"),
-        ] {
+        for name in ["ip", "nft"] {
             if self.tools.get(name).is_none_or(Option::is_none) {
-                warnings.push(format!("{name} is not installed: {what}"));
+                warnings.push(format!(
+                    "{name} is not installed: containers can have no network but the host's and none"
+                ));
             }
         }
         if self.overlay.is_empty() {
@@ -65,12 +61,13 @@ impl Machine {
         }
         if !self.id_mapped_mounts {
             warnings.push(format!(
-                "Linux {} has no id-mapped layers (5.19 has): images' files belong to nobody",
+                "Linux {} has no id-mapped layers (5.19 has): each container copies its image",
                 self.kernel
             ));
         }
         if !self.security.iter().any(|option| option == "name=userns") {
-            warnings.push("the kernel has no user namespaces".into());
+            warnings
+                .push("there are no user namespaces: containers have the host's user ids".into());
         }
         let forwarding = read("/proc/sys/net/ipv4/ip_forward");
         if forwarding.as_deref() == Some("0") {
