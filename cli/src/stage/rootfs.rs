@@ -144,8 +144,9 @@ impl Rootfs {
     /// Whether Coop has made this file for this container, or for that whose names it has and
     /// whose ids are the same.
     fn is_own(&self, source: &Path) -> bool {
-        let mut parts = source.iter();
-        parts.any(|part| self.files_of.iter().any(|id| part == id.as_str()))
+        // In a directory of that name, or one with more around it: `coop-secrets-ID`.
+        let source = source.to_string_lossy();
+        self.files_of.iter().any(|id| source.contains(id.as_str()))
     }
 }
 
