@@ -48,9 +48,9 @@ enum Task {
     /// Static binary, completions, man pages, Debian package, checksums
     Dist,
     /// Installs coop on this machine
-    Install,
+    Install(install::Options),
     /// Removes what `install` put in place
-    Uninstall,
+    Uninstall(install::Options),
     /// Format check and lints, with every feature set that has to compile
     Check,
     /// Builds the release binary and prints its path
@@ -67,8 +67,8 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Dist => dist::run(),
-        Task::Install => install::install(),
-        Task::Uninstall => install::uninstall(),
+        Task::Install(options) => install::install(&options),
+        Task::Uninstall(options) => install::uninstall(&options),
         Task::Check => lint::run(),
         Task::Build => build::release(),
     };
