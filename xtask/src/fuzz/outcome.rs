@@ -141,7 +141,7 @@ stat::peak_rss_mb:              27
         assert!(found.message.ends_with("to instant"), "{}", found.message);
         let table = table(&[Outcome::read("x", &log)]);
         assert!(
-            table.ends_with("302 > 311       11 > 25  /t/crash-da39"),
+            table.ends_with("302 > 311        11 > 25  /t/crash-da39"),
             "{table}"
         );
     }
