@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use super::architecture::Architecture;
 use super::debian::{Release, archives};
 use super::import::{Root, import};
+use super::workspace::Workspace;
 use crate::debian::{Dependencies, unpack};
 
 const PACKAGE: &str = "busybox-static";
@@ -65,12 +66,12 @@ pub(super) fn fetch(
 ) -> Result<()> {
     let release = Release::find(release)?;
     super::debian::only_native(architecture, "busybox")?;
-    let archives = archives(&release, &[PACKAGE], Dependencies::None, mirror, cache)?;
+    let work = Workspace::take(cache, &format!("busybox-{}", release.number))?;
+    let archives = archives(&release, &[PACKAGE], Dependencies::None, mirror, &work)?;
     let [package] = archives.packages.as_slice() else {
         bail!("{PACKAGE} is {} packages", archives.packages.len());
     };
-    let work = tempfile::tempdir_in(cache).context("cannot make a directory to work in")?;
-    let (unpacked, root) = (work.path().join("package"), work.path().join("root"));
+    let (unpacked, root) = (work.path("package"), work.path("root"));
     unpack(package, &unpacked)?;
     let busybox = ["usr/bin/busybox", "bin/busybox"]
         .map(|name| unpacked.join(name))

@@ -8,11 +8,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
-use tempfile::TempDir;
 
 use super::architecture::Architecture;
 use super::import::{Root, import};
 use super::table;
+use super::workspace::Workspace;
 use crate::debian::{Dependencies, Packages, merged_usr, native_architecture, unpack};
 
 /// What every Debian has, and what installs more.
@@ -33,7 +33,7 @@ const NO_SERVICES: &str = "usr/sbin/policy-rc.d";
 
 /// A release by its number and its name.
 pub(super) struct Release {
-    number: String,
+    pub(super) number: String,
     suite: String,
 }
 
@@ -73,8 +73,6 @@ pub(super) struct Archives {
     pub(super) packages: Vec<PathBuf>,
     /// The mirror's address.
     pub(super) origin: String,
-    /// They go with it.
-    _directory: TempDir,
 }
 
 /// Fetches packages of a release.
@@ -86,17 +84,16 @@ pub(super) fn archives(
     names: &[&str],
     dependencies: Dependencies,
     mirror: Option<&str>,
-    cache: &Path,
+    work: &Workspace,
 ) -> Result<Archives> {
-    fs::create_dir_all(cache).with_context(|| format!("cannot create {}", cache.display()))?;
-    let directory = tempfile::tempdir_in(cache).context("cannot make a directory for packages")?;
+    let directory = work.path("packages");
     let packages = Packages {
         suite: &release.suite,
         architecture: native_architecture(),
         names,
         dependencies,
     };
-    let origin = packages.archives(mirror, directory.path()).context(
+    let origin = packages.archives(mirror, &directory).context(
         "no packages were fetched\n  help: is the mirror there? --mirror takes another one",
     )?;
     eprintln!(
@@ -105,18 +102,14 @@ pub(super) fn archives(
     );
     eprintln!("  signature  good: apt has checked the index, and each package against it");
     let mut packages = Vec::new();
-    for entry in fs::read_dir(directory.path())? {
+    for entry in fs::read_dir(&directory)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "deb") {
             packages.push(path);
         }
     }
     packages.sort();
-    Ok(Archives {
-        packages,
-        origin,
-        _directory: directory,
-    })
+    Ok(Archives { packages, origin })
 }
 
 /// The programs of the packages run while they are set up.
@@ -151,9 +144,9 @@ pub(super) fn fetch(
              with sudo; alpine, ubuntu and arch are fetched without"
         );
     }
-    let archives = archives(&release, &PACKAGES, Dependencies::All, mirror, cache)?;
-    let work = tempfile::tempdir_in(cache).context("cannot make a directory to work in")?;
-    let root = work.path().join("root");
+    let work = Workspace::take(cache, &format!("debian-{}", release.number))?;
+    let archives = archives(&release, &PACKAGES, Dependencies::All, mirror, &work)?;
+    let root = work.path("root");
     eprintln!("setting up {} packages", archives.packages.len());
     set_up(&root, &archives.packages)?;
     finish(&root, &release, &archives.origin)?;

@@ -35,12 +35,7 @@ pub(crate) fn import(root: &Root<'_>) -> Result<()> {
         .status()
         .with_context(|| format!("cannot start {}", coop.display()))?;
     if !status.success() {
-        bail!(
-            "{} was not imported: see above\n  help: what was fetched is kept: import it again with \
-             `coop image import {} {0}`",
-            root.image,
-            root.source.display()
-        );
+        bail!("{} was not imported: see above", root.image);
     }
     Ok(())
 }
@@ -60,7 +55,7 @@ fn command(coop: &Path, root: &Root<'_>) -> Command {
     let labels = [
         ("title", root.title),
         ("version", root.version),
-        ("source", root.origin),
+        ("source", &root.origin.replace('\'', "%27")),
     ];
     let labels =
         labels.map(|(key, value)| format!("LABEL org.opencontainers.image.{key}='{value}'"));

@@ -1,16 +1,15 @@
 //! A distribution's archive: fetched, proved, and only then given its name.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
 
 use super::download::{self, Pieces};
 use super::http::Client;
 use super::signature::Checked;
 use super::table::{Signed, Tarball};
+use super::workspace::lock;
 
 const MAX_LIST: u64 = 1 << 20;
 const MAX_SIGNATURE: u64 = 64 << 10;
@@ -279,21 +278,4 @@ impl Drop for Unproved {
         // Gone already when it was kept.
         let _ = fs::remove_file(&self.path);
     }
-}
-
-/// One fetch of a release at a time. The lock goes with this process, however it ends.
-fn lock(cache: &Path) -> Result<File> {
-    let path = cache.join("lock");
-    let take = || {
-        let file = File::create(&path)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => {
-                eprintln!("another fetch of this release is running: waiting for it");
-                rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
-            }
-            taken => taken?,
-        }
-        std::io::Result::Ok(file)
-    };
-    take().with_context(|| format!("cannot lock {}", path.display()))
 }
