@@ -100,7 +100,8 @@ pub(crate) fn target_directory() -> Result<PathBuf> {
     Ok(directory.into())
 }
 
-fn announce(command: &Command) {
+/// Says which cargo command is about to run.
+pub(crate) fn announce(command: &Command) {
     let words: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
     eprintln!("xtask: cargo {}", words.join(" "));
 }

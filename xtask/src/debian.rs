@@ -10,7 +10,7 @@ mod apt;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use rustix::fs::FlockOperation;
@@ -190,22 +190,38 @@ pub(crate) fn merged_usr(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Unpacks one package into `root`.
+/// Unpacks one package into `root`, following the links that are there.
 ///
 /// # Errors
-/// When dpkg-deb cannot.
+/// When dpkg-deb or tar cannot.
 pub(crate) fn unpack(package: &Path, root: &Path) -> Result<()> {
-    let output = Command::new("dpkg-deb")
-        .arg("--extract")
-        .args([package, root])
-        .output()
+    // `dpkg-deb --extract` would put a directory in the place of such a link.
+    let mut reader = Command::new("dpkg-deb")
+        .arg("--fsys-tarfile")
+        .arg(package)
+        .stdout(Stdio::piped())
+        .spawn()
         .context("cannot start dpkg-deb")?;
-    if !output.status.success() {
+    let archive = reader.stdout.take().context("no output of dpkg-deb")?;
+    let mut command = Command::new("tar");
+    command
+        .args([
+            "--extract",
+            "--preserve-permissions",
+            "--keep-directory-symlink",
+        ])
+        .arg("--directory")
+        .arg(root)
+        .stdin(archive);
+    let unpacked = command.status().context("cannot start tar");
+    // The pipe's reading end has to go first, or a tar that failed lets dpkg-deb wait for ever.
+    drop(command);
+    let read = reader.wait().context("wait for dpkg-deb")?;
+    let unpacked = unpacked?;
+    if !read.success() || !unpacked.success() {
         bail!(
-            "dpkg-deb --extract {}: {}\n{}",
-            package.display(),
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
+            "cannot unpack {}: dpkg-deb: {read}, tar: {unpacked}",
+            package.display()
         );
     }
     Ok(())
@@ -236,7 +252,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("root");
         merged_usr(&root).unwrap();
-        fs::write(root.join("usr/lib/x"), "").unwrap();
-        assert!(root.join("lib/x").is_file());
+        // As in packages from before the merge.
+        let tree = directory.path().join("tree");
+        fs::create_dir_all(tree.join("DEBIAN")).unwrap();
+        fs::create_dir_all(tree.join("lib")).unwrap();
+        let control = "Package: x\nVersion: 1\nArchitecture: all\nMaintainer: x\nDescription: x\n";
+        fs::write(tree.join("DEBIAN/control"), control).unwrap();
+        fs::write(tree.join("lib/x"), "").unwrap();
+        let package = directory.path().join("x.deb");
+        let built = Command::new("dpkg-deb")
+            .args(["--build", "--root-owner-group"])
+            .args([&tree, &package])
+            .output();
+        assert!(built.unwrap().status.success());
+        unpack(&package, &root).unwrap();
+        assert!(root.join("usr/lib/x").is_file());
     }
 }

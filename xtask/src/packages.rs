@@ -105,6 +105,18 @@ fn missing_packages(directories: &[PathBuf]) -> Vec<&'static str> {
         .collect()
 }
 
+/// The path of a program of this machine.
+///
+/// # Errors
+/// When it is missing: names the Debian package that brings it.
+pub(crate) fn program(name: &str, package: &str) -> Result<PathBuf> {
+    program_directories()
+        .into_iter()
+        .map(|directory| directory.join(name))
+        .find(|path| is_executable(path))
+        .with_context(|| format!("{name} is missing: install the package {package}"))
+}
+
 /// `PATH`, and the administrator's directories that an ordinary user's `PATH` lacks.
 fn program_directories() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
