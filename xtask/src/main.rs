@@ -3,7 +3,6 @@
 mod bench;
 mod build;
 mod cargo;
-#[allow(dead_code, reason = "the tasks that use all of it are being written")]
 mod debian;
 mod dist;
 mod fuzz;
