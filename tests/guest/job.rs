@@ -89,7 +89,7 @@ impl Job {
                 }
                 "program" | "filtered" => job.programs.push(Program {
                     name: value.to_owned(),
-                    runs_as: if value.starts_with("rootless") {
+                    runs_as: if value.starts_with("rootless_delegated") {
                         RunsAs::User
                     } else {
                         RunsAs::Root
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_job_is_read_line_by_line() {
         let text = "mode test\nvariant no-nft\nfilter a b\nlimit 60\n\
-                    program vm_matrix\nfiltered rootless\n";
+                    program vm_matrix\nfiltered rootless_delegated\nprogram rootless\n";
         let job = Job::parse(text).unwrap();
         assert_eq!(job.variant, "no-nft");
         assert_eq!(job.filter.as_deref(), Some("a b"));
@@ -119,6 +119,8 @@ mod tests {
         assert!(!job.programs[0].filtered);
         assert_eq!(job.programs[1].runs_as, RunsAs::User);
         assert!(job.programs[1].filtered);
+        // It becomes an ordinary user itself.
+        assert_eq!(job.programs[2].runs_as, RunsAs::Root);
         assert!(Job::parse("nonsense 1\n").is_err());
     }
 }

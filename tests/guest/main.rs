@@ -15,9 +15,9 @@
 //!   `coop.variant=` on the kernel's command line as well. Variants run only the programs whose
 //!   name begins with `vm_matrix`.
 //!
-//! Programs run as root, and in the root cgroup, but those whose name begins with `rootless`:
-//! they run as the user 1000, `user`, as systemd would have started them in a session of that
-//! user with a delegated subtree:
+//! Programs run as root, and in the root cgroup, but those whose name begins with
+//! `rootless_delegated`: they run as the user 1000, `user`, as systemd would have started them
+//! in a session of that user with a delegated subtree:
 //!
 //! - `COOP_TEST_DELEGATED` is the subtree,
 //!   `/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service`. The directory and its
@@ -25,8 +25,8 @@
 //!   no process, and all controllers are handed down to it.
 //! - The program itself is in `app.slice/tests.scope` below it, which belong to the user too.
 //! - `HOME=/home/user`, which is the working directory, `XDG_RUNTIME_DIR=/run/user/1000`.
-//! - `/etc/subuid` and `/etc/subgid` give `user` 65,536 ids from 165536, and root the 65,536
-//!   thousand from 1000000.
+//! - `/etc/subuid` and `/etc/subgid` give `user` 65,536 ids from 165536, and root the
+//!   65,536,000 from 1000000.
 
 mod accounts;
 mod boot;
