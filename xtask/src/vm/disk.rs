@@ -33,8 +33,8 @@ const TOOLS: &[&str] = &[
     "groff-base",
 ];
 
-/// Directories of the workspace whose files the tests read.
-const SOURCES: [&str; 2] = ["examples", "tests"];
+/// Directories of the workspace whose files the tests read: snapshots and examples.
+const SOURCES: [&str; 6] = ["cgroup", "examples", "fs", "net", "ns", "tests"];
 
 /// Room for the tests; what is not used takes none.
 const ROOT_SIZE: u64 = 6 << 30;
