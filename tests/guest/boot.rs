@@ -3,14 +3,16 @@
 use std::ffi::CStr;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change, mount_move};
 
-/// The disk with programs and libraries, and the one with the tests.
-const DISKS: [(&str, &str); 2] = [("/dev/nvme0n1", "/disk"), ("/dev/nvme0n2", "/disk/tests")];
+/// The labels of the disk with programs and libraries and of the one with the tests, and where
+/// they are mounted.
+const DISKS: [(&str, &str); 2] = [("root", "/disk"), ("tests", "/disk/tests")];
 
 /// Mounts `/proc`, `/sys` and `/dev`, without which nothing can be said or found.
 pub(crate) fn mount_kernel_filesystems() -> Result<()> {
@@ -54,11 +56,11 @@ pub(crate) fn load_modules(variant: &str) -> Result<()> {
 
 /// Makes the first disk the root of everything, with the second one at `/tests`.
 pub(crate) fn move_to_disk() -> Result<()> {
-    for (device, point) in DISKS {
-        wait_for(device)?;
+    for (label, point) in DISKS {
+        let device = wait_for(label)?;
         fs::create_dir_all(point).with_context(|| format!("create {point}"))?;
         mount(device, point, "ext4", MountFlags::empty(), None)
-            .with_context(|| format!("mount {device}"))?;
+            .with_context(|| format!("mount the disk {label}"))?;
     }
     for name in ["dev", "proc", "sys"] {
         let place = Path::new("/disk").join(name);
@@ -78,13 +80,26 @@ pub(crate) fn move_to_disk() -> Result<()> {
     .context("share the mounts")
 }
 
-/// Disks are found while the kernel boots, and some by a module that was loaded just now.
-fn wait_for(device: &str) -> Result<()> {
+/// The device of the disk with this label.
+///
+/// Disks are found while the kernel boots, in any order, and some by a module that was loaded
+/// just now.
+fn wait_for(label: &str) -> Result<&'static str> {
     for _ in 0..600 {
-        if Path::new(device).exists() {
-            return Ok(());
+        for device in ["/dev/nvme0n1", "/dev/nvme0n2"] {
+            if label_of(device).is_ok_and(|found| found == label) {
+                return Ok(device);
+            }
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    bail!("there is no {device}")
+    bail!("there is no disk {label}")
+}
+
+/// The label in the superblock of ext4.
+fn label_of(device: &str) -> std::io::Result<String> {
+    let mut label = [0; 16];
+    File::open(device)?.read_exact_at(&mut label, 1024 + 0x78)?;
+    let text = String::from_utf8_lossy(&label);
+    Ok(text.trim_end_matches('\0').to_owned())
 }

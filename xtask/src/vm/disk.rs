@@ -33,6 +33,9 @@ const TOOLS: &[&str] = &[
     "groff-base",
 ];
 
+/// Counted up when images are made in another way, so that old ones are not used.
+const FORMAT: u32 = 2;
+
 /// Directories of the workspace whose files the tests read: snapshots and examples.
 const SOURCES: [&str; 6] = ["cgroup", "examples", "fs", "net", "ns", "tests"];
 
@@ -51,10 +54,10 @@ pub(crate) fn root(directory: &Path) -> Result<PathBuf> {
         dependencies: Dependencies::All,
     }
     .unpacked()?;
-    let image = directory.join(format!("root-{:016x}.img", hash(&(TOOLS, &tree))));
+    let image = directory.join(format!("root-{:016x}.img", hash(&(FORMAT, TOOLS, &tree))));
     if !image.exists() {
         eprintln!("xtask: making the guest's disk");
-        make(&tree, ROOT_SIZE, &image)?;
+        make(&tree, "root", ROOT_SIZE, &image)?;
     }
     Ok(image)
 }
@@ -86,12 +89,12 @@ pub(crate) fn tests(built: &Built, directory: &Path) -> Result<PathBuf> {
         size += state.len() + 4096;
         states.push((name, state.len(), state.mtime(), state.mtime_nsec()));
     }
-    let image = directory.join(format!("tests-{:016x}.img", hash(&states)));
+    let image = directory.join(format!("tests-{:016x}.img", hash(&(FORMAT, states))));
     if !image.exists() {
         let tree = directory.join(format!("tree-{}", std::process::id()));
         let made = gather(&files, &tree).and_then(|()| {
             // Room for what a filesystem needs itself.
-            make(&tree, size + size / 8 + (32 << 20), &image)
+            make(&tree, "tests", size + size / 8 + (32 << 20), &image)
         });
         fs::remove_dir_all(&tree).context("remove the tree of the tests' disk")?;
         made?;
@@ -130,13 +133,13 @@ fn gather(files: &[(String, PathBuf)], tree: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes an ext4 image of `tree`, all of it or nothing.
-fn make(tree: &Path, size: u64, image: &Path) -> Result<()> {
+/// Makes an ext4 image of `tree`, all of it or nothing. The guest knows it by its label.
+fn make(tree: &Path, label: &str, size: u64, image: &Path) -> Result<()> {
     let new = image.with_extension(format!("new-{}", std::process::id()));
     let file = File::create(&new).with_context(|| format!("create {}", new.display()))?;
     file.set_len(size).context("the size of the image")?;
     let output = Command::new(program("mke2fs", "e2fsprogs")?)
-        .args(["-q", "-F", "-t", "ext4", "-m", "0"])
+        .args(["-q", "-F", "-t", "ext4", "-m", "0", "-L", label])
         // Nothing on it outlives the machine: a journal is of no use.
         .args(["-O", "^has_journal", "-E", "root_owner=0:0", "-d"])
         .args([tree, &new])
@@ -181,7 +184,7 @@ mod tests {
         let files = vec![("a/b".to_owned(), directory.path().join("file"))];
         gather(&files, &tree).unwrap();
         let image = directory.path().join("x.img");
-        make(&tree, 4 << 20, &image).unwrap();
+        make(&tree, "x", 4 << 20, &image).unwrap();
         let bytes = fs::read(&image).unwrap();
         // The magic number of ext4's superblock.
         assert_eq!(bytes[1024 + 0x38..1024 + 0x3a], [0x53, 0xef]);
@@ -192,7 +195,7 @@ mod tests {
     fn an_image_that_cannot_be_made_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let image = directory.path().join("x.img");
-        assert!(make(Path::new("/no/such/tree"), 4 << 20, &image).is_err());
+        assert!(make(Path::new("/no/such/tree"), "x", 4 << 20, &image).is_err());
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 }
