@@ -252,7 +252,11 @@ impl Hierarchy {
     pub fn remove(&self, path: &CgroupPath) -> Result<(), Error> {
         self.remove_leaf(path)?;
         for base in self.bases() {
-            crate::tree::remove_empty_parents(base, path);
+            // The first hierarchy has every group that any other one has: parents that are not
+            // empty there have to stay everywhere.
+            if !crate::tree::remove_empty_parents(base, path) {
+                break;
+            }
         }
         Ok(())
     }

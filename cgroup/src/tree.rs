@@ -124,12 +124,13 @@ pub(crate) fn remove_leaf(
 
 /// Removes the parents of `path` below `base`, deepest first, as long as they are empty.
 /// `rmdir` itself is the check: the kernel refuses it for a group that has processes or
-/// children, so a neighbour is never touched.
-pub(crate) fn remove_empty_parents(base: &Path, path: &CgroupPath) {
-    for parent in path.ancestors().skip(1) {
+/// children, so a neighbour is never touched. Says whether the first of them is gone.
+pub(crate) fn remove_empty_parents(base: &Path, path: &CgroupPath) -> bool {
+    for (place, parent) in path.ancestors().skip(1).enumerate() {
         match fs::rmdir(base.join(parent)) {
             Ok(()) | Err(Errno::NOENT) => {}
-            Err(_) => break,
+            Err(_) => return place > 0,
         }
     }
+    true
 }

@@ -1,7 +1,7 @@
 //! The wiring: what happens to a container, in order.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -179,6 +179,8 @@ pub(crate) struct Wires<'a> {
     links: Links,
     /// The rules of the batch's networks, on their way into the kernel.
     rules: RefCell<BTreeMap<String, PendingRules>>,
+    /// Networks that the batch has made ready: for all of their leases, so once is enough.
+    ready: RefCell<BTreeSet<String>>,
     /// The first container's standard input, until it takes it.
     stdin: RefCell<Option<OwnedFd>>,
     /// What each ended container had used, when somebody wants to know (`--usage`).
@@ -195,6 +197,7 @@ impl<'a> Wires<'a> {
             host,
             links: Links::default(),
             rules: RefCell::default(),
+            ready: RefCell::default(),
             stdin: RefCell::default(),
             usage: None,
             last_plan: RefCell::default(),
@@ -287,12 +290,13 @@ impl Wiring for Wires<'_> {
             }
             let reserved = coop_net::reserve(&lease.ports)?;
             self.ports.borrow_mut().push((id.clone(), reserved));
-            let mut rules = self.rules.borrow_mut();
-            if !rules.contains_key(network) {
+            if !self.ready.borrow().contains(network) {
                 self.host.networks.ensure_bridge(network)?;
                 // `nft` mostly waits for the kernel, longer than all the rest of a launch
                 // takes: it is started before the first clone.
-                rules.insert(network.clone(), self.host.networks.apply_rules(network)?);
+                let rules = self.host.networks.apply_rules(network)?;
+                self.rules.borrow_mut().insert(network.clone(), rules);
+                self.ready.borrow_mut().insert(network.clone());
             }
         }
         let stdin = self.stdin.take();
@@ -326,13 +330,19 @@ impl Wiring for Wires<'_> {
         )?)
     }
 
-    /// One `nft` for each network and one `ip` for all links, side by side.
+    /// One `ip` for all links; `nft` works meanwhile.
     fn commit_batch(&self) -> Result<(), BoxError> {
-        let rules = self.rules.take();
         if let Some(links) = self.links.take() {
             links.commit()?;
         }
-        for pending in rules.into_values() {
+        Ok(())
+    }
+
+    /// One `nft` for each network, begun with its first container: until now nobody could send
+    /// anything.
+    fn end_batch(&self) -> Result<(), BoxError> {
+        self.ready.take();
+        for pending in self.rules.take().into_values() {
             pending.wait()?;
         }
         Ok(())
@@ -374,6 +384,7 @@ impl Wiring for Wires<'_> {
 
     /// Waits for what was begun, and forgets it.
     fn abandon_batch(&self) {
+        self.ready.take();
         self.rules.take();
         self.links.take();
     }

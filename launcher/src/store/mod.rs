@@ -160,16 +160,33 @@ impl Store {
     /// # Errors
     /// As [`Store::save_state`].
     pub fn sync(&self, id: &ContainerId) -> Result<(), StoreError> {
+        self.sync_container(id)?;
+        self.sync_places()
+    }
+
+    /// As [`Store::sync`], but for the container's place in the store: after the last of several,
+    /// [`Store::sync_places`] does it for all of them.
+    ///
+    /// # Errors
+    /// As [`Store::save_state`].
+    pub fn sync_container(&self, id: &ContainerId) -> Result<(), StoreError> {
         let paths = [
             self.config_path(id),
             self.state_path(id),
             self.dirs.container(id),
-            self.dirs.containers(),
-            self.dirs.names(),
         ];
         paths
             .iter()
             .try_for_each(|path| gone_if_missing(file::sync(path), id))
+    }
+
+    /// Waits until it is on the disk which containers there are, and their names.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn sync_places(&self) -> Result<(), StoreError> {
+        file::sync(&self.dirs.containers())?;
+        file::sync(&self.dirs.names())
     }
 
     /// Makes and returns the container's directory for live things. After

@@ -8,12 +8,17 @@
 //! What cannot be written, because the disk is full or read-only, is tried again: a supervisor
 //! in the background stays for it after the last container has ended.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::Supervisor;
 use super::unit::Unit;
 use crate::error::chain;
 use crate::store::{ContainerId, Store, StoreError};
+
+/// When nothing has happened for so long, there is time for the disk. Shorter than that are the
+/// gaps between the ends of containers that are stopped together, which somebody waits for.
+const QUIET: Duration = Duration::from_millis(20);
 
 /// When to try again.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
@@ -67,25 +72,60 @@ impl Supervisor<'_> {
 
     /// Takes note that what was saved of a container is only in the kernel's memory yet.
     pub(super) fn sync_later(&mut self, index: usize) {
-        let id = &self.units[index].spec.id;
-        if self.foreground.is_none() && !self.unsynced.contains(id) {
-            self.unsynced.push(id.clone());
+        if self.foreground.is_none() {
+            self.unsynced.ids.insert(self.units[index].spec.id.clone());
         }
     }
 
-    /// Writes one container to the disk.
-    pub(super) fn sync_one(&mut self) {
-        if let Some(id) = self.unsynced.pop() {
-            sync(self.store, &id);
+    /// How long to wait for something to happen, when otherwise it would be `timeout`.
+    pub(super) fn until_sync(&self, timeout: Option<Duration>) -> Option<Duration> {
+        match (self.unsynced.ids.is_empty(), self.unsynced.quiet) {
+            (true, _) => timeout,
+            (false, true) => Some(Duration::ZERO),
+            (false, false) => Some(timeout.map_or(QUIET, |timeout| timeout.min(QUIET))),
+        }
+    }
+
+    /// Writes one container to the disk if nothing has happened, and the next one after another
+    /// look.
+    pub(super) fn sync_if_quiet(&mut self, nothing_happened: bool) {
+        self.unsynced.quiet = nothing_happened;
+        if nothing_happened {
+            self.unsynced.write_one(self.store);
         }
     }
 }
 
-/// Waits until what was last saved of the container is on the disk.
-pub(super) fn sync(store: &Store, id: &ContainerId) {
-    match store.sync(id) {
-        // Removed meanwhile: there is nothing to keep.
-        Ok(()) | Err(StoreError::Gone { .. }) => {}
-        Err(error) => log::warn!("{}: {}", id.short(), chain(&error)),
+/// Containers whose files are to be written to the disk.
+#[derive(Debug, Default)]
+pub(super) struct Unsynced {
+    ids: BTreeSet<ContainerId>,
+    /// Whether nothing happens at the moment.
+    quiet: bool,
+}
+
+impl Unsynced {
+    fn write_one(&mut self, store: &Store) {
+        let Some(id) = self.ids.pop_first() else {
+            return;
+        };
+        match store.sync_container(&id) {
+            // Removed meanwhile: there is nothing to keep.
+            Ok(()) | Err(StoreError::Gone { .. }) => {}
+            Err(error) => log::warn!("{}: {}", id.short(), chain(&error)),
+        }
+        // One for all.
+        if self.ids.is_empty()
+            && let Err(error) = store.sync_places()
+        {
+            log::warn!("{}", chain(&error));
+        }
+    }
+
+    /// Waits until what was last saved of all of them is on the disk.
+    pub(super) fn write(mut self, store: &Store) {
+        while !self.ids.is_empty() {
+            self.write_one(store);
+        }
     }
 }

@@ -12,6 +12,10 @@ use crate::store::{ContainerId, Event, State, Status};
 /// The exit status that Docker's users expect when a container cannot be set up.
 const SET_UP_FAILED: i32 = 125;
 
+/// So many containers are made at a time: enough that the programs which make their links and
+/// rules cost each of them little.
+const PART: usize = 32;
+
 /// Why a run of a container is begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
@@ -133,15 +137,33 @@ impl Supervisor<'_> {
         });
     }
 
-    /// Every container's process and namespaces first, then the work for all of them at once,
-    /// then what each does with it.
+    /// In parts: a container that is being made takes some twenty descriptors, and each child
+    /// begins with a copy of all that there are. While the containers of one part set themselves
+    /// up, the next one's are cloned.
     fn create(&mut self, batch: &[usize]) -> Result<(), Fault> {
-        let mut cloned = Vec::with_capacity(batch.len());
-        for &index in batch {
+        let mut before = Vec::new();
+        for part in batch.chunks(PART) {
+            let now = self.set_going(part)?;
+            self.finish(std::mem::replace(&mut before, now))?;
+        }
+        self.finish(before)?;
+        let Some(&index) = batch.first() else {
+            return Ok(());
+        };
+        self.wiring.end_batch().map_err(|error| Fault {
+            index,
+            message: chain(&*error),
+        })
+    }
+
+    /// Every container's process and namespaces first, then the work for all of them at once.
+    fn set_going(&mut self, part: &[usize]) -> Result<Vec<(usize, Cloned)>, Fault> {
+        let mut cloned = Vec::with_capacity(part.len());
+        for &index in part {
             let child = self.clone_one(index).map_err(Fault::of(index))?;
             cloned.push((index, child));
         }
-        if let Some(&index) = batch.first()
+        if let Some(&index) = part.first()
             && let Err(error) = self.wiring.commit_batch()
         {
             // A child that died of its own accord takes its namespaces along, and the work for
@@ -161,6 +183,11 @@ impl Supervisor<'_> {
         for (index, child) in &mut cloned {
             child.resume().map_err(Fault::of(*index))?;
         }
+        Ok(cloned)
+    }
+
+    /// Waits until each of these containers has done with it what it does itself.
+    fn finish(&mut self, cloned: Vec<(usize, Cloned)>) -> Result<(), Fault> {
         for (index, child) in cloned {
             let mut created = child.finish().map_err(Fault::of(index))?;
             if let Some(master) = created.take_terminal() {

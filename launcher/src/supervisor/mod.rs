@@ -52,6 +52,7 @@ use crate::terminal::TerminalError;
 use attach::Viewers;
 use clients::Clients;
 use control::Listener;
+use durable::Unsynced;
 use reactor::{Reactor, Token};
 use unit::Unit;
 
@@ -135,8 +136,8 @@ pub struct Supervisor<'a> {
     restarting: Vec<Vec<ContainerId>>,
     /// Whether memory is to be given back that a launch, a request or a check has taken.
     release: bool,
-    /// Whose files are to be written to the disk.
-    unsynced: Vec<ContainerId>,
+    /// Whose files are to be written to the disk, when nothing else happens.
+    unsynced: Unsynced,
     foreground: Option<Foreground<'a>>,
     /// Something could not be undone: the stack's directory stays to tell of it.
     unfinished: bool,
@@ -171,7 +172,7 @@ impl<'a> Supervisor<'a> {
             units: Vec::new(),
             restarting: Vec::new(),
             release: false,
-            unsynced: Vec::new(),
+            unsynced: Unsynced::default(),
             foreground: None,
             unfinished: false,
         })
@@ -232,9 +233,7 @@ impl<'a> Supervisor<'a> {
         self.tell_of_debts();
         let (store, unsynced) = (self.store, std::mem::take(&mut self.unsynced));
         drop(self);
-        for id in &unsynced {
-            durable::sync(store, id);
-        }
+        unsynced.write(store);
         Ok(Outcome {
             interrupted,
             detached: false,
@@ -267,8 +266,8 @@ impl<'a> Supervisor<'a> {
                 || self.owes()
                 || self.clients.are_waiting()
                 || self.viewers.linger();
-            let timeout = if needed && self.unsynced.is_empty() {
-                self.timeout()
+            let timeout = if needed {
+                self.until_sync(self.timeout())
             } else {
                 Some(Duration::ZERO)
             };
@@ -278,9 +277,7 @@ impl<'a> Supervisor<'a> {
             if !needed && !asked {
                 return Ok(());
             }
-            if ready.is_empty() {
-                self.sync_one();
-            }
+            self.sync_if_quiet(ready.is_empty());
             for token in ready {
                 self.dispatch(token)?;
             }

@@ -36,11 +36,21 @@ pub trait Wiring {
     ) -> Result<Pipeline, BoxError>;
 
     /// Does the work that the batch's [`HostSide::Batched`](crate::HostSide::Batched) stages
-    /// queued.
+    /// queued until now, without which no container of it can go on. A large batch comes in
+    /// parts.
     ///
     /// # Errors
     /// Ends the launch of the whole batch.
     fn commit_batch(&self) -> Result<(), BoxError>;
+
+    /// That was the batch's last part. Waits for all that has to be there before the first of
+    /// its containers is started.
+    ///
+    /// # Errors
+    /// Ends the launch of the whole batch.
+    fn end_batch(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
 
     /// The batch has failed: what is queued for it and not done yet must not be done with the
     /// next one.
