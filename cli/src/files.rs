@@ -1,5 +1,7 @@
 //! The files that Coop writes for each container: its hosts, hostname and resolv.conf.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
@@ -9,9 +11,46 @@ use crate::host::Host;
 use crate::plan::{Connection, ContainerPlan, Resolver};
 use crate::stack::value::HostAddress;
 
-/// Writes them beside the container's plan. `stack` is the whole stack: addresses are leased
-/// before anything starts, so the list is complete.
-pub(crate) fn write(host: &Host, plan: &ContainerPlan, stack: &[&ContainerPlan]) -> Result<()> {
+/// The names of a whole stack: addresses are leased before anything starts, so they are complete.
+pub(crate) struct Names<'a> {
+    stack: Vec<&'a ContainerPlan>,
+    /// For each network the lines that all of its containers have in their hosts file: made once,
+    /// not once for each of them.
+    lines: HashMap<&'a str, String>,
+}
+
+impl<'a> Names<'a> {
+    pub(crate) fn of(stack: impl Iterator<Item = &'a ContainerPlan>) -> Self {
+        let stack: Vec<_> = stack.collect();
+        let mut lines = HashMap::new();
+        for plan in &stack {
+            if let Connection::Bridge { network, .. } = &plan.network {
+                lines
+                    .entry(network.as_str())
+                    .or_insert_with(|| coop_net::hosts_lines(&entries(network, &[], &stack)));
+            }
+        }
+        Self { stack, lines }
+    }
+
+    /// The names of all containers on the same network, as this one knows them.
+    fn of_neighbours(&self, plan: &ContainerPlan) -> Cow<'_, str> {
+        let Connection::Bridge { network, .. } = &plan.network else {
+            return Cow::Borrowed("");
+        };
+        match self.lines.get(network.as_str()) {
+            Some(lines) if plan.resolver.links.is_empty() => Cow::Borrowed(lines),
+            _ => Cow::Owned(coop_net::hosts_lines(&entries(
+                network,
+                &plan.resolver.links,
+                &self.stack,
+            ))),
+        }
+    }
+}
+
+/// Writes them beside the container's plan.
+pub(crate) fn write(host: &Host, plan: &ContainerPlan, names: &Names<'_>) -> Result<()> {
     if matches!(plan.network, Connection::Container(_)) {
         // It has those of the other one.
         return Ok(());
@@ -29,27 +68,23 @@ pub(crate) fn write(host: &Host, plan: &ContainerPlan, stack: &[&ContainerPlan])
         "resolv.conf",
         &resolv_conf(&inherited, &plan.resolver),
     )?;
-    write_file(host, plan, "hosts", &hosts(plan, stack))
+    write_file(host, plan, "hosts", &hosts(plan, names))
 }
 
 /// Writes the file of names alone, after the stack has changed: in place, since a container that
 /// runs has this very file mounted.
-pub(crate) fn write_hosts(
-    host: &Host,
-    plan: &ContainerPlan,
-    stack: &[&ContainerPlan],
-) -> Result<()> {
+pub(crate) fn write_hosts(host: &Host, plan: &ContainerPlan, names: &Names<'_>) -> Result<()> {
     if matches!(plan.network, Connection::Container(_)) {
         return Ok(());
     }
-    let text = hosts(plan, stack);
+    let text = hosts(plan, names);
     if std::fs::read_to_string(path(host, plan, "hosts")).is_ok_and(|before| before == text) {
         return Ok(());
     }
     write_file(host, plan, "hosts", &text)
 }
 
-fn hosts(plan: &ContainerPlan, stack: &[&ContainerPlan]) -> String {
+fn hosts(plan: &ContainerPlan, names: &Names<'_>) -> String {
     let mut text = match crate::realize::address(plan) {
         // On the host's network, the host's names are the container's.
         None if plan.network == Connection::Host => {
@@ -57,7 +92,7 @@ fn hosts(plan: &ContainerPlan, stack: &[&ContainerPlan]) -> String {
         }
         address => {
             let own = (address.unwrap_or(Ipv4Addr::LOCALHOST), vec![hostname(plan)]);
-            coop_net::hosts_file(&own, &entries(plan, stack))
+            coop_net::hosts_file(&own, &[]) + &names.of_neighbours(plan)
         }
     };
     for (name, address) in &plan.resolver.hosts {
@@ -93,19 +128,19 @@ fn gateway(plan: &ContainerPlan) -> IpAddr {
     }
 }
 
-/// The names of all containers on the same network.
-fn entries(plan: &ContainerPlan, stack: &[&ContainerPlan]) -> Vec<(Ipv4Addr, Vec<String>)> {
-    let Connection::Bridge { network: own, .. } = &plan.network else {
-        return Vec::new();
-    };
-    let links = &plan.resolver.links;
+/// The containers of a network with their names, and those that links give them.
+fn entries(
+    own: &str,
+    links: &[(String, String)],
+    stack: &[&ContainerPlan],
+) -> Vec<(Ipv4Addr, Vec<String>)> {
     let named = |other: &&ContainerPlan| match &other.network {
         Connection::Bridge {
             network,
             names,
             lease: Some(lease),
             ..
-        } if network == own => {
+        } if *network == own => {
             let linked = { links.iter() }.filter(|(to, _)| other.service.as_ref() == Some(to));
             let aliases = linked.map(|(_, alias)| alias);
             Some((

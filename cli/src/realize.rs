@@ -5,7 +5,7 @@
 //! came of.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result};
@@ -16,6 +16,7 @@ use coop_net::{LeaseRequest, NetworkSpec};
 use coop_ns::IdMaps;
 use serde::{Deserialize, Serialize};
 
+use crate::files::Names;
 use crate::host::Host;
 use crate::plan::{Connection, ContainerPlan, Draft, NetworkOptions, StackPlan};
 use crate::volumes;
@@ -145,26 +146,7 @@ fn lease_and_save(
     mut drafts: Vec<Draft>,
     neighbours: &[ContainerPlan],
 ) -> Result<Vec<ContainerPlan>> {
-    for draft in &mut drafts {
-        let id = draft.plan.unit.id.as_str();
-        if let Some(rootless) = &host.rootless {
-            let own = draft.plan.own_namespaces();
-            let own = own.contains(coop_ns::Namespaces::USER);
-            draft.plan.id_maps = own.then(|| rootless.id_maps());
-            continue;
-        }
-        let range = if let Some(other) = draft.plan.joined.get(&coop_ns::Namespace::User) {
-            Some(host.ids()?.share(id, other.id.as_str()))
-        } else if draft.plan.namespaces.contains(coop_ns::Namespaces::USER) {
-            Some(host.ids()?.lease(id))
-        } else {
-            None
-        };
-        if let Some(range) = range {
-            let range = range.context("lease a range of user ids")?;
-            draft.plan.id_maps = Some(IdMaps::single_range(range.start, range.count));
-        }
-    }
+    lease_ids(host, &mut drafts).context("lease a range of user ids")?;
     fault("ids")?;
     lease_addresses(host, &mut drafts)?;
     fault("addresses")?;
@@ -177,14 +159,48 @@ fn lease_and_save(
         fault("save")?;
     }
     let plans: Vec<_> = drafts.into_iter().map(|draft| draft.plan).collect();
-    let all: Vec<_> = plans.iter().chain(neighbours).collect();
+    let names = Names::of(plans.iter().chain(neighbours));
     for plan in &plans {
-        crate::files::write(host, plan, &all).with_context(|| plan.unit.name.clone())?;
+        crate::files::write(host, plan, &names).with_context(|| plan.unit.name.clone())?;
     }
     for plan in neighbours {
-        crate::files::write_hosts(host, plan, &all).with_context(|| plan.unit.name.clone())?;
+        crate::files::write_hosts(host, plan, &names).with_context(|| plan.unit.name.clone())?;
     }
+    drop(names);
     Ok(plans)
+}
+
+/// One lease call for all containers with a user namespace of their own; others share those of
+/// the container whose namespace they join.
+fn lease_ids(host: &Host, drafts: &mut [Draft]) -> Result<()> {
+    if let Some(rootless) = &host.rootless {
+        for draft in drafts {
+            let own = draft.plan.own_namespaces();
+            let own = own.contains(coop_ns::Namespaces::USER);
+            draft.plan.id_maps = own.then(|| rootless.id_maps());
+        }
+        return Ok(());
+    }
+    let joined = |draft: &Draft| { draft.plan.joined.get(&coop_ns::Namespace::User) }.cloned();
+    let is_own = |draft: &&mut Draft| {
+        joined(draft).is_none() && draft.plan.namespaces.contains(coop_ns::Namespaces::USER)
+    };
+    let own: Vec<_> = drafts.iter_mut().filter(is_own).collect();
+    if !own.is_empty() {
+        let owners: Vec<_> = own.iter().map(|it| it.plan.unit.id.as_str()).collect();
+        let ranges = host.ids()?.lease_several(&owners)?;
+        for (draft, range) in own.into_iter().zip(ranges) {
+            draft.plan.id_maps = Some(IdMaps::single_range(range.start, range.count));
+        }
+    }
+    for draft in drafts {
+        if let Some(other) = joined(draft) {
+            let id = draft.plan.unit.id.as_str();
+            let range = host.ids()?.share(id, other.id.as_str())?;
+            draft.plan.id_maps = Some(IdMaps::single_range(range.start, range.count));
+        }
+    }
+    Ok(())
 }
 
 /// One lease call for each network, for all of its containers.
@@ -220,10 +236,12 @@ fn lease_addresses(host: &Host, drafts: &mut [Draft]) -> Result<()> {
         if is_new {
             host.store.emit(&Event::of_network(&network, "create"));
         }
-        for lease in leases {
-            let of = |draft: &&mut Draft| *draft.plan.unit.id.as_str() == *lease.container;
-            if let Some(draft) = drafts.iter_mut().find(of)
-                && let Connection::Bridge { lease: slot, .. } = &mut draft.plan.network
+        let mut leases: HashMap<_, _> = { leases.into_iter() }
+            .map(|lease| (lease.container.clone(), lease))
+            .collect();
+        for draft in drafts.iter_mut() {
+            if let Connection::Bridge { lease: slot, .. } = &mut draft.plan.network
+                && let Some(lease) = leases.remove(draft.plan.unit.id.as_str())
             {
                 *slot = Some(lease);
             }
@@ -342,10 +360,10 @@ pub(crate) fn mapped_root(plan: &ContainerPlan) -> (u32, u32) {
     }
 }
 
-/// Gives an address back, and tells of it when the network went with it.
-fn release(host: &Host, network: &str, id: &ContainerId) -> Result<()> {
+/// Gives addresses of a network back, and tells of it when the network went with them.
+fn release(host: &Host, network: &str, ids: &[&str]) -> Result<()> {
     let was_there = host.networks.get(network)?.is_some();
-    host.networks.release(network, id.as_str())?;
+    host.networks.release_several(network, ids)?;
     if was_there && host.networks.get(network)?.is_none() {
         host.store.emit(&Event::of_network(network, "destroy"));
     }
@@ -362,7 +380,7 @@ pub(crate) fn give_back(host: &Host, planned: &Planned) -> bool {
             clean.set(false);
         };
         for network in &planned.networks {
-            if let Err(error) = release(host, network, id) {
+            if let Err(error) = release(host, network, &[id.as_str()]) {
                 warn("release address", &error);
             }
         }
@@ -383,24 +401,55 @@ pub(crate) fn give_back(host: &Host, planned: &Planned) -> bool {
 
 /// Removes a container that has ended, with all that it was given.
 pub(crate) fn remove_container(host: &Host, plan: &ContainerPlan) -> Result<()> {
-    begin_removal(host, plan)?;
-    for volume in &plan.anonymous_volumes {
-        volumes::remove(host, volume)?;
-    }
-    remove_container_but_volumes(host, plan)
+    remove_containers(host, std::slice::from_ref(plan))
 }
 
 /// As [`remove_container`], but its anonymous volumes stay.
 pub(crate) fn remove_container_but_volumes(host: &Host, plan: &ContainerPlan) -> Result<()> {
-    let id = &plan.unit.id;
-    begin_removal(host, plan)?;
-    if let Connection::Bridge { network, .. } = &plan.network {
-        release(host, network, id)?;
+    remove_containers_but_volumes(host, std::slice::from_ref(plan))
+}
+
+/// Removes containers that have ended, with all that they were given.
+pub(crate) fn remove_containers(host: &Host, plans: &[ContainerPlan]) -> Result<()> {
+    each(plans, |plan| {
+        begin_removal(host, plan)?;
+        { plan.anonymous_volumes.iter() }.try_for_each(|volume| volumes::remove(host, volume))
+    })?;
+    remove_containers_but_volumes(host, plans)
+}
+
+fn remove_containers_but_volumes(host: &Host, plans: &[ContainerPlan]) -> Result<()> {
+    each(plans, |plan| {
+        begin_removal(host, plan)?;
+        remove_changes(host, &plan.unit.id)
+    })?;
+    // After the files: meanwhile the kernel takes the links of what has just ended away, by
+    // itself and many at a time.
+    let mut networks: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for plan in plans {
+        if let Connection::Bridge { network, .. } = &plan.network {
+            let ids = networks.entry(network).or_default();
+            ids.push(plan.unit.id.as_str());
+        }
     }
-    remove_directories(host, id)?;
+    for (network, ids) in networks {
+        release(host, network, &ids)?;
+    }
+    each(plans, |plan| Ok(host.store.remove(&plan.unit.id)?))?;
     // Last: nobody else may get these ids while a file of theirs is left.
-    host.ids()?.release(id.as_str())?;
-    Ok(())
+    let ids: Vec<_> = plans.iter().map(|plan| plan.unit.id.as_str()).collect();
+    Ok(host.ids()?.release_several(&ids)?)
+}
+
+/// Does something to each of these containers, and says to which one it could not be done. Of a
+/// single one the caller tells.
+fn each(plans: &[ContainerPlan], mut work: impl FnMut(&ContainerPlan) -> Result<()>) -> Result<()> {
+    if let [plan] = plans {
+        return work(plan);
+    }
+    { plans.iter() }.try_for_each(|plan| {
+        work(plan).with_context(|| format!("remove container {}", plan.unit.name))
+    })
 }
 
 /// Writes down that the container goes: after a kill half-way it must not be started again, and
@@ -421,11 +470,17 @@ fn begin_removal(host: &Host, plan: &ContainerPlan) -> Result<()> {
 }
 
 fn remove_directories(host: &Host, id: &ContainerId) -> Result<()> {
+    remove_changes(host, id)?;
+    host.store.remove(id)?;
+    Ok(())
+}
+
+/// What the container could write to, and what it was given in memory.
+fn remove_changes(host: &Host, id: &ContainerId) -> Result<()> {
     let dir = host.store.dirs().container(id);
     crate::grants::remove(host.store.dirs(), id)?;
     coop_fs::remove_tree(&dir.join("upper"))?;
     coop_fs::remove_tree(&dir.join("work"))?;
-    host.store.remove(id)?;
     Ok(())
 }
 

@@ -21,7 +21,7 @@ pub(crate) use self::ask::{
 };
 pub(crate) use self::interrupt::{INTERRUPTED, Interrupts};
 pub(crate) use self::mend::{orphaned_journals, orphans};
-pub(crate) use self::removal::{remove, remove_but_volumes};
+pub(crate) use self::removal::{remove, remove_but_volumes, remove_several};
 use crate::host::Host;
 use crate::plan::ContainerPlan;
 use crate::realize;
@@ -249,13 +249,4 @@ pub(crate) fn status_of(host: &Host, state: &State) -> Status {
         return state.status;
     }
     current
-}
-
-/// The networks that a container is on.
-pub(crate) fn networks_of(host: &Host, id: &ContainerId) -> Result<Vec<String>> {
-    let plan: ContainerPlan = host.store.load_config(id)?;
-    Ok(match plan.network {
-        crate::plan::Connection::Bridge { network, .. } => vec![network],
-        _ => Vec::new(),
-    })
 }

@@ -23,10 +23,14 @@ pub fn hosts_file(own: &HostsEntry, entries: &[HostsEntry]) -> String {
          ff02::1\tip6-allnodes\n\
          ff02::2\tip6-allrouters\n",
     );
-    for (address, names) in std::iter::once(own)
-        .chain(entries)
-        .filter(|(_, names)| !names.is_empty())
-    {
+    text += &hosts_lines(std::slice::from_ref(own));
+    text + &hosts_lines(entries)
+}
+
+/// The lines of these entries alone: those that all containers of a network have in common.
+pub fn hosts_lines(entries: &[HostsEntry]) -> String {
+    let mut text = String::new();
+    for (address, names) in entries.iter().filter(|(_, names)| !names.is_empty()) {
         text.extend([
             address.to_string().as_str(),
             "\t",

@@ -73,7 +73,7 @@ mod tool;
 pub use apply::PendingRules;
 pub use batch::LinkBatch;
 pub use error::Error;
-pub use files::{HostsEntry, host_resolv_conf, hosts_file, resolv_conf};
+pub use files::{HostsEntry, host_resolv_conf, hosts_file, hosts_lines, resolv_conf};
 pub use guest::{HostSocket, configure, loopback_up};
 pub use holder::Holder;
 pub use networks::Networks;

@@ -25,28 +25,49 @@ impl Networks {
     /// The first step that failed; the lease is still there, so that the call can be
     /// repeated.
     pub fn release(&self, network: &str, container: &str) -> Result<(), Error> {
-        check_name("container", container)?;
-        let store = self.store(network)?;
-        let link = naming::host_interface(self.directory(), network, container);
-        let Some(lock) = store.lock_existing()? else {
-            return self.sweep(network, &[&link]);
-        };
-        let leases = store.leases()?;
-        let (gone, stay): (Vec<Lease>, Vec<Lease>) = leases
-            .into_iter()
-            .partition(|lease| lease.container == container);
-        if stay.is_empty() {
-            return self.tear_down(network, &store, &lock, &[&link]);
+        self.release_several(network, &[container])
+    }
+
+    /// [`release`](Self::release) for several containers of a network: one `nft`, and one `ip` if
+    /// a link is still there. What it costs depends on how many go, and not on how many stay,
+    /// unless one of those that go publishes a port.
+    ///
+    /// # Errors
+    /// The first step that failed; the leases are still there, so that the call can be repeated.
+    pub fn release_several(&self, network: &str, containers: &[&str]) -> Result<(), Error> {
+        for container in containers {
+            check_name("container", container)?;
         }
-        let published = gone.iter().any(|lease| !lease.ports.is_empty());
+        let store = self.store(network)?;
+        let link = |name: &&str| naming::host_interface(self.directory(), network, name);
+        let links: Vec<String> = containers.iter().map(link).collect();
+        let links: Vec<&str> = links.iter().map(String::as_str).collect();
+        let Some(lock) = store.lock_existing()? else {
+            return self.sweep(network, &links);
+        };
+        let going: BTreeSet<&str> = containers.iter().copied().collect();
+        if !store.has_lease_beside(&going)? {
+            return self.tear_down(network, &store, &lock, &links);
+        }
+        let mut published = false;
+        for container in containers {
+            let lease = store.lease(container)?;
+            published |= lease.is_some_and(|lease| !lease.ports.is_empty());
+        }
         let pending = match store.network()? {
-            Some(known) if published => Some(apply::start(self.directory(), &known, &stay, &lock)?),
+            Some(known) if published => {
+                let mut stay: Vec<Lease> = store.leases()?;
+                stay.retain(|lease| !going.contains(lease.container.as_str()));
+                Some(apply::start(self.directory(), &known, &stay, &lock)?)
+            }
             _ => None,
         };
         // `nft` works meanwhile.
-        batch::remove_links(&[&link])?;
+        batch::remove_links(&links)?;
         pending.map_or(Ok(()), apply::PendingRules::wait_rules)?;
-        store.remove_lease(container)
+        containers
+            .iter()
+            .try_for_each(|name| store.remove_lease(name))
     }
 
     /// [`release`](Self::release) for all containers of a network at once: one `nft`, and

@@ -4,6 +4,7 @@
 //! the new one. Nothing is synced to a disk: the state describes kernel objects that a
 //! power cut takes with it, and lives in `/run`.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::fd::OwnedFd;
@@ -126,14 +127,29 @@ impl Store {
     pub(crate) fn leases(&self) -> Result<Vec<Lease>, Error> {
         let mut leases = Vec::new();
         for name in names(&self.path.join("leases"))? {
-            let Some(container) = name.strip_suffix(".json").filter(|id| !id.starts_with('.'))
-            else {
-                continue;
-            };
-            leases.extend(self.lease(container)?);
+            if let Some(container) = lease_of(&name) {
+                leases.extend(self.lease(container)?);
+            }
         }
         leases.sort_by_key(|lease| lease.address);
         Ok(leases)
+    }
+
+    /// Whether there is a lease of another container than these. Reads no further than to the
+    /// first one.
+    pub(crate) fn has_lease_beside(&self, containers: &BTreeSet<&str>) -> Result<bool, Error> {
+        let path = self.path.join("leases");
+        let entries = match fs::read_dir(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            entries => entries.map_err(state("list", &path))?,
+        };
+        for entry in entries {
+            let name = entry.map_err(state("list", &path))?.file_name();
+            if lease_of(&name.to_string_lossy()).is_some_and(|id| !containers.contains(id)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     pub(crate) fn write_lease(&self, lease: &Lease) -> Result<(), Error> {
@@ -185,6 +201,12 @@ impl Store {
     fn lease_path(&self, container: &str) -> PathBuf {
         self.path.join("leases").join(format!("{container}.json"))
     }
+}
+
+/// The container that a file's name says it is the lease of.
+fn lease_of(name: &str) -> Option<&str> {
+    let container = name.strip_suffix(".json")?;
+    (!container.starts_with('.')).then_some(container)
 }
 
 /// The names of the files of a directory, sorted; none when it does not exist.

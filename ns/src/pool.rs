@@ -1,5 +1,6 @@
 //! Leases of host ids, so that no two containers share one.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -112,17 +113,20 @@ impl IdPool {
     /// [`PoolError`]; [`PoolError::Exhausted`] when none is free.
     pub fn lease(&self, owner: &str) -> Result<IdRange, PoolError> {
         check_owner(owner)?;
-        let leases = Locked::new(&self.dir)?;
-        if let Some(range) = leases.range_of(owner) {
-            return Ok(range);
-        }
-        let range = first_free(self.ids, &leases.list).ok_or_else(|| PoolError::Exhausted {
-            ids: self.ids,
-            leases: leases.list.len(),
-            dir: self.dir.clone(),
-        })?;
-        leases.create(owner, range)?;
-        Ok(range)
+        Locked::new(&self.dir)?.lease(owner, self.ids)
+    }
+
+    /// [`lease`](Self::lease) for several owners, with one listing for all of them. Their ranges,
+    /// in their order.
+    ///
+    /// # Errors
+    /// As [`lease`](Self::lease): owners before the one that failed have their ranges.
+    pub fn lease_several(&self, owners: &[&str]) -> Result<Vec<IdRange>, PoolError> {
+        owners.iter().try_for_each(|owner| check_owner(owner))?;
+        let mut leases = Locked::new(&self.dir)?;
+        { owners.iter() }
+            .map(|owner| leases.lease(owner, self.ids))
+            .collect()
     }
 
     /// Gives the owner these very ids, in the pool or not: for a container that has files
@@ -183,12 +187,20 @@ impl IdPool {
     /// # Errors
     /// [`PoolError`].
     pub fn release(&self, owner: &str) -> Result<(), PoolError> {
-        check_owner(owner)?;
+        self.release_several(&[owner])
+    }
+
+    /// [`release`](Self::release) for several owners, with one listing for all of them.
+    ///
+    /// # Errors
+    /// [`PoolError`].
+    pub fn release_several(&self, owners: &[&str]) -> Result<(), PoolError> {
+        owners.iter().try_for_each(|owner| check_owner(owner))?;
         let leases = Locked::new(&self.dir)?;
-        match leases.range_of(owner) {
-            Some(range) => leases.delete(owner, range),
-            None => Ok(()),
-        }
+        let going: BTreeSet<&str> = owners.iter().copied().collect();
+        { leases.list.iter() }
+            .filter(|lease| going.contains(lease.owner.as_str()))
+            .try_for_each(|lease| leases.delete(&lease.owner, lease.range))
     }
 
     /// All leases, by their first id.
@@ -272,6 +284,25 @@ impl<'a> Locked<'a> {
     fn range_of(&self, owner: &str) -> Option<IdRange> {
         let lease = self.list.iter().find(|lease| lease.owner == owner)?;
         Some(lease.range)
+    }
+
+    /// The owner's range: the one that it has, or else the first free one of `ids`.
+    fn lease(&mut self, owner: &str, ids: IdRange) -> Result<IdRange, PoolError> {
+        if let Some(range) = self.range_of(owner) {
+            return Ok(range);
+        }
+        let range = first_free(ids, &self.list).ok_or_else(|| PoolError::Exhausted {
+            ids,
+            leases: self.list.len(),
+            dir: self.path.to_owned(),
+        })?;
+        self.create(owner, range)?;
+        let place = self
+            .list
+            .partition_point(|lease| lease.range.start < range.start);
+        let owner = owner.to_owned();
+        self.list.insert(place, Lease { owner, range });
+        Ok(range)
     }
 
     fn create(&self, owner: &str, range: IdRange) -> Result<(), PoolError> {

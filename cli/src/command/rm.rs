@@ -10,6 +10,7 @@ use coop_launcher::supervisor::Request;
 use super::several::Several;
 use crate::args::{RmArgs, StackArgs};
 use crate::host::{Host, require_root};
+use crate::plan::Connection;
 use crate::supervise;
 use crate::ui::Progress;
 
@@ -83,17 +84,12 @@ pub(super) fn stop_and_remove(
         progress.report(report);
     })?;
     let mut networks = BTreeSet::new();
-    for id in ids {
-        // Mending may have removed it.
-        let Ok(state) = host.store.load_state(id) else {
-            continue;
-        };
-        for network in supervise::networks_of(host, id)? {
-            networks.insert(network);
+    supervise::remove_several(host, ids, |plan| {
+        if let Connection::Bridge { network, .. } = &plan.network {
+            networks.insert(network.clone());
         }
-        supervise::remove(host, id).with_context(|| format!("remove container {}", state.name))?;
-        progress.line("Container", state.name.as_str(), "Removed");
-    }
+        progress.line("Container", &plan.unit.name, "Removed");
+    })?;
     for network in networks {
         if host.networks.get(&network)?.is_none() {
             progress.line("Network", &network, "Removed");
