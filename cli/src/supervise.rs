@@ -124,8 +124,7 @@ fn free_lock(host: &Host, stack: &StackName) -> Result<Option<Lock>> {
 
 /// The stack's containers, oldest first. A removal that was killed is gone on with.
 pub(crate) fn containers(host: &Host, stack: &StackName) -> Result<Vec<State>> {
-    let mut states = host.store.list()?;
-    states.retain(|state| state.stack == *stack);
+    let mut states = host.store.of_stack(stack)?;
     for state in states.iter().filter(|it| it.status == Status::Removing) {
         if let Err(error) = removal::go_on(host, &state.id) {
             log::warn!("remove container {}: {error:#}", state.name);

@@ -12,6 +12,9 @@ use crate::spec::{Lease, LeaseRequest, Mac, Network};
 /// The container's end of its link.
 const INTERFACE: &str = "eth0";
 
+/// `BR_MAX_PORTS` of the kernel's `net/bridge/br_private.h` is 1,024, and no port has number 0.
+const MOST_PORTS: usize = 1023;
+
 /// Leases for `requests`, in their order. A container with a lease keeps its address,
 /// unless it asks for another one; the others get the lowest free ones, after the fixed
 /// addresses of the same call are served. A host port of 0 is kept for the caller to
@@ -30,6 +33,16 @@ pub(crate) fn allocate(
         .iter()
         .map(|request| request.container.as_str())
         .collect();
+
+    let stay = { existing.iter() }.filter(|lease| !asking.contains(lease.container.as_str()));
+    let containers = stay.count() + asking.len();
+    if containers > MOST_PORTS {
+        return Err(Error::BridgeFull {
+            network: network.name.clone(),
+            containers,
+            most: MOST_PORTS,
+        });
+    }
 
     // Who has which address: the leases that stay, then the fixed, then the kept ones.
     let mut taken: BTreeMap<Ipv4Addr, &str> = BTreeMap::new();

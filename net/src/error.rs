@@ -53,12 +53,26 @@ pub enum Error {
         network: String,
     },
     /// Every address of the subnet is leased.
-    #[error("network {network}: no free address left in {subnet}")]
+    #[error(
+        "network {network}: no free address left in {subnet}\n  help: take its containers down and bring all of them up in one go, which gives the network a subnet of their number, or choose a larger one (`ipam`)"
+    )]
     SubnetFull {
         /// The network.
         network: String,
         /// Its subnet.
         subnet: Ipv4Net,
+    },
+    /// More containers than a bridge can have ports, whatever the subnet's size.
+    #[error(
+        "network {network}: {containers} containers, but a bridge of the kernel has no more than {most} ports\n  help: spread them over several networks, or give those that need no network `network_mode: none`"
+    )]
+    BridgeFull {
+        /// The network.
+        network: String,
+        /// How many containers it would have.
+        containers: usize,
+        /// How many it can have.
+        most: usize,
     },
     /// A fixed address outside of the subnet, or its network, gateway or broadcast address.
     #[error(

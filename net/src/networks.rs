@@ -48,12 +48,14 @@ impl Networks {
     /// Gives containers their places in a network, in the order of `requests`, and
     /// records them. It is planning: it makes files and no kernel object.
     ///
-    /// The first lease of a network decides on its subnet. A container that has a lease
+    /// The first leases of a network decide on its subnet: one of 253 containers, or of 1,021
+    /// when they are more. A container that has a lease
     /// gets the same address (and randomly chosen ports) again.
     ///
     /// # Errors
     /// [`Error::InvalidName`], [`Error::SubnetSize`], [`Error::SubnetOverlaps`],
-    /// [`Error::PoolExhausted`], [`Error::SubnetFull`], [`Error::AddressOutside`],
+    /// [`Error::PoolExhausted`], [`Error::SubnetFull`], [`Error::BridgeFull`],
+    /// [`Error::AddressOutside`],
     /// [`Error::AddressTaken`], [`Error::PublishedTwice`], [`Error::InternalPort`],
     /// [`Error::Differs`], [`Error::Port`], and errors of the state directory. On an
     /// error no lease is recorded.
@@ -84,9 +86,14 @@ impl Networks {
         let existing = store.leases()?;
         let network = match store.network()? {
             Some(network) if !existing.is_empty() => same(network, spec)?,
-            Some(network) if same(network.clone(), spec).is_ok() => network,
+            Some(network)
+                if same(network.clone(), spec).is_ok()
+                    && requests.len() <= pool::room(network.subnet.prefix_len()) =>
+            {
+                network
+            }
             // Without a lease nothing depends on how the network was.
-            _ => self.create(spec, store)?,
+            _ => self.create(spec, store, requests.len())?,
         };
         let mut leases = allocate(&self.directory, &network, &existing, requests)?;
         let kept = existing
@@ -101,8 +108,13 @@ impl Networks {
         Ok(leases)
     }
 
-    /// Decides on the subnet, and records the network.
-    fn create(&self, spec: &NetworkSpec, store: &Store) -> Result<Network, Error> {
+    /// Decides on the subnet, one for so many containers, and records the network.
+    fn create(
+        &self,
+        spec: &NetworkSpec,
+        store: &Store,
+        containers: usize,
+    ) -> Result<Network, Error> {
         // One at a time, or two networks choose the same subnet.
         let _lock = forwarding::lock(&self.directory)?;
         let bridge = spec
@@ -133,7 +145,7 @@ impl Networks {
                     self.directory.as_os_str().as_encoded_bytes(),
                     spec.name.as_bytes(),
                 ]);
-                pool::choose(seed, &used)
+                pool::choose(seed, pool::prefix_for(containers), &used)
                     .ok_or_else(|| Error::PoolExhausted { network: network() })?
             }
         };

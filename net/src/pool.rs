@@ -6,24 +6,45 @@ use std::net::Ipv4Addr;
 use crate::error::{Error, errno};
 use crate::subnet::Ipv4Net;
 
-/// Where subnets are taken from: 4,096 networks of 254 addresses. The range keeps clear
+/// Where subnets are taken from: 4,096 networks of 253 containers. The range keeps clear
 /// of the defaults of Docker (172.17 to 172.31, 192.168), Podman (10.88, 10.89),
 /// Docker's swarm (10.0) and Kubernetes (10.96, 10.244).
 const POOL: (Ipv4Addr, u32) = (Ipv4Addr::new(10, 208, 0, 0), 4096);
 const POOL_PREFIX: u8 = 24;
+/// A network that begins with more containers than one of the usual size has room for: 1,021 of
+/// them, about as many as a bridge has ports.
+const LARGE_PREFIX: u8 = 22;
+
+/// The size of a new network's subnet, for so many containers.
+pub(crate) fn prefix_for(containers: usize) -> u8 {
+    if containers <= room(POOL_PREFIX) {
+        POOL_PREFIX
+    } else {
+        LARGE_PREFIX
+    }
+}
+
+/// How many containers a subnet has addresses for: not those of the network itself, of the
+/// gateway, and for broadcast.
+pub(crate) fn room(prefix_len: u8) -> usize {
+    (1_usize << (32 - prefix_len.min(29))) - 3
+}
 
 /// A free subnet of the pool, `None` when there is none. The search starts at a place
 /// given by `seed`: a stack that comes up again gets the subnet that it had, and two
 /// state directories do not race for the same one.
-pub(crate) fn choose(seed: u64, used: &[Ipv4Net]) -> Option<Ipv4Net> {
+pub(crate) fn choose(seed: u64, prefix_len: u8, used: &[Ipv4Net]) -> Option<Ipv4Net> {
     let (base, count) = POOL;
+    // In units of the pool's own networks.
+    let size = 1 << (POOL_PREFIX - prefix_len.min(POOL_PREFIX));
+    let count = count / size;
     let start = (seed % u64::from(count)) as u32;
     (0..count)
         .map(|step| (start + step) % count)
         .filter_map(|index| {
             Ipv4Net::new(
-                Ipv4Addr::from_bits(base.to_bits() + index * 256),
-                POOL_PREFIX,
+                Ipv4Addr::from_bits(base.to_bits() + index * size * 256),
+                prefix_len,
             )
         })
         .find(|candidate| conflict(*candidate, used).is_none())
@@ -123,27 +144,38 @@ Id 200:
 
     #[test]
     fn a_vpn_over_the_whole_pool_leaves_nothing() {
-        assert_eq!(choose(7, &[net("10.0.0.0/8")]), None);
-        assert_eq!(choose(7, &[]), Some(net("10.208.7.0/24")));
+        assert_eq!(choose(7, POOL_PREFIX, &[net("10.0.0.0/8")]), None);
+        assert_eq!(choose(7, POOL_PREFIX, &[]), Some(net("10.208.7.0/24")));
         assert_eq!(
-            choose(7, &[net("10.208.7.9/32")]),
+            choose(7, POOL_PREFIX, &[net("10.208.7.9/32")]),
             Some(net("10.208.8.0/24"))
         );
         assert_eq!(
-            choose(4095, &[net("10.223.255.0/24")]),
+            choose(4095, POOL_PREFIX, &[net("10.223.255.0/24")]),
             Some(net("10.208.0.0/24"))
+        );
+    }
+
+    #[test]
+    fn a_network_that_begins_large_gets_a_large_subnet() {
+        assert_eq!((prefix_for(253), prefix_for(254)), (24, 22));
+        assert_eq!((room(24), room(22)), (253, 1021));
+        assert_eq!(choose(1, 22, &[]), Some(net("10.208.4.0/22")));
+        assert_eq!(
+            choose(1, 22, &[net("10.208.6.0/24")]),
+            Some(net("10.208.8.0/22"))
         );
     }
 
     proptest! {
         #[test]
-        fn the_choice_never_overlaps(seed: u64, used in proptest::collection::vec((any::<u32>(), 8_u8..=32), 0..40)) {
+        fn the_choice_never_overlaps(seed: u64, containers in 0_usize..600, used in proptest::collection::vec((any::<u32>(), 8_u8..=32), 0..40)) {
             // Around the pool, where it hurts.
             let used: Vec<_> = used
                 .into_iter()
                 .filter_map(|(bits, len)| Ipv4Net::new(Ipv4Addr::from_bits(0x0ad0_0000 | (bits & 0x00ff_ffff)), len))
                 .collect();
-            if let Some(chosen) = choose(seed, &used) {
+            if let Some(chosen) = choose(seed, prefix_for(containers), &used) {
                 prop_assert!(conflict(chosen, &used).is_none());
                 prop_assert!(net("10.208.0.0/12").overlaps(chosen));
             }

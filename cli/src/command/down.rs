@@ -54,16 +54,8 @@ pub(crate) fn down(host: &Host, stack: &StackArgs, args: &DownArgs) -> Result<i3
         args.timeout.map(Into::into),
         &mut progress,
     )?;
-    let _lock = volumes::lock(host)?;
-    let users = VolumeUsers::find(host)?;
-    for volume in names {
-        // As with compose: another stack's containers may have it, too.
-        if let [user, ..] = users.of(&volume) {
-            log::warn!("volume {volume} stays: container {} uses it", user.name);
-        } else if host.volumes.path(&volume)?.exists() {
-            volumes::remove(host, &volume)?;
-            progress.line("Volume", &volume, "Removed");
-        }
+    if !names.is_empty() {
+        remove_volumes(host, &names, &mut progress)?;
     }
     for image in images {
         let said = match super::image::forget(host, &image) {
@@ -78,6 +70,22 @@ pub(crate) fn down(host: &Host, stack: &StackArgs, args: &DownArgs) -> Result<i3
         log::warn!("no containers of stack {name}");
     }
     Ok(0)
+}
+
+/// Removes those that nobody uses, which takes a look at all containers.
+fn remove_volumes(host: &Host, names: &[String], progress: &mut Progress) -> Result<()> {
+    let _lock = volumes::lock(host)?;
+    let users = VolumeUsers::find(host)?;
+    for volume in names {
+        // As with compose: another stack's containers may have it, too.
+        if let [user, ..] = users.of(volume) {
+            log::warn!("volume {volume} stays: container {} uses it", user.name);
+        } else if host.volumes.path(volume)?.exists() {
+            volumes::remove(host, volume)?;
+            progress.line("Volume", volume, "Removed");
+        }
+    }
+    Ok(())
 }
 
 /// The images that a stack's containers are made from, after its file and what is there.

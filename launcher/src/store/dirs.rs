@@ -122,6 +122,11 @@ impl Dirs {
         self.run.join("stacks").join(stack.as_str())
     }
 
+    /// Which containers each stack has: `run/by-stack/STACK/ID`.
+    pub fn by_stack(&self) -> PathBuf {
+        self.run.join("by-stack")
+    }
+
     /// Networks and their leases: `run/networks`.
     pub fn networks(&self) -> PathBuf {
         self.run.join("networks")

@@ -9,6 +9,7 @@
 //! data/names/NAME                  symbolic link to ../containers/ID
 //! run/containers/ID/               what a reboot may take: journal, log pipes
 //! run/stacks/STACK/lock            held by the stack's supervisor
+//! run/by-stack/STACK/ID            which containers a stack has
 //! run/events                       what happened, one JSON line each
 //! ```
 //!
@@ -31,6 +32,7 @@
 //! # }
 //! ```
 
+mod by_stack;
 mod dirs;
 mod error;
 mod event_log;

@@ -19,7 +19,7 @@ const REMOVED: &str = ".old-";
 
 impl Store {
     /// Makes the container's directory with configuration and state, and takes its name.
-    /// Readers see all of it or nothing. No wait for the disk: thirteen system calls.
+    /// Readers see all of it or nothing. No wait for the disk: fifteen system calls.
     ///
     /// # Errors
     /// [`StoreError::NameInUse`]; [`StoreError::Io`], [`StoreError::Encode`]. Nothing is left behind.
@@ -30,12 +30,15 @@ impl Store {
 
         let registry = self.lock_registry()?;
         self.claim_name(&registry, &state.name, &state.id)?;
-        let made = self.make_container(&registry, &state.id, &config, &encoded);
+        let made = self
+            .index(&registry, &state.stack, &state.id)
+            .and_then(|()| self.make_container(&registry, &state.id, &config, &encoded));
         if made.is_ok() {
             self.emit(&Event::of_container(state, "create"));
         } else {
             // The first error is the one to tell; what stays is stale, and swept later.
             let _ = remove_tree(&self.staging(STAGING, &state.id));
+            let _ = self.unindex(Some(&state.stack), &state.id);
             let _ = unlink(self.dirs.names().join(state.name.as_str()));
         }
         made
@@ -73,8 +76,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`] when the directory of containers cannot be read.
     pub fn list(&self) -> Result<Vec<State>, StoreError> {
+        Ok(self.load_states(self.ids()?))
+    }
+
+    pub(super) fn load_states(&self, ids: impl IntoIterator<Item = ContainerId>) -> Vec<State> {
         let mut states = Vec::new();
-        for id in self.ids()? {
+        for id in ids {
             match self.load_state(&id) {
                 Ok(state) => states.push(state),
                 Err(StoreError::Gone { .. }) => {}
@@ -82,7 +89,7 @@ impl Store {
             }
         }
         states.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
-        Ok(states)
+        states
     }
 
     /// The ids of all containers, also of those whose files are damaged.
@@ -126,6 +133,7 @@ impl Store {
                 }
             }
         }
+        self.unindex(state.as_ref().map(|state| &state.stack), id)?;
         // Deleting files may take long, and nobody sees them any more.
         drop(registry);
         remove_tree(&removed)?;
@@ -140,6 +148,7 @@ impl Store {
     pub fn sweep(&self) -> Result<Swept, StoreError> {
         let registry = self.lock_registry()?;
         let mut swept = Swept::default();
+        self.build_index_anew(&registry)?;
         for path in self.stale()? {
             if path.is_symlink() {
                 ok_if_gone(unlink(&path)).map_err(StoreError::io("remove", &path))?;

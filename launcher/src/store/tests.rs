@@ -407,3 +407,41 @@ fn a_create_that_is_killed_at_any_moment_blocks_nothing() {
         store.create(&sample(&name), &()).unwrap();
     }
 }
+
+#[test]
+fn a_stack_is_found_without_a_look_at_others_also_when_its_index_is_gone() {
+    let (temp, store) = store();
+    let of = |name: &str| {
+        let stack = StackName::parse(name).unwrap();
+        let names = { store.of_stack(&stack).unwrap().into_iter() };
+        names
+            .map(|state| state.name.to_string())
+            .collect::<Vec<_>>()
+    };
+    let create = |name: &str| {
+        let mut state = sample(name);
+        state.stack = StackName::parse(name).unwrap();
+        store.create(&state, &serde_json::json!({})).unwrap();
+        state
+    };
+    assert_eq!(of("shop"), [""; 0]);
+    let web = create("web");
+    let other = create("other");
+    assert_eq!(
+        (of("web"), of("other")),
+        (vec!["web".into()], vec!["other".into()])
+    );
+    // After a reboot, or an upgrade.
+    std::fs::remove_dir_all(store.dirs().by_stack()).unwrap();
+    assert_eq!(of("web"), ["web"]);
+    // What a killed command leaves in it is no container.
+    let stale = store.dirs().by_stack().join("web").join(other.id.as_str());
+    std::fs::write(&stale, "").unwrap();
+    assert_eq!(of("web"), ["web"]);
+    store.sweep().unwrap();
+    assert!(!stale.exists());
+    store.remove(&web.id).unwrap();
+    assert_eq!(of("web"), [""; 0]);
+    assert!(!store.dirs().by_stack().join("web").exists());
+    drop(temp);
+}

@@ -88,6 +88,25 @@ fn a_small_subnet_is_full_soon() {
 }
 
 #[test]
+fn a_bridge_has_so_many_ports_and_no_more() {
+    let network = network("10.208.0.0/16");
+    let ask = |count: usize| -> Vec<_> {
+        let names = (0..count).map(|number| format!("c{number}"));
+        names.map(|name| ask(&name, None, "")).collect()
+    };
+    let held = plan(&network, &[], &ask(1023)).unwrap();
+    // Those that have their places may ask again.
+    plan(&network, &held, &ask(1023)).unwrap();
+    let error = plan(&network, &held[..1022], &ask(1024)).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("network net: 1024 containers, but a bridge"),
+        "{error}"
+    );
+}
+
+#[test]
 fn one_host_port_has_one_container() {
     let network = network("10.208.1.0/24");
     let held = plan(&network, &[], &[ask("a", None, "127.0.0.1:80:80")]).unwrap();
