@@ -68,8 +68,9 @@ fn a_container_can_be_created_found_changed_and_removed_without_a_trace() {
     store.make_container_run(&state.id).unwrap();
     store.remove(&state.id).unwrap();
     store.remove(&state.id).unwrap();
-    // data, data/containers, data/names, run, run/containers, and what happened: run/events
-    assert_eq!(files_below(temp.path()), 6);
+    // data, data/containers, data/names, run, run/containers, run/by-stack, and what happened:
+    // run/events
+    assert_eq!(files_below(temp.path()), 7);
     let events = store.events().read().unwrap();
     let actions: Vec<_> = events.iter().map(|event| event.action.as_str()).collect();
     assert_eq!(actions, ["create", "destroy"]);
