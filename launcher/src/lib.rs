@@ -52,6 +52,7 @@ pub mod fault;
 pub mod fuzzing;
 mod init;
 pub mod journal;
+mod limits;
 pub mod logs;
 pub mod pipeline;
 pub mod process;

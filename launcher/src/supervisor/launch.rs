@@ -6,6 +6,7 @@ use super::unit::{Phase, Unit};
 use super::{Report, Supervisor, SupervisorError, order, plan_failure, restart};
 use crate::error::chain;
 use crate::journal::Journal;
+use crate::limits::chain_with_remedy;
 use crate::pipeline::Cloned;
 use crate::store::{ContainerId, Event, State, Status};
 
@@ -38,7 +39,7 @@ impl Fault {
     fn of<E: std::error::Error + 'static>(index: usize) -> impl Fn(E) -> Self {
         move |error| Self {
             index,
-            message: chain(&error),
+            message: chain_with_remedy(&error),
         }
     }
 }
