@@ -8,7 +8,13 @@ use crate::test::INTEGRATION;
 use crate::{cargo, packages};
 
 /// The test programs whose length `COOP_SOAK` says, and the one that measures the supervisor.
-const PROGRAMS: [&str; 4] = ["supervision", "soak_adoption", "soak_kill", "soak_run"];
+const PROGRAMS: [&str; 5] = [
+    "supervision",
+    "soak_adoption",
+    "soak_kill",
+    "soak_run",
+    "soak_scale",
+];
 
 #[derive(Args)]
 pub(crate) struct Options {
