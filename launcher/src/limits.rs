@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use rustix::io::Errno;
 
 use crate::error::{Failure, chain};
+use crate::supervisor::SupervisorError;
 
 /// As [`chain`], and what to raise when the kernel's answer was that a limit is reached.
 pub(crate) fn chain_with_remedy(error: &(dyn StdError + 'static)) -> String {
@@ -22,7 +23,7 @@ fn remedy(error: &(dyn StdError + 'static)) -> Option<&'static str> {
     while let Some(error) = cause {
         let clone = error.downcast_ref::<coop_ns::Error>();
         of_clone |= matches!(clone, Some(coop_ns::Error::Clone { .. }));
-        let answer = match error.downcast_ref::<Failure>() {
+        let answer = match failure_in(error) {
             Some(failure) => failure.errno,
             None => { error.downcast_ref::<Errno>() }.map(|errno| errno.raw_os_error()),
         };
@@ -44,6 +45,18 @@ fn remedy(error: &(dyn StdError + 'static)) -> Option<&'static str> {
              or the limit of the cgroup or user that starts coop (pids.max, `ulimit -u`)",
         ),
         _ => None,
+    }
+}
+
+/// What a stage has told, which knows its error number itself.
+fn failure_in<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Failure> {
+    let launch = match error.downcast_ref::<SupervisorError>() {
+        Some(SupervisorError::Launch(launch)) => Some(launch),
+        _ => error.downcast_ref::<crate::Error>(),
+    };
+    match launch {
+        Some(crate::Error::Stage(failure)) => Some(failure),
+        _ => error.downcast_ref::<Failure>(),
     }
 }
 
