@@ -87,7 +87,11 @@ impl Host {
         args: impl IntoIterator<Item = A>,
     ) -> Cmd<'_> {
         let copy = self.directory.path().join("coop");
-        fs::copy(binary::coop(), &copy).expect("copy coop");
+        // Once: a supervisor may run it by now. A link where it can be one: what another test's
+        // thread forks meanwhile would keep a copy open for writing, and it from being executed.
+        if !copy.exists() && fs::hard_link(binary::coop(), &copy).is_err() {
+            fs::copy(binary::coop(), &copy).expect("copy coop");
+        }
         Cmd::new(self, copy).args(args).user(user)
     }
 

@@ -1,0 +1,293 @@
+//! Coop as an ordinary user, with and without subordinate ids.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::PathBuf;
+
+use coop_tests::{Cmd, Host, cgroup, wait_until};
+
+/// A user that nobody on the machine is.
+const USER: u32 = 54_321;
+
+/// An ordinary user of the host, with a home and a runtime directory.
+struct User<'h> {
+    host: &'h Host,
+}
+
+impl<'h> User<'h> {
+    fn new(host: &'h Host) -> Self {
+        let user = Self { host };
+        for (dir, mode) in [(user.home(), 0o755), (user.runtime_dir(), 0o700)] {
+            fs::create_dir(&dir).unwrap();
+            fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).unwrap();
+            chown(&dir, Some(USER), Some(USER)).unwrap();
+        }
+        user
+    }
+
+    /// As [`User::new`], with a name and the ids from 700,000 on, in the files of this test's
+    /// mount namespace alone.
+    fn with_ranges(host: &'h Host) -> Self {
+        let user = Self::new(host);
+        let passwd = fs::read_to_string("/etc/passwd").unwrap();
+        let line = format!("rootless:x:{USER}:{USER}::/:/bin/sh\n");
+        for (target, text) in [
+            ("/etc/passwd", passwd + &line),
+            ("/etc/subuid", "rootless:700000:65536\n".to_owned()),
+            ("/etc/subgid", "rootless:700000:65536\n".to_owned()),
+        ] {
+            let name = target.rsplit('/').next().unwrap();
+            let file = host.file(&format!("etc/{name}"), text);
+            rustix::mount::mount_bind(&file, target).unwrap();
+        }
+        user
+    }
+
+    fn home(&self) -> PathBuf {
+        self.host.work().join("home")
+    }
+
+    fn runtime_dir(&self) -> PathBuf {
+        self.host.work().join("runtime")
+    }
+
+    /// A call of `coop` by the user, with the usual places for its state.
+    fn coop<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Cmd<'h> {
+        self.host
+            .coop_as_user(USER, args)
+            .env("HOME", self.home())
+            .env("XDG_RUNTIME_DIR", self.runtime_dir())
+            .cwd(&self.home())
+            .through_shell(r#"unset COOP_ROOT; exec "$@""#)
+    }
+
+    /// A script in a container of its own, without a network.
+    fn sh(&self, flags: &[&str], script: &str) -> Cmd<'h> {
+        let run = ["run", "--rm", "--network", "none"];
+        let image = ["coop/host", "sh", "-c", script];
+        self.coop(run.into_iter().chain(flags.iter().copied()).chain(image))
+    }
+
+    fn start(&self, name: &str, script: &str) {
+        let run = ["run", "-d", "--network", "none", "--name", name];
+        let image = ["coop/host", "sh", "-c", script];
+        self.coop(run.into_iter().chain(image)).run().success();
+    }
+
+    fn pid_of(&self, name: &str) -> u32 {
+        let format = "{{.State.Pid}}";
+        let output = self.coop(["inspect", "--format", format, name]).run();
+        output.success().stdout.trim().parse().unwrap()
+    }
+}
+
+/// Runs until it is told to end, and then with status 3.
+const WAITS: &str = "trap 'exit 3' TERM; echo ready; while :; do sleep 0.1; done";
+
+fn has_helpers() -> bool {
+    ["newuidmap", "newgidmap"]
+        .iter()
+        .all(|name| PathBuf::from("/usr/bin").join(name).exists())
+}
+
+#[test]
+fn a_user_without_ranges_is_root_alone_and_is_told_once_what_would_help() {
+    let host = Host::new();
+    let user = User::new(&host);
+    let first = user.sh(&[], "id -u; cat /proc/self/uid_map").run();
+    first.success().warns("usermod --add-subuids");
+    let map: Vec<_> = first.stdout.split_whitespace().collect();
+    assert_eq!(map, ["0", "0", "0", "1"], "{first}");
+    let second = user.sh(&[], "true").run();
+    assert!(!second.success().stderr.contains("usermod"), "{second}");
+    let other = user.sh(&["-u", "33"], "true").run();
+    other.fails(125, &["33"]);
+}
+
+#[test]
+fn subordinate_ids_are_the_containers_other_users() {
+    if !has_helpers() {
+        coop_tests::skip!("newuidmap is not installed");
+    }
+    let host = Host::new();
+    let user = User::with_ranges(&host);
+    let shared = user.home().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
+    let volume = format!("{}:/shared", shared.display());
+    let of = |id: &str| {
+        let script = format!("id -u; touch /shared/of-{id}");
+        let run = user.sh(&["-u", id, "-v", &volume], &script).run();
+        assert_eq!(run.success().stdout.trim(), id);
+        fs::metadata(shared.join(format!("of-{id}"))).unwrap().uid()
+    };
+    assert_eq!(of("0"), USER);
+    assert_eq!(of("1"), 700_000);
+    assert_eq!(of("33"), 700_032);
+}
+
+#[test]
+fn a_container_lives_and_ends_as_with_root_and_leaves_nothing() {
+    let host = Host::new();
+    let user = User::new(&host);
+    user.sh(&[], "true").run().success();
+    let before = host.snapshot();
+    user.start("box", WAITS);
+    let said = || user.coop(["logs", "box"]).run().stdout == "ready\n";
+    wait_until("the container says that it is ready", said);
+    user.coop(["exec", "box", "sh", "-c", "test $(id -u) = 0 && ps"])
+        .run()
+        .success()
+        .says("sleep 0.1");
+    user.coop(["top", "box"]).run().success().says("sleep 0.1");
+    user.coop(["cp", "box:/etc/hostname", "name"])
+        .run()
+        .success();
+    assert!(user.home().join("name").exists());
+    fs::remove_file(user.home().join("name")).unwrap();
+    user.coop(["stop", "box"]).run().success();
+    let format = "{{.State.ExitCode}}";
+    let code = user.coop(["inspect", "--format", format, "box"]).run();
+    assert_eq!(code.stdout.trim(), "3", "{code}");
+    user.coop(["start", "box"]).run().success();
+    user.coop(["rm", "-f", "box"]).run().success();
+    user.coop(["system", "check"]).run().success();
+    host.assert_nothing_left(&before);
+}
+
+#[test]
+fn a_container_whose_supervisor_was_killed_is_reached_and_adopted() {
+    let host = Host::new();
+    let user = User::new(&host);
+    user.start("box", WAITS);
+    let pid = user.pid_of("box");
+    let [supervisor] = host.supervisors()[..] else {
+        panic!("{:?}", host.processes())
+    };
+    host.tool("kill")
+        .args(["-9", &supervisor.to_string()])
+        .run()
+        .success();
+    user.coop(["exec", "box", "true"]).run().success();
+    assert_eq!(user.pid_of("box"), pid);
+    user.coop(["stop", "box"]).run().success();
+    let format = "{{.State.Status}}";
+    let status = user.coop(["inspect", "--format", format, "box"]).run();
+    assert_eq!(status.stdout.trim(), "exited", "{status}");
+    user.coop(["rm", "box"]).run().success();
+}
+
+#[test]
+fn commands_that_start_at_once_share_one_namespace() {
+    let host = Host::new();
+    let user = User::new(&host);
+    let names = ["one", "two", "three", "four"];
+    let runs = names.map(|name| {
+        let run = [
+            "run",
+            "-d",
+            "--network",
+            "none",
+            "--name",
+            name,
+            "coop/host",
+        ];
+        user.coop(run.into_iter().chain(["sleep", "1000"])).spawn()
+    });
+    for run in runs {
+        run.wait().success();
+    }
+    for name in names {
+        user.coop(["exec", name, "true"]).run().success();
+    }
+    let namespace = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/user")).unwrap();
+    let supervisors: Vec<_> = host.supervisors().into_iter().map(namespace).collect();
+    assert_eq!(supervisors.len(), names.len());
+    assert!(supervisors.windows(2).all(|pair| pair[0] == pair[1]));
+    assert_ne!(supervisors[0], namespace(std::process::id()));
+    // Its capabilities reach no further than the container.
+    assert_ne!(namespace(user.pid_of("one")), supervisors[0]);
+    assert_ne!(namespace(user.pid_of("one")), namespace(user.pid_of("two")));
+    user.coop(["rm", "-f", "-t", "0"].into_iter().chain(names))
+        .run();
+    user.coop(["rm", "-f"].into_iter().chain(names)).run();
+}
+
+#[test]
+fn what_takes_root_is_refused_by_name_and_the_default_network_is_loopback() {
+    let host = Host::new();
+    let user = User::new(&host);
+    let run = |flags: &[&'static str]| {
+        let args = ["run", "--rm"].into_iter().chain(flags.iter().copied());
+        user.coop(args.chain(["coop/host", "ip", "-o", "link"]))
+            .run()
+    };
+    run(&["-p", "8080:80"]).fails(125, &["published ports", "without root"]);
+    run(&["--network", "bridge"]).fails(125, &["network bridge", "without root"]);
+    run(&["--network", "none", "--device-cgroup-rule", "c 1:3 r"])
+        .fails(125, &["device cgroup rules", "without root"]);
+    run(&["--network", "none", "--oom-score-adj", "-1000"]).fails(125, &["oom_score_adj"]);
+    let default = run(&[]);
+    default.success().warns("--network none");
+    assert_eq!(default.stdout.lines().count(), 1, "{default}");
+    default.says("lo:");
+    if cgroup::version() == cgroup::Version::V1 {
+        run(&["--network", "none", "--memory", "32m"])
+            .fails(125, &["memory limit", "without root", "cgroup v1"]);
+    }
+}
+
+#[test]
+fn a_stack_comes_up_and_goes_down() {
+    let host = Host::new();
+    let user = User::new(&host);
+    user.sh(&[], "true").run().success();
+    let before = host.snapshot();
+    let yaml = "
+services:
+  first: {image: coop/host, command: sleep 1000, init: true}
+  second: {image: coop/host, command: sleep 1000, init: true, depends_on: [first]}
+";
+    let file = host.file("stack.yaml", yaml);
+    let file = file.to_str().unwrap();
+    let up = user.coop(["up", "-d", "-f", file]).run();
+    up.success().warns("network_mode: none");
+    assert_eq!(up.stderr.matches("network_mode: none").count(), 1, "{up}");
+    user.coop(["down", "-f", file]).run().success();
+    host.assert_nothing_left(&before);
+}
+
+#[test]
+fn state_that_others_could_write_is_not_believed() {
+    let host = Host::new();
+    let user = User::new(&host);
+    let other = user.home().join("other");
+    fs::create_dir(&other).unwrap();
+    let refused = user.coop(["ps"]).env("XDG_RUNTIME_DIR", &other).run();
+    refused.fails(1, &["XDG_RUNTIME_DIR", "belongs to user 0"]);
+    let open = user.runtime_dir().join("coop");
+    fs::create_dir(&open).unwrap();
+    chown(&open, Some(USER), Some(USER)).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    user.coop(["ps"])
+        .run()
+        .fails(1, &["can be written by others"]);
+}
+
+#[test]
+fn a_user_sees_its_own_containers_and_root_its_own() {
+    let host = Host::new();
+    let user = User::new(&host);
+    user.start("box", WAITS);
+    assert!(host.containers().is_empty());
+    let info = user.coop(["info", "--format", "{{.Rootless}}"]).run();
+    assert_eq!(info.success().stdout.trim(), "true");
+    let info = host.coop(["info", "--format", "{{.Rootless}}"]).run();
+    assert_eq!(info.success().stdout.trim(), "false");
+    // What root alone may read stays so.
+    let secret = host.file("secret", "root's");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    let volume = format!("{}:/secret", secret.display());
+    user.sh(&["-v", &volume], "cat /secret").run().code(1);
+    user.coop(["rm", "-f", "box"]).run().success();
+}
