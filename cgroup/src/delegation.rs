@@ -58,6 +58,31 @@ impl Delegation {
     }
 }
 
+/// Whether this process may move to the group at `path`, of the unified hierarchy. It takes the
+/// right to write to both, and to the closest group above both.
+///
+/// # Errors
+/// [`Error::Read`].
+pub fn may_enter(path: &Path) -> Result<bool, Error> {
+    let mounts = mountinfo::parse(&read_path("/proc/self/mountinfo")?);
+    let Some(mount) = mounts.iter().find(|mount| mount.kind == Kind::Unified) else {
+        return Ok(false);
+    };
+    let position = read_path("/proc/self/cgroup")?;
+    let position = mountinfo::own_position(&position, None).unwrap_or("/");
+    let above = common(&own_group(mount, position), path);
+    Ok(Standing::of(&above).writable)
+}
+
+/// The closest group above both, or one of them.
+fn common(one: &Path, other: &Path) -> PathBuf {
+    let pairs = one.components().zip(other.components());
+    pairs
+        .take_while(|(one, other)| one == other)
+        .map(|(part, _)| part)
+        .collect()
+}
+
 /// What a group is to this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Standing {
@@ -161,6 +186,14 @@ mod tests {
             marked: false,
         };
         assert_eq!(found("/cg", &all).as_deref(), Some("/cg"));
+    }
+
+    #[test]
+    fn what_is_above_two_groups_is_what_their_paths_share() {
+        let common = |one: &str, other: &str| common(Path::new(one), Path::new(other));
+        assert_eq!(common("/cg/a/b", "/cg/a/bc/d"), Path::new("/cg/a"));
+        assert_eq!(common("/cg/a", "/cg/a/b"), Path::new("/cg/a"));
+        assert_eq!(common("/cg/x", "/cg/y"), Path::new("/cg"));
     }
 
     #[test]

@@ -64,7 +64,7 @@ mod wait;
 
 pub use cgroup::{Cgroup, Skipped};
 pub use controller::{Controller, Controllers};
-pub use delegation::Delegation;
+pub use delegation::{Delegation, may_enter};
 pub use device::{Access, DeviceKind, DeviceRule, DeviceRuleError, default_devices};
 pub use entrance::Entrance;
 pub use error::Error;

@@ -10,7 +10,7 @@ use coop_image::host::NAME as HOST_IMAGE;
 use coop_image::{Image, Reference};
 use coop_launcher::store::{ContainerId, Dirs, Store};
 use coop_net::Networks;
-use coop_ns::IdPool;
+use coop_ns::{IdPool, Pid};
 
 use crate::plan::ContainerPlan;
 use crate::rootless::{self, Rootless};
@@ -133,6 +133,15 @@ impl Host {
         Ok(hierarchy
             .map(|hierarchy| hierarchy.open(&plan.cgroup))
             .transpose()?)
+    }
+
+    /// The process by which a container's namespaces are found: its first one, unless an
+    /// ordinary user may not look into that.
+    pub(crate) fn namespaces_of(&self, init: Pid) -> Pid {
+        match self.rootless {
+            Some(_) => rootless::reachable(init),
+            None => init,
+        }
     }
 
     /// The file that says below which cgroup an ordinary user's container has its own.

@@ -60,7 +60,7 @@ fn process(
         format!("it is not running\n  help: start it first: coop start {name}")
     };
     let pid = state.live_init().with_context(running)?;
-    let pidfd = coop_ns::pidfd::open(pid).with_context(running)?;
+    let pidfd = coop_ns::pidfd::open(host.namespaces_of(pid)).with_context(running)?;
     // The number may have gone to another process meanwhile.
     if state.live_init() != Some(pid) {
         bail!(running());

@@ -21,7 +21,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use coop_launcher::store::{Dirs, StoreError};
 use coop_ns::{IdMaps, Namespaces};
-use rustix::process::{Uid, getegid, geteuid};
+use rustix::process::{Pid, Uid, getegid, geteuid};
 
 /// How a `coop` that another one has started in its namespaces knows the user: its user id.
 const INSIDE: &str = "COOP_ROOTLESS_UID";
@@ -127,4 +127,21 @@ impl Rootless {
             self.say(what, words);
         }
     }
+}
+
+/// The process by which the namespaces of a container are found, whose first process is `init`.
+///
+/// An init of Coop's own (`init: true`) is a copy of Coop, which nobody may look into: for the
+/// host's root it is no obstacle, but here the program that it started stands for it.
+pub(crate) fn reachable(init: Pid) -> Pid {
+    if coop_ns::Handle::open(init, coop_ns::Namespace::Pid).is_ok() {
+        return init;
+    }
+    let pid = init.as_raw_nonzero();
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let first = children.unwrap_or_default();
+    let first = first.split_ascii_whitespace().next();
+    first
+        .and_then(|pid| Pid::from_raw(pid.parse().ok()?))
+        .unwrap_or(init)
 }

@@ -16,6 +16,7 @@ use rustix::process::Pid;
 use crate::host::Host;
 use crate::joined;
 use crate::plan::{Connection, ContainerPlan, ProcessPlan};
+use crate::rootless;
 use crate::stage::{
     Cgroup, Console, Join, Links, Namespaces, Network, Privileges, Rootfs, Seccomp, Transfer,
 };
@@ -73,6 +74,10 @@ pub(crate) fn exec_pipeline(
     streams: Pipes,
 ) -> anyhow::Result<Pipeline> {
     let cgroup = host.cgroup_of(plan)?;
+    if host.rootless.is_some() && cgroup.is_some() {
+        rootless::plan::check_reach(host, plan)?;
+    }
+    let init = host.namespaces_of(init);
     let pidfd = rustix::process::pidfd_open(init, rustix::process::PidfdFlags::empty())
         .context("the container has ended")?;
     let pipeline = Pipeline::new(process(process_plan)?).stage(Join::new(

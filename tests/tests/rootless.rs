@@ -18,9 +18,9 @@ impl<'h> User<'h> {
     fn new(host: &'h Host) -> Self {
         let user = Self { host };
         for (dir, mode) in [(user.home(), 0o755), (user.runtime_dir(), 0o700)] {
-            fs::create_dir(&dir).unwrap();
-            fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).unwrap();
-            chown(&dir, Some(USER), Some(USER)).unwrap();
+            fs::create_dir(&dir).expect("a directory of the user");
+            fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).expect("its mode");
+            chown(&dir, Some(USER), Some(USER)).expect("its owner");
         }
         user
     }
@@ -29,16 +29,16 @@ impl<'h> User<'h> {
     /// mount namespace alone.
     fn with_ranges(host: &'h Host) -> Self {
         let user = Self::new(host);
-        let passwd = fs::read_to_string("/etc/passwd").unwrap();
+        let passwd = fs::read_to_string("/etc/passwd").expect("the machine's users");
         let line = format!("rootless:x:{USER}:{USER}::/:/bin/sh\n");
         for (target, text) in [
             ("/etc/passwd", passwd + &line),
             ("/etc/subuid", "rootless:700000:65536\n".to_owned()),
             ("/etc/subgid", "rootless:700000:65536\n".to_owned()),
         ] {
-            let name = target.rsplit('/').next().unwrap();
+            let name = target.trim_start_matches("/etc/");
             let file = host.file(&format!("etc/{name}"), text);
-            rustix::mount::mount_bind(&file, target).unwrap();
+            rustix::mount::mount_bind(&file, target).expect("bind a file of this test");
         }
         user
     }
@@ -77,7 +77,8 @@ impl<'h> User<'h> {
     fn pid_of(&self, name: &str) -> u32 {
         let format = "{{.State.Pid}}";
         let output = self.coop(["inspect", "--format", format, name]).run();
-        output.success().stdout.trim().parse().unwrap()
+        let pid = output.success().stdout.trim().parse();
+        pid.expect("a process id")
     }
 }
 

@@ -22,7 +22,7 @@ impl User {
         let delegated = PathBuf::from(std::env::var_os("COOP_TEST_DELEGATED")?);
         let home = std::env::var_os("HOME")?;
         Some(Self {
-            root: TempDir::new_in(home).unwrap(),
+            root: TempDir::new_in(home).expect("a directory for the state"),
             delegated,
         })
     }
@@ -33,7 +33,7 @@ impl User {
             .args(args)
             .env("COOP_ROOT", self.root.path())
             .output()
-            .unwrap();
+            .expect("start coop");
         eprintln!(
             "$ coop {}\n{}{}",
             args.join(" "),
@@ -48,7 +48,7 @@ impl User {
     fn says(&self, args: &[&str]) -> String {
         let output = self.coop(args);
         assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
+        String::from_utf8(output.stdout).expect("text")
     }
 
     /// What is in the delegated part of the cgroups, beside the leaf of who works there.
@@ -103,7 +103,8 @@ fn read(group: &Path, file: &str) -> String {
 fn value(group: &Path, file: &str, key: &str) -> u64 {
     let text = read(group, file);
     let line = text.lines().find_map(|line| line.strip_prefix(key));
-    line.unwrap().trim().parse().unwrap()
+    let number = line.and_then(|text| text.trim().parse().ok());
+    number.expect("a number")
 }
 
 #[test]

@@ -75,7 +75,7 @@ impl Inside {
             // Under the lock, or when its holder has got further.
             let state = host.store.load_state(&state.id)?;
             let plan = host.store.load_config(&state.id)?;
-            let (init, lock) = match (running(&state)?, lock) {
+            let (init, lock) = match (running(host, &state)?, lock) {
                 (Some(init), _) => (Some(init), None),
                 (None, Ok(Some(lock))) => (None, Some(lock)),
                 // Its root is a directory of the host, which may be mounted twice.
@@ -239,14 +239,14 @@ const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// The container's first process, when its program is executed; until then its namespaces have
 /// the host's files in them.
-fn running(state: &State) -> Result<Option<OwnedFd>> {
+fn running(host: &Host, state: &State) -> Result<Option<OwnedFd>> {
     let Some(pid) = state.live_init() else {
         return Ok(None);
     };
     if matches!(state.status, Status::Creating | Status::Created) {
         bail!("it is being started\n  help: try again when it runs");
     }
-    let pidfd = pidfd_open(pid, PidfdFlags::empty());
+    let pidfd = pidfd_open(host.namespaces_of(pid), PidfdFlags::empty());
     // The number may have become another process's before it was opened.
     Ok(pidfd.ok().filter(|_| state.init_alive()))
 }

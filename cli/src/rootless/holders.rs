@@ -61,7 +61,7 @@ impl<'a> Holders<'a> {
         }
         // Those whose supervisor was killed.
         for state in Store::new(self.dirs.clone()).list().unwrap_or_default() {
-            let found = namespace_of(&|| state.live_init(), uid)?;
+            let found = namespace_of(&|| state.live_init().map(super::reachable), uid)?;
             if found.is_some() {
                 return Ok(found);
             }

@@ -165,6 +165,23 @@ pub(crate) fn available(delegation: &Delegation, limits: &Limits) -> Result<Limi
     Ok(limits)
 }
 
+/// Refuses to start a process in a container whose cgroup this command may not enter: it was
+/// launched from another session, to which another part is delegated.
+pub(crate) fn check_reach(host: &Host, plan: &ContainerPlan) -> Result<()> {
+    let hierarchy = host.cgroups_of(plan)?;
+    let Some(base) = hierarchy.as_ref().and_then(|it| it.bases().next()) else {
+        return Ok(());
+    };
+    anyhow::ensure!(
+        coop_cgroup::may_enter(base)?,
+        "its limits hold in {}, where no process of this session may be moved to\n  \
+         help: start this command where the container was started, or with systemd-run --user \
+         --scope",
+        base.display()
+    );
+    Ok(())
+}
+
 /// Why there is nothing to look at or to change.
 pub(crate) fn no_cgroups(delegation: &Delegation) -> anyhow::Error {
     match delegation {

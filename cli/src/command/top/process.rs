@@ -23,7 +23,7 @@ pub(super) fn in_pid_namespace_of(state: &State, plan: &ContainerPlan) -> Result
     }
     let init = state.live_init().context("it has ended")?;
     let namespace = |pid| Handle::open(pid, Namespace::Pid);
-    let own = namespace(init)?;
+    let own = namespace(crate::rootless::reachable(init))?;
     let entries = std::fs::read_dir("/proc").context("list /proc")?.flatten();
     let mut pids: Vec<Pid> = entries
         .filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
