@@ -58,8 +58,19 @@ fn inside(root: Option<&Path>) -> Result<Option<Rootless>> {
     let Some(uid) = std::env::var(INSIDE).ok().and_then(|uid| uid.parse().ok()) else {
         return Ok(None);
     };
+    // The variable may have come with `sudo -E`: the host's root must not believe a user's files.
+    if !is_root_for(uid) {
+        return Ok(None);
+    }
     let uid = Uid::from_raw(uid);
     Rootless::here(dirs(root, uid)?, uid).map(Some)
+}
+
+/// Whether root of this user namespace is that user outside.
+fn is_root_for(uid: u32) -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let first: Vec<_> = map.split_ascii_whitespace().take(2).collect();
+    uid != 0 && matches!(first[..], ["0", outside] if outside.parse() == Ok(uid))
 }
 
 fn dirs(root: Option<&Path>, uid: Uid) -> Result<Dirs> {

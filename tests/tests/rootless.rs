@@ -276,6 +276,22 @@ fn state_that_others_could_write_is_not_believed() {
 }
 
 #[test]
+fn root_does_not_take_a_users_word_for_who_it_is() {
+    let host = Host::new();
+    let user = User::new(&host);
+    user.start("box", WAITS);
+    // As `sudo -E` would have it.
+    let listed = host
+        .coop(["ps", "-q"])
+        .env("HOME", user.home())
+        .env("XDG_RUNTIME_DIR", user.runtime_dir())
+        .env("COOP_ROOTLESS_UID", USER.to_string())
+        .run();
+    assert_eq!(listed.success().stdout, "", "{listed}");
+    user.coop(["rm", "-f", "box"]).run().success();
+}
+
+#[test]
 fn a_user_sees_its_own_containers_and_root_its_own() {
     let host = Host::new();
     let user = User::new(&host);

@@ -174,9 +174,10 @@ pub(crate) fn check_reach(host: &Host, plan: &ContainerPlan) -> Result<()> {
     };
     anyhow::ensure!(
         coop_cgroup::may_enter(base)?,
-        "its limits hold in {}, where no process of this session may be moved to\n  \
+        "{}: its limits hold in {}, where no process of this session may be moved to\n  \
          help: start this command where the container was started, or with systemd-run --user \
          --scope",
+        plan.unit.name,
         base.display()
     );
     Ok(())
