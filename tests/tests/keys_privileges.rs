@@ -73,11 +73,11 @@ fn kernel_parameters_of_its_own_namespaces_are_set_and_no_others() {
     let root = Rootfs::new(&host);
     let outside = |name: &str| fs::read_to_string(format!("/proc/sys/{name}")).unwrap();
     let before = outside("kernel/shmmax");
-    let keys = "sysctls: {net.core.somaxconn: 77, kernel.shmmax: 12345678, fs.mqueue.msg_max: 7}";
+    let keys =
+        "sysctls: {net.ipv4.tcp_keepalive_time: 77, kernel.shmmax: 12345678, fs.mqueue.msg_max: 7}";
     let stack = host.web(&root, keys, SLEEP);
     stack.up();
-    let read =
-        "cat /proc/sys/net/core/somaxconn /proc/sys/kernel/shmmax /proc/sys/fs/mqueue/msg_max";
+    let read = "cat /proc/sys/net/ipv4/tcp_keepalive_time /proc/sys/kernel/shmmax /proc/sys/fs/mqueue/msg_max";
     assert_eq!(
         stack
             .exec("web", read)
