@@ -6,11 +6,13 @@ use std::fs;
 use std::marker::PhantomData;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use rustix::mount::UnmountFlags;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::command::patience;
 use crate::namespaces::Namespaces;
 use crate::{Cmd, Output, Rootfs, Snapshot, Stack, binary, cgroup, proc};
 
@@ -248,13 +250,15 @@ impl Host {
     }
 
     fn wait_until_equal(&self, before: &Snapshot) -> String {
-        for _ in 0..50 {
-            if before.difference(&self.snapshot()).is_empty() {
-                return String::new();
+        // A part of what a command may take: a slow machine has more of both.
+        let deadline = Instant::now() + patience() / 6;
+        loop {
+            let difference = before.difference(&self.snapshot());
+            if difference.is_empty() || Instant::now() > deadline {
+                return difference;
             }
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
-        before.difference(&self.snapshot())
     }
 
     /// The processes that run in this host's cgroups: `pid command line`.

@@ -103,7 +103,7 @@ fn an_image_that_cannot_be_id_mapped_is_copied_and_the_ids_stay_the_containers_o
 
 /// Whether this is a kernel before 6.3.
 fn lacks_tmpfs_id_maps() -> bool {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("its release");
     let mut numbers = release
         .split(|c: char| !c.is_ascii_digit())
         .map(|part| part.parse::<u32>().unwrap_or(0));
