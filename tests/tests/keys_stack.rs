@@ -105,9 +105,19 @@ fn secrets_and_configs_are_read_only_files_in_memory() {
         .code(1)
         .warns("Read-only");
     // The text is in no file of the state, and no command prints it.
-    let found = std::process::Command::new("grep")
-        .args(["-rl", "never-on-disk"])
+    // Its pipes are left out: not every `grep -r` does that by itself.
+    let found = std::process::Command::new("find")
         .arg(host.coop_root())
+        .args([
+            "-type",
+            "f",
+            "-exec",
+            "grep",
+            "-l",
+            "never-on-disk",
+            "{}",
+            "+",
+        ])
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&found.stdout), "");
