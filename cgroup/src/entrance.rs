@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rustix::io;
 
 use crate::error::Error;
+use crate::path::CgroupPath;
 
 /// Descriptors through which a process moves **itself** into a group.
 ///
@@ -30,6 +31,19 @@ pub struct Entrance {
 }
 
 impl Entrance {
+    /// The descriptors, to be sent to a child that was cloned before they were made.
+    pub fn into_descriptors(self) -> impl Iterator<Item = OwnedFd> {
+        self.files.into_iter().map(|(file, _)| file)
+    }
+
+    /// What [`Self::into_descriptors`] has given, in the child. `path` is for the message.
+    pub fn from_descriptors(fds: impl IntoIterator<Item = OwnedFd>, path: &CgroupPath) -> Self {
+        let named = |fd| (fd, PathBuf::from(path.as_str()));
+        Self {
+            files: fds.into_iter().map(named).collect(),
+        }
+    }
+
     /// Moves the calling, single-threaded process into the group. The child of a
     /// `CLONE_NEWCGROUP` clone sees the group as its root only if it unshares the cgroup
     /// namespace after this.

@@ -33,11 +33,21 @@ pub(crate) fn pipeline(
     if plan.init {
         process = process.with_init();
     }
-    let pipeline = Pipeline::new(process)
-        .stage(Namespaces::new(plan, &joined))
-        .stage(Cgroup::new(host, plan)?)
-        .stage(Rootfs::new(plan, &joined).locked(lock_changes(plan, host)?))
-        .stage(network(plan, batch)?);
+    let network = network(plan, batch)?;
+    let cgroup = Cgroup::new(host, plan)?;
+    let rootfs = Rootfs::new(plan, &joined).locked(lock_changes(plan, host)?);
+    let pipeline = Pipeline::new(process).stage(Namespaces::new(plan, &joined));
+    let (pipeline, network) = match network {
+        // The host has no part in it: done while the root is built.
+        Network::Loopback => (pipeline.stage(network), Network::Shared),
+        network => (pipeline, network),
+    };
+    let pipeline = if cgroup.is_joined_last() {
+        pipeline.stage(rootfs.without_cgroups()).stage(cgroup)
+    } else {
+        pipeline.stage(cgroup).stage(rootfs)
+    };
+    let pipeline = pipeline.stage(network);
     Ok(stdio(
         pipeline,
         plan,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::attach::attach_mount;
+use crate::detached::open_dir;
 use crate::error::{Operation, at};
 use crate::mask;
 use crate::mount::{Mount, OpenMount};
@@ -119,6 +120,17 @@ pub fn enter(
         .map_err(at(Operation::MakeReadOnly, "/"))?;
     }
     Ok(())
+}
+
+/// Mounts one more entry once [`enter`] is done: what could not be mounted before, such as
+/// [`Mount::Cgroup`] by a process that joins its cgroup last.
+///
+/// # Errors
+/// As [`enter`].
+pub fn mount_inside(mount: &OpenMount) -> Result<(), Error> {
+    let root = open_dir(Path::new("/"))?;
+    attach_mount(root.as_fd(), mount)?;
+    chdir(c"/").map_err(at(Operation::ChangeDirectory, "/"))
 }
 
 /// Makes an attached mount the root and drops the old one.

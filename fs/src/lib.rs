@@ -82,7 +82,7 @@ pub use changes::{ChangeKind, FileChange, changes};
 pub use console::mount_console;
 pub use dev::{Device, DeviceKind, DeviceNode};
 pub use dev_owner::{chown_dev, chown_file};
-pub use enter::{RootSettings, enter, pivot};
+pub use enter::{RootSettings, enter, mount_inside, pivot};
 pub use error::{Error, Operation};
 pub use layers::{Changes, Marks};
 pub use mapped_copy::copy_for_ids;

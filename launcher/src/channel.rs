@@ -22,6 +22,9 @@ const MAX_TEXT: usize = 8 * 1024;
 /// One packet holds a failure: a byte of text is at most six of JSON.
 const MAX_PACKET: usize = 6 * MAX_TEXT + 1024;
 
+/// So many descriptors can go with one go-ahead: more than cgroup v1 has hierarchies.
+pub const MAX_PASSED: usize = 16;
+
 /// What the child says.
 #[derive(Debug)]
 pub(crate) enum News {
@@ -38,8 +41,8 @@ pub(crate) enum News {
 /// What the parent says.
 #[derive(Debug)]
 pub(crate) enum GoAhead {
-    /// Go on, with the descriptor that was passed for the stage.
-    With(Option<OwnedFd>),
+    /// Go on, with the descriptors that were passed for the stage.
+    With(Vec<OwnedFd>),
     /// End of file: there is nobody left to go on for.
     ParentGone,
 }
@@ -72,10 +75,10 @@ impl Channel {
         Ok((Self(parent), Self(child)))
     }
 
-    /// Tells the child to go on, with a descriptor for it where there is one. A child that is
-    /// gone is no error: what it last said, or its status, tells more.
-    pub(crate) fn go_ahead(&self, fd: Option<BorrowedFd<'_>>) -> Result<Delivery, Error> {
-        self.send(b"G", fd)
+    /// Tells the child to go on, with the descriptors that are for it. A child that is gone is
+    /// no error: what it last said, or its status, tells more.
+    pub(crate) fn go_ahead(&self, fds: &[BorrowedFd<'_>]) -> Result<Delivery, Error> {
+        self.send(b"G", fds)
     }
 
     /// Waits for the parent's go-ahead.
@@ -88,11 +91,11 @@ impl Channel {
     }
 
     pub(crate) fn ready(&self) -> Result<(), Error> {
-        self.send(b"R", None).map(drop)
+        self.send(b"R", &[]).map(drop)
     }
 
     pub(crate) fn terminal(&self, master: BorrowedFd<'_>) -> Result<(), Error> {
-        self.send(b"T", Some(master)).map(drop)
+        self.send(b"T", &[master]).map(drop)
     }
 
     pub(crate) fn failed(&self, failure: &Failure) -> Result<(), Error> {
@@ -106,7 +109,7 @@ impl Channel {
         if serde_json::to_writer(&mut packet, &failure).is_err() {
             packet.truncate(1);
         }
-        self.send(&packet, None).map(drop)
+        self.send(&packet, &[]).map(drop)
     }
 
     /// Whether the child has said something, or is gone.
@@ -121,27 +124,31 @@ impl Channel {
     /// Waits for the child's next message.
     pub(crate) fn news(&self) -> Result<News, Error> {
         let mut buffer = vec![0; MAX_PACKET];
-        let (length, fd) = self.receive(&mut buffer)?;
-        Ok(match (buffer[..length].split_first(), fd) {
-            (Some((b'R', _)), _) => News::Ready,
-            (Some((b'T', _)), Some(master)) => News::Terminal(master),
-            (Some((b'F', text)), _) => {
-                News::Failed(serde_json::from_slice(text).unwrap_or(Failure {
-                    stage: "child".into(),
-                    message: "the child's report cannot be read".into(),
-                    errno: None,
-                }))
-            }
-            _ => News::Closed,
-        })
+        let (length, fds) = self.receive(&mut buffer)?;
+        Ok(
+            match (buffer[..length].split_first(), fds.into_iter().next()) {
+                (Some((b'R', _)), _) => News::Ready,
+                (Some((b'T', _)), Some(master)) => News::Terminal(master),
+                (Some((b'F', text)), _) => {
+                    News::Failed(serde_json::from_slice(text).unwrap_or(Failure {
+                        stage: "child".into(),
+                        message: "the child's report cannot be read".into(),
+                        errno: None,
+                    }))
+                }
+                _ => News::Closed,
+            },
+        )
     }
 
-    fn send(&self, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> Result<Delivery, Error> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    fn send(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<Delivery, Error> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_PASSED))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        let fds = fd.map(|fd| [fd]);
-        if let Some(fds) = &fds {
-            control.push(SendAncillaryMessage::ScmRights(fds));
+        if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+            return Err(Error::Channel {
+                operation: "send",
+                source: Errno::TOOBIG,
+            });
         }
         match sendmsg(
             &self.0,
@@ -158,8 +165,8 @@ impl Channel {
         }
     }
 
-    fn receive(&self, buffer: &mut [u8]) -> Result<(usize, Option<OwnedFd>), Error> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    fn receive(&self, buffer: &mut [u8]) -> Result<(usize, Vec<OwnedFd>), Error> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_PASSED))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let length = loop {
             let mut io = [IoSliceMut::new(buffer)];
@@ -176,10 +183,10 @@ impl Channel {
                 }
             }
         };
-        let mut received = None;
+        let mut received = Vec::new();
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(fds) = message {
-                received = fds.last();
+                received.extend(fds);
             }
         }
         Ok((length, received))

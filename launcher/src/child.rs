@@ -20,13 +20,13 @@ pub struct ChildSide<'a> {
     /// The program that will be executed; a stage may add what only the container knows.
     pub process: &'a mut Process,
     channel: &'a Channel,
-    passed: Option<OwnedFd>,
+    passed: std::vec::IntoIter<OwnedFd>,
 }
 
 impl ChildSide<'_> {
-    /// The descriptor that [`Waiting::pass`](crate::Waiting::pass) sent for this stage.
+    /// The next descriptor that [`Waiting::pass`](crate::Waiting::pass) sent for this stage.
     pub fn passed(&mut self) -> Option<OwnedFd> {
-        self.passed.take()
+        self.passed.next()
     }
 
     /// Gives the master of a new terminal to the parent.
@@ -60,7 +60,7 @@ fn set_up(
     for (index, mut stage) in stages.into_iter().enumerate() {
         let name = stage.name();
         let passed = match stage.host_side() {
-            HostSide::None => None,
+            HostSide::None => Vec::new(),
             HostSide::Each | HostSide::Batched => wait(channel)?,
         };
         if index == 0 {
@@ -74,7 +74,7 @@ fn set_up(
         let mut side = ChildSide {
             process: &mut process,
             channel,
-            passed,
+            passed: passed.into_iter(),
         };
         step(name, "enter", || stage.enter(&mut side)).map_err(Some)?;
     }
@@ -99,7 +99,7 @@ fn set_up(
     unreachable!("exec does not return")
 }
 
-fn wait(channel: &Channel) -> Result<Option<OwnedFd>, Option<Failure>> {
+fn wait(channel: &Channel) -> Result<Vec<OwnedFd>, Option<Failure>> {
     match channel.wait() {
         Ok(GoAhead::With(passed)) => Ok(passed),
         Ok(GoAhead::ParentGone) => Err(None),

@@ -64,6 +64,7 @@ pub mod supervisor;
 mod sys;
 pub mod terminal;
 
+pub use channel::MAX_PASSED;
 pub use child::ChildSide;
 pub use error::{BoxError, Error, Failure, chain};
 pub use journal::Journal;

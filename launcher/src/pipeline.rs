@@ -126,7 +126,7 @@ pub struct Waiting {
     pid: Pid,
     leash: Leash,
     channel: Channel,
-    passed: Option<OwnedFd>,
+    passed: Vec<OwnedFd>,
 }
 
 impl Waiting {
@@ -140,9 +140,10 @@ impl Waiting {
         self.leash.pidfd.as_fd()
     }
 
-    /// Sends a descriptor along with this stage's go-ahead: [`ChildSide::passed`] has it.
+    /// Sends a descriptor along with this stage's go-ahead: [`ChildSide::passed`] has it. At
+    /// most [`MAX_PASSED`](crate::MAX_PASSED) for one stage.
     pub fn pass(&mut self, fd: OwnedFd) {
-        self.passed = Some(fd);
+        self.passed.push(fd);
     }
 }
 
@@ -234,7 +235,7 @@ impl Pipeline {
                             armed: true,
                         },
                         channel: parent_end,
-                        passed: None,
+                        passed: Vec::new(),
                     },
                 };
                 step("clone", "after", || Ok(()))?;
@@ -359,10 +360,9 @@ impl Cloned {
 impl Waiting {
     /// Lets the child enter the stage, with what was passed for it.
     fn go_ahead(&mut self) -> Result<(), Error> {
-        let passed = self.passed.take();
-        self.channel
-            .go_ahead(passed.as_ref().map(AsFd::as_fd))
-            .map(drop)
+        let passed = std::mem::take(&mut self.passed);
+        let passed: Vec<_> = passed.iter().map(AsFd::as_fd).collect();
+        self.channel.go_ahead(&passed).map(drop)
     }
 
     /// A host-side step that fails because the child died is better told by the child.
@@ -434,7 +434,7 @@ impl Created {
     /// has been waited for.
     pub fn start(self) -> Result<Rc<OwnedFd>, Error> {
         step(EXEC, "start", || Ok(()))?;
-        if self.channel.go_ahead(None)? == Delivery::Gone {
+        if self.channel.go_ahead(&[])? == Delivery::Gone {
             return Err(self.leash.died("the wait for its start"));
         }
         match self.channel.news()? {

@@ -6,8 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use coop_cgroup::{CgroupPath, Entrance, Hierarchy, Limits, Max};
-use coop_launcher::{BoxError, ChildSide, Prepare, Stage};
+use coop_cgroup::{CgroupPath, Entrance, Hierarchy, Limits, Max, Version};
+use coop_fs::{Mount, OpenMount};
+use coop_launcher::{BoxError, ChildSide, HostSide, MAX_PASSED, Prepare, Stage, Waiting};
 use coop_ns::Namespaces;
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +26,16 @@ pub(crate) struct Cgroup {
     /// Whether its namespace starts at its own cgroup.
     namespace: Namespaces,
     parent: Parent,
-    entrance: Option<Entrance>,
+    joined: Joined,
+}
+
+/// When the child joins it, and how.
+enum Joined {
+    /// Before anything else: born in it, or by these descriptors.
+    First(Option<Entrance>),
+    /// With the root filesystem behind it, where these show the cgroups: see
+    /// [`Cgroup::is_joined_last`].
+    Last(Vec<Mount>, Vec<OpenMount>),
 }
 
 /// What becomes of the cgroups above when the container's goes.
@@ -55,7 +65,14 @@ impl Cgroup {
     pub(crate) fn new(host: &Host, plan: &ContainerPlan) -> Result<Self> {
         let (hierarchy, limits) = host.new_cgroup(plan)?;
         let ordinary_user = host.rootless.is_some();
+        let joined = match (hierarchy, shown(plan)) {
+            (Some(hierarchy), Some(mount)) if !ordinary_user && may_be_last(hierarchy) => {
+                Joined::Last(vec![mount.clone()], Vec::new())
+            }
+            _ => Joined::First(None),
+        };
         Ok(Self {
+            joined,
             hierarchy: hierarchy.cloned(),
             base_record: ordinary_user.then(|| host.cgroup_record(&plan.unit.id)),
             path: plan.cgroup.clone(),
@@ -65,8 +82,23 @@ impl Cgroup {
                 Some(_) => Parent::Given,
                 None => Parent::Ours,
             },
-            entrance: None,
         })
+    }
+
+    /// Whether its stage comes after the root filesystem's, which is then one
+    /// [without cgroups](super::Rootfs::without_cgroups).
+    ///
+    /// On cgroup v1 it takes a dozen directories, made as slowly as all of the mounts: so the
+    /// host makes them while the child mounts. Before `execve` the child is in them all.
+    pub(crate) fn is_joined_last(&self) -> bool {
+        matches!(self.joined, Joined::Last(..))
+    }
+
+    fn create(&self, hierarchy: &Hierarchy) -> Result<coop_cgroup::Cgroup, coop_cgroup::Error> {
+        log::info!("creating cgroup {}", self.path);
+        let mut cgroup = hierarchy.create(&self.path)?;
+        self.apply_limits(&mut cgroup)?;
+        Ok(cgroup)
     }
 
     /// The part of the hierarchy that is an ordinary user's, written down for those who look
@@ -136,6 +168,24 @@ impl Cgroup {
     }
 }
 
+/// What shows a container its cgroups, if nothing else of its mounts depends on the order.
+fn shown(plan: &ContainerPlan) -> Option<&Mount> {
+    let shows = |mount: &&Mount| matches!(mount, Mount::Cgroup { .. });
+    let is_sysfs = |mount: &Mount| matches!(mount, Mount::Sysfs { .. });
+    let cgroups = plan.mounts.iter().find(shows)?;
+    let apart = |mount: &Mount| {
+        let target = coop_fs::normalize_target(mount.target());
+        is_sysfs(mount) || target.is_ok_and(|target| !target.starts_with("/sys"))
+    };
+    let others = || plan.mounts.iter().filter(|mount| !shows(mount));
+    (others().any(is_sysfs) && others().all(apart)).then_some(cgroups)
+}
+
+/// Whether making the cgroup takes long, and the child can join it at any time.
+fn may_be_last(hierarchy: &Hierarchy) -> bool {
+    hierarchy.version() != Version::V2 && hierarchy.bases().count() <= MAX_PASSED
+}
+
 impl Stage for Cgroup {
     fn name(&self) -> &'static str {
         "cgroup"
@@ -152,21 +202,49 @@ impl Stage for Cgroup {
             parent: self.parent,
             base,
         })?;
-        log::info!("creating cgroup {}", self.path);
-        let mut cgroup = hierarchy.create(&self.path)?;
-        self.apply_limits(&mut cgroup)?;
+        if let Joined::Last(mounts, open) = &mut self.joined {
+            // The host's hierarchies are read here, for the child will not see them.
+            *open = coop_fs::open_mounts(mounts)?;
+            return Ok(());
+        }
+        let cgroup = self.create(hierarchy)?;
         match cgroup.clone_into() {
             Some(fd) => launch.born_in(Rc::new(fd.try_clone_to_owned()?)),
-            None => self.entrance = Some(cgroup.entrance()?),
+            None => self.joined = Joined::First(Some(cgroup.entrance()?)),
         }
         Ok(())
     }
 
-    fn enter(&mut self, _child: &mut ChildSide<'_>) -> Result<(), BoxError> {
-        if let Some(entrance) = &self.entrance {
-            entrance.enter()?;
+    fn host_side(&self) -> HostSide {
+        if self.is_joined_last() {
+            HostSide::Each
+        } else {
+            HostSide::None
+        }
+    }
+
+    fn attach(&mut self, child: &mut Waiting) -> Result<(), BoxError> {
+        if let Some(hierarchy) = &self.hierarchy {
+            for fd in self.create(hierarchy)?.entrance()?.into_descriptors() {
+                child.pass(fd);
+            }
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, child: &mut ChildSide<'_>) -> Result<(), BoxError> {
+        match &self.joined {
+            Joined::First(entrance) => entrance.as_ref().map_or(Ok(()), Entrance::enter)?,
+            Joined::Last(..) => {
+                let passed = std::iter::from_fn(|| child.passed());
+                Entrance::from_descriptors(passed, &self.path).enter()?;
+            }
         }
         // Only now: the namespace's root is where its maker is.
-        Ok(coop_ns::unshare(self.namespace)?)
+        coop_ns::unshare(self.namespace)?;
+        if let Joined::Last(_, mounts) = &self.joined {
+            mounts.iter().try_for_each(coop_fs::mount_inside)?;
+        }
+        Ok(())
     }
 }

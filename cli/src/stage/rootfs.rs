@@ -65,6 +65,13 @@ impl Rootfs {
         }
     }
 
+    /// The same, but for the cgroups, which the container mounts when it has joined its own.
+    pub(crate) fn without_cgroups(mut self) -> Self {
+        self.plan_mounts
+            .retain(|mount| !matches!(mount, coop_fs::Mount::Cgroup { .. }));
+        self
+    }
+
     /// The same, with the lock on what the container has changed.
     pub(crate) fn locked(self, lock: Option<OwnLock>) -> Self {
         Self {
