@@ -178,7 +178,7 @@ pub(super) fn draft(
         sysctls: sysctls(service, &connection),
         hostname,
         domainname,
-        cgroup: cgroup(service, service_name.map(|_| stack_name), &id)?,
+        cgroup: cgroup(service, stack_name, &id)?,
         cgroup_parent: service.isolation.cgroup_parent.clone(),
         system_paths_unconfined: system_paths_unconfined(service),
         init: service.isolation.init.unwrap_or(false),
@@ -302,13 +302,11 @@ fn names(
     })
 }
 
-/// Below the parent that is asked for, or else beside the stack's others. A container of its own
-/// has no others: on cgroup v1 a level less is a directory less in each of seven hierarchies.
-fn cgroup(service: &Service, stack: Option<&StackName>, id: &ContainerId) -> Result<CgroupPath> {
-    match (&service.isolation.cgroup_parent, stack) {
-        (Some(parent), _) => parent.join(&format!("coop-{id}")),
-        (None, Some(stack)) => CgroupPath::new(format!("coop/{stack}/{id}")),
-        (None, None) => CgroupPath::new(format!("coop/{id}")),
+/// Below the parent that is asked for, or else beside the stack's others.
+fn cgroup(service: &Service, stack: &StackName, id: &ContainerId) -> Result<CgroupPath> {
+    match &service.isolation.cgroup_parent {
+        Some(parent) => parent.join(&format!("coop-{id}")),
+        None => CgroupPath::new(format!("coop/{stack}/{id}")),
     }
     .context("name the cgroup")
 }
