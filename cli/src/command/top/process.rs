@@ -177,7 +177,7 @@ impl Process {
             session: number(&fields, 6)?,
             tty: number::<i32>(&fields, 7)? as u32,
             foreground_group: number(&fields, 8)?,
-            cpu_ticks: number::<u64>(&fields, 14)? + number::<u64>(&fields, 15)?,
+            cpu_ticks: number::<u64>(&fields, 14)?.saturating_add(number(&fields, 15)?),
             priority: number(&fields, 18)?,
             nice: number(&fields, 19)?,
             threads: number(&fields, 20)?,
