@@ -49,6 +49,10 @@
 //! of this is tried again later, and nothing is lost unless the container ends before there is
 //! room.
 //!
+//! Somebody may cut the log off behind our back. A mark behind its end says nothing then: what is
+//! staged counts as not written, as a line that comes again is better than one that is lost, and
+//! the mark is set to the log's end before anything is written.
+//!
 //! A terminal is another matter. Nobody but the supervisor holds its master, so a kill hangs it
 //! up: the container gets `SIGHUP`, and what was in the terminal is gone. Its bytes are read,
 //! then staged and recorded as those of a pipe are.
@@ -71,6 +75,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod backwards;
 mod file;
 mod generations;
 mod kill_point;

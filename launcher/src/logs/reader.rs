@@ -13,7 +13,7 @@ use super::{LogError, Record};
 const BLOCK: usize = 64 * 1024;
 
 /// A longer line is no record: 16 KiB of text are at most 96 KiB of JSON.
-const MAX_LINE: usize = 1024 * 1024;
+pub(super) const MAX_LINE: usize = 1024 * 1024;
 
 /// Which records of a log are wanted: all of them, unless said otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -132,7 +132,7 @@ impl LogReader {
                 continue;
             };
             let line = &self.block[self.used..=searched + position];
-            let record = if self.skipping {
+            let record = if self.skipping || line.len() > MAX_LINE {
                 None
             } else {
                 Record::parse(line)

@@ -7,10 +7,9 @@ use std::time::SystemTime;
 
 use rustix::io::Errno;
 
+use super::backwards::Backwards;
 use super::generations::{Generation, open_all};
 use super::{LogError, Record, Selection};
-
-const BLOCK: usize = 64 * 1024;
 
 /// Longest stretch that is searched for the next record.
 const MAX_STRETCH: u64 = 1024 * 1024;
@@ -166,34 +165,26 @@ fn record_from(
 /// The place `count` records before another one, or the first of all.
 fn back(
     files: &[Generation],
-    (mut at, mut start): Position,
+    (newest, end): Position,
     count: usize,
 ) -> Result<Position, std::io::Error> {
-    let mut line_ends = 0;
-    let mut block = vec![0; BLOCK];
-    // In the newest file the line end right in front is that of the last wanted record; in
-    // older ones as well, as a file ends with one.
-    loop {
-        let Some(generation) = files.get(at) else {
-            return Ok((at.saturating_sub(1), 0));
+    let mut found = 0;
+    for (at, generation) in files.iter().enumerate().skip(newest) {
+        let end = if at == newest {
+            end
+        } else {
+            length_of(files, at)?
         };
-        while start > 0 {
-            let length = start.min(BLOCK as u64) as usize;
-            start -= length as u64;
-            generation.file.read_exact_at(&mut block[..length], start)?;
-            let ends = block[..length].iter().enumerate().rev();
-            for (index, _) in ends.filter(|(_, byte)| **byte == b'\n') {
-                // The line end of the record before the first wanted one.
-                if line_ends == count {
-                    return Ok((at, start + index as u64 + 1));
-                }
-                line_ends += 1;
+        let mut lines = Backwards::new(&generation.file, end)?;
+        if count == 0 {
+            return Ok((at, lines.end()));
+        }
+        while let Some(start) = lines.next_record()? {
+            found += 1;
+            if found == count {
+                return Ok((at, start));
             }
         }
-        if line_ends == count || at + 1 >= files.len() {
-            return Ok((at, 0));
-        }
-        at += 1;
-        start = length_of(files, at)?;
     }
+    Ok((files.len().saturating_sub(1), 0))
 }

@@ -299,10 +299,16 @@ impl LogWriter {
             let Some(stage) = &mut self.stages[stream as usize] else {
                 continue;
             };
-            let from = stage.mark();
+            let mut from = stage.mark();
+            if from.inode == mark.inode && from.length > mark.length {
+                // Somebody has cut the log off. Before anything is written, or the next writer
+                // would look for its records behind this mark.
+                stage.commit(mark)?;
+                from = mark;
+            }
             // Another inode: the log was rotated after all before it was consumed.
             let start = if from.inode == mark.inode {
-                from.length.min(mark.length)
+                from.length
             } else {
                 0
             };

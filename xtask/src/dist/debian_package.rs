@@ -31,14 +31,14 @@ coop (@VERSION@) unstable; urgency=medium
 
   * Release @VERSION@.
 
- -- The Coop maintainers <maintainers@coop.invalid>  @TIME@
+ -- Coop developers <coop@example.org>  @TIME@
 ";
 
 const CONTROL: &str = "\
 Package: coop
 Version: @VERSION@
 Architecture: @ARCHITECTURE@
-Maintainer: The Coop maintainers <maintainers@coop.invalid>
+Maintainer: Coop developers <coop@example.org>
 Installed-Size: @KILOBYTES@
 Depends: iproute2
 Recommends: nftables

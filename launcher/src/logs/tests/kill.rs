@@ -257,6 +257,41 @@ fn the_time_of_what_a_killed_writer_had_taken_is_when_it_took_it() {
     panic!("never between the two");
 }
 
+#[test]
+fn a_log_that_somebody_cut_off_is_recovered_once_however_often_it_is_tried() {
+    for (cut, left) in [(0, 0), (60, 0), (100, 1)] {
+        for step in 0.. {
+            let container = Container::new(LogOptions::default());
+            // The marks are behind the records of an earlier writer.
+            let mut writer = container.open();
+            for text in ["early\n", "early too\n"] {
+                writer.write(OUT, text.as_bytes()).unwrap();
+            }
+            writer.flush().unwrap();
+            drop(writer);
+            let mut writer = container.open();
+            for (stream, text) in [(OUT, "out\n"), (ERR, "err\n"), (OUT, "more\nand")] {
+                writer.write(stream, text.as_bytes()).unwrap();
+            }
+            drop(writer);
+            let log = OpenOptions::new().write(true).open(container.log());
+            log.unwrap().set_len(cut).unwrap();
+
+            let killed = dies_at(step, || drop(container.open()));
+            drop(container.open());
+            drop(container.open());
+            let expected = [&["early\n"][..left], &["out\n", "more\n", "err\n"]].concat();
+            assert_eq!(texts(&container.log()), expected, "{cut} {step}");
+            container.open().flush().unwrap();
+            assert_eq!(texts(&container.log()).last().unwrap(), "and");
+            if !killed {
+                assert!(step > 3, "{step} steps");
+                break;
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]

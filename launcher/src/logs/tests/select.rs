@@ -113,6 +113,58 @@ fn garbage_does_not_lead_the_search_astray() {
     }
 }
 
+#[test]
+fn the_last_records_are_counted_without_the_garbage_between_them() {
+    let (_dir, path) = log(3, 2);
+    let garbage = [
+        b"\n\n{}\n".to_vec(),
+        [vec![b'x'; 3 * 1024 * 1024], b"\n".to_vec()].concat(),
+        b"{\"torn\n".to_vec(),
+    ];
+    for (line, garbage) in garbage.iter().enumerate() {
+        append(&path, garbage);
+        let mut record = Vec::new();
+        let time = crate::store::time::format(at(3 + line as u64));
+        let text = format!("{}\n", 3 + line);
+        Record::encode(&mut record, &time, Stream::Stdout, text.as_bytes());
+        append(&path, &record);
+    }
+    append(&path, b"garbage\n{\"torn");
+    for tail in 0..8 {
+        let selection = Selection {
+            tail: Some(tail),
+            ..Selection::default()
+        };
+        assert_eq!(selected(&path, selection), expected(6, selection), "{tail}");
+    }
+}
+
+#[test]
+fn a_line_is_too_long_to_be_a_record_from_either_side() {
+    let record = |text: usize| {
+        let mut record = Vec::new();
+        let time = crate::store::time::format(at(1));
+        Record::encode(&mut record, &time, Stream::Stdout, &vec![b'x'; text]);
+        record
+    };
+    let most = reader::MAX_LINE - (record(100).len() - 100);
+    for (text, expected) in [(most, 1), (most + 1, 0), (most + 64 * 1024, 0)] {
+        let (_dir, path) = temp();
+        append(&path, &record(text));
+        assert_eq!(records(&path).len(), expected);
+        let mut place = LogReader::open(
+            &path,
+            Selection {
+                tail: Some(1),
+                ..Selection::default()
+            },
+        )
+        .unwrap();
+        let found = std::iter::from_fn(|| place.next_record().unwrap()).count();
+        assert_eq!(found, expected);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
     #[test]
