@@ -44,12 +44,14 @@ pub(crate) fn run() -> Result<()> {
     }
     files.push(("coop".to_owned(), fs::read(&binary)?));
     files.sort();
-    let mut sums = String::new();
     for (file, bytes) in &files {
         let mode = if file == "coop" { 0o755 } else { 0o644 };
         write(&dist.join(file), bytes, mode)?;
-        sums += &format!("{}  {file}\n", archive::sha256(bytes));
     }
+    let sums: Vec<_> = { files.iter() }
+        .map(|(file, bytes)| format!("{}  {file}\n", archive::sha256(bytes)))
+        .collect();
+    let sums = sums.concat();
     write(&dist.join("SHA256SUMS"), sums.as_bytes(), 0o644)?;
     print!("{sums}");
     eprintln!("xtask: in {}", dist.display());

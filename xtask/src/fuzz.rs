@@ -58,7 +58,9 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let targets = chosen(options.target.as_deref())?;
     if options.list {
-        targets.iter().for_each(|target| println!("{target}"));
+        for target in &targets {
+            println!("{target}");
+        }
         return Ok(());
     }
     let places = Places {

@@ -52,7 +52,8 @@ pub(super) fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
 /// In hexadecimal.
 pub(super) fn sha256(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits: Vec<_> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
 }
 
 /// A time in seconds since 1970 as `deb-changelog(5)` has it, in UTC.

@@ -37,9 +37,11 @@ impl Outcome {
         let events = || log.lines().filter(|line| line.starts_with('#'));
         let before = events().find(|line| line.contains("\tINITED"));
         let before = before.and_then(numbers).unwrap_or_default();
-        let after = events().filter_map(numbers).last().unwrap_or(before);
+        let after = events().filter_map(numbers).next_back().unwrap_or(before);
         let counted = number_after(log, "stat::number_of_executed_units: ");
-        let last = events().last().and_then(|line| number_after(line, "#"));
+        let last = events()
+            .next_back()
+            .and_then(|line| number_after(line, "#"));
         Self {
             target: target.to_owned(),
             executions: counted.or(last).unwrap_or(0),
