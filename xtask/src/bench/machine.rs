@@ -31,9 +31,18 @@ pub(crate) struct Machine {
     pub(crate) versions: Vec<String>,
 }
 
+/// Where the binary comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Built {
+    /// From the tree that this program is of.
+    Here,
+    /// From somewhere else: it was named.
+    Elsewhere,
+}
+
 impl Machine {
     /// This one.
-    pub(crate) fn here(site: &Site, tools: &Tools) -> Self {
+    pub(crate) fn here(site: &Site, tools: &Tools, built: Built) -> Self {
         let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned());
         let load = read("/proc/loadavg").unwrap_or_default();
         Self {
@@ -47,7 +56,10 @@ impl Machine {
                 .next()
                 .and_then(|word| word.parse().ok())
                 .unwrap_or_default(),
-            commit: commit().unwrap_or_else(|| "unknown".into()),
+            commit: match built {
+                Built::Here => commit().unwrap_or_else(|| "an unknown commit".into()),
+                Built::Elsewhere => "an unknown commit, built elsewhere".into(),
+            },
             versions: tools.versions(),
         }
     }

@@ -3,12 +3,16 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Seek};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::MemfdFlags;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use super::sys;
 
@@ -98,8 +102,14 @@ pub(crate) fn run(words: &Words) -> Result<Done> {
         .stderr(output.try_clone()?);
     let start = Instant::now();
     let child = command.spawn().with_context(|| format!("start {words}"))?;
+    let late = end_or_be_ended(&child).with_context(|| format!("watch {words}"))?;
     let end = sys::wait(&child).with_context(|| format!("wait for {words}"))?;
     let wall = start.elapsed();
+    if let Some(why) = late {
+        return Err(
+            anyhow!("ended after {:.0} s: {why}", wall.as_secs_f64()).context(words.to_string())
+        );
+    }
     let mut bytes = Vec::new();
     output.rewind()?;
     output.read_to_end(&mut bytes)?;
@@ -111,6 +121,41 @@ pub(crate) fn run(words: &Words) -> Result<Done> {
         output: String::from_utf8_lossy(&bytes).into_owned(),
         status: ExitStatus::from_raw(end.status),
     })
+}
+
+/// The longest that one command may take.
+const LIMIT: Duration = Duration::from_secs(120);
+/// How long it has to end by itself when it is asked to.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Waits until `child` has ended, and ends it when it takes too long or a signal came. Why, if
+/// so.
+fn end_or_be_ended(child: &Child) -> Result<Option<&'static str>> {
+    let pid = Pid::from_child(child);
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).context("pidfd_open")?;
+    if has_ended(&pidfd, LIMIT)? {
+        return Ok(None);
+    }
+    let _ = kill_process(pid, Signal::TERM);
+    if !has_ended(&pidfd, GRACE)? {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    Ok(Some(if sys::stop_asked() {
+        "stopped by a signal"
+    } else {
+        "it took too long"
+    }))
+}
+
+/// Whether the process ends within `time`, and before a signal comes to this one.
+fn has_ended(pidfd: &OwnedFd, time: Duration) -> Result<bool> {
+    let time = Timespec::try_from(time)?;
+    let mut polled = [PollFd::new(pidfd, PollFlags::IN)];
+    match poll(&mut polled, Some(&time)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(errno) => Err(errno).context("poll"),
+    }
 }
 
 #[cfg(test)]

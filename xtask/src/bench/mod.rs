@@ -29,7 +29,7 @@ use clap::Args;
 
 use crate::cargo;
 use contest::Rounds;
-use machine::Machine;
+use machine::{Built, Machine};
 use report::Report;
 use scenario::Scenario;
 use site::Site;
@@ -103,7 +103,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let tools = Tools::find(options)?;
     let site = Site::enter(&results)?;
     sys::catch_signals();
-    let machine = Machine::here(&site, &tools);
+    let built = match options.coop {
+        Some(_) => Built::Elsewhere,
+        None => Built::Here,
+    };
+    let machine = Machine::here(&site, &tools, built);
     let stand = Stand::new(&site, &tools)?;
     let mut reports = Vec::new();
     for scenario in options.scenarios() {
