@@ -46,15 +46,20 @@ fn hierarchies(table: &str) -> String {
 
 fn scratch(host: &Host) -> PathBuf {
     let scratch = host.work().join("scratch");
-    fs::create_dir(&scratch).unwrap();
+    fs::create_dir(&scratch).expect("a scratch directory");
     for name in ["upper", "work"] {
-        fs::create_dir(scratch.join(name)).unwrap();
+        fs::create_dir(scratch.join(name)).expect("a scratch directory");
     }
     for name in ["hosts", "hostname", "resolv.conf"] {
-        fs::write(scratch.join(name), "").unwrap();
+        fs::write(scratch.join(name), "").expect("a scratch directory");
     }
-    for entry in fs::read_dir(&scratch).unwrap() {
-        chown(entry.unwrap().path(), Some(FIRST_ID), Some(FIRST_ID)).unwrap();
+    for entry in fs::read_dir(&scratch).expect("a scratch directory") {
+        chown(
+            entry.expect("a scratch directory").path(),
+            Some(FIRST_ID),
+            Some(FIRST_ID),
+        )
+        .expect("a scratch directory");
     }
     scratch
 }
