@@ -18,7 +18,7 @@ const BAR: f64 = 16.0;
 
 const STYLE: &str = "\
 :root { color-scheme: light dark; }
-svg { background: #ffffff; }
+.page { fill: #ffffff; }
 text { font: 13px system-ui, sans-serif; fill: #1f2328; }
 .title { font-size: 16px; font-weight: 600; }
 .group { font-weight: 600; }
@@ -28,7 +28,7 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328; }
 .coop { fill: #0969da; }
 .spread { stroke: #1f2328; stroke-width: 1.5; }
 @media (prefers-color-scheme: dark) {
-  svg { background: #0d1117; }
+  .page { fill: #0d1117; }
   text { fill: #e6edf3; }
   .quiet { fill: #9198a1; }
   .bar { fill: #656c76; }
@@ -52,6 +52,7 @@ pub(crate) fn svg(report: &Report) -> String {
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
          viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">\n<style>\n{STYLE}</style>\n\
+         <rect class=\"page\" width=\"{WIDTH}\" height=\"{height}\"/>\n\
          <text class=\"title\" x=\"16\" y=\"28\">{}</text>\n{body}</svg>\n",
         escape(&report.title.replace('`', ""))
     )
@@ -124,11 +125,11 @@ fn draw_row(body: &mut String, report: &Report, row: &Row, scale: f64, y: f64) {
     }
     let ours = report.ours(row).filter(|ours| *ours != row);
     let ratio = ours.and_then(Row::median).map_or_else(String::new, |ours| {
-        format!(" · {:.2} × coop", value.median / ours)
+        format!("· {:.2} × coop", value.median / ours)
     });
     let _ = writeln!(
         body,
-        "<text x=\"{:.1}\" y=\"{baseline}\">{}<tspan class=\"quiet\">{ratio}</tspan></text>",
+        "<text x=\"{:.1}\" y=\"{baseline}\">{}<tspan class=\"quiet\" dx=\"5\">{ratio}</tspan></text>",
         LEFT + width.max(to) + 8.0,
         show(value.median, row.unit)
     );
@@ -158,7 +159,8 @@ mod tests {
     #[test]
     fn the_longest_bar_fits() {
         let chart = svg(&example());
-        let widths = chart.split("<rect").skip(1).filter_map(|rect| {
+        // The first one is the page.
+        let widths = chart.split("<rect").skip(2).filter_map(|rect| {
             let (_, rest) = rect.split_once("width=\"")?;
             rest.split_once('"')?.0.parse::<f64>().ok()
         });
