@@ -5,6 +5,7 @@
 //! anew when it is not there: for containers of an earlier version, and after a reboot, which
 //! takes it. It may name a container that is gone; what it does not name does not exist.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat, rename, rmdir, unlink};
@@ -89,10 +90,23 @@ impl Store {
         Ok(())
     }
 
-    /// Makes the index anew: what killed commands have left in it is gone then.
-    pub(super) fn build_index_anew(&self, registry: &Lock) -> Result<(), StoreError> {
-        remove_tree(&self.dirs.by_stack())?;
-        self.build_index(registry)
+    /// Takes out what killed commands have left of containers that are gone.
+    pub(super) fn prune_index(&self, _registry: &Lock) -> Result<(), StoreError> {
+        let index = self.dirs.by_stack();
+        for stack in entries(&index)? {
+            let dir = index.join(stack);
+            let ids = entries(&dir)?;
+            let is_gone = |id: &&OsString| !self.dirs.containers().join(id).exists();
+            let gone: Vec<_> = ids.iter().filter(is_gone).collect();
+            for id in &gone {
+                let place = dir.join(id);
+                ok_if_gone(unlink(&place)).map_err(StoreError::io("remove", &place))?;
+            }
+            if gone.len() == ids.len() {
+                ok_if_gone(rmdir(&dir)).map_err(StoreError::io("remove", &dir))?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes the index of all containers that there are. It appears as a whole.

@@ -148,7 +148,7 @@ impl Store {
     pub fn sweep(&self) -> Result<Swept, StoreError> {
         let registry = self.lock_registry()?;
         let mut swept = Swept::default();
-        self.build_index_anew(&registry)?;
+        self.prune_index(&registry)?;
         for path in self.stale()? {
             if path.is_symlink() {
                 ok_if_gone(unlink(&path)).map_err(StoreError::io("remove", &path))?;

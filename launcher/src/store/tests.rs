@@ -439,6 +439,7 @@ fn a_stack_is_found_without_a_look_at_others_also_when_its_index_is_gone() {
     let stale = store.dirs().by_stack().join("web").join(other.id.as_str());
     std::fs::write(&stale, "").unwrap();
     assert_eq!(of("web"), ["web"]);
+    store.remove(&other.id).unwrap();
     store.sweep().unwrap();
     assert!(!stale.exists());
     store.remove(&web.id).unwrap();
