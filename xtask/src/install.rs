@@ -4,9 +4,9 @@ mod manifest;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -94,6 +94,9 @@ impl Place {
         let files = contents.items().iter().map(|item| item.path.clone());
         let mut new = Manifest::of(files);
         new.directories.clone_from(&old.directories);
+        let above = self.root.ancestors().skip(1);
+        let missing = above.take_while(|dir| !dir.exists()).count();
+        new.above = old.above.max(missing);
         for path in new.files.iter().map(String::as_str).chain([MANIFEST]) {
             for dir in Path::new(path).ancestors().skip(1) {
                 // With the prefix itself, which is the empty path.
@@ -127,8 +130,10 @@ impl Place {
         }
         self.remove_file(MANIFEST)?;
         // The lower ones first. What holds something else stays.
-        for directory in manifest.directories.iter().rev() {
-            let path = self.root.join(directory);
+        let below = manifest.directories.iter().rev();
+        let below = below.map(|directory| self.root.join(directory));
+        let above = self.root.ancestors().skip(1).take(manifest.above);
+        for path in below.chain(above.map(Path::to_owned)) {
             match fs::remove_dir(&path) {
                 Ok(()) => {}
                 Err(error)
@@ -145,12 +150,7 @@ impl Place {
     fn write(&self, path: &str, content: &[u8], mode: u32) -> Result<()> {
         let path = self.root.join(path);
         let directory = path.parent().unwrap_or(&self.root);
-        let mut builder = DirBuilder::new();
-        builder
-            .recursive(true)
-            .mode(0o755)
-            .create(directory)
-            .map_err(|error| failed("create", directory, error))?;
+        make_directories(directory).map_err(|error| failed("create", directory, error))?;
         let mut temporary = tempfile::Builder::new()
             .prefix(".coop-")
             .tempfile_in(directory)
@@ -179,6 +179,18 @@ impl Place {
             _ => Ok(()),
         }
     }
+}
+
+/// With all above. Everybody may look into those that are made, whatever root's umask is.
+fn make_directories(directory: &Path) -> std::io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = directory.parent() {
+        make_directories(parent)?;
+    }
+    fs::create_dir(directory)?;
+    fs::set_permissions(directory, Permissions::from_mode(0o755))
 }
 
 const HELP: &str = "\n  help: as root, sudo env PATH=\"$PATH\" cargo xtask install; or elsewhere, \

@@ -1,5 +1,6 @@
 //! What was installed: one line each, `f PATH` for a file and `d PATH` for a directory that was
-//! not there before. Paths are relative to the prefix.
+//! not there before. Paths are relative to the prefix. `a 2` says that two directories above the
+//! prefix were not there either.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,13 +14,15 @@ pub(super) struct Manifest {
     pub(super) files: BTreeSet<String>,
     /// The upper ones first.
     pub(super) directories: BTreeSet<String>,
+    /// How many directories right above the prefix were made.
+    pub(super) above: usize,
 }
 
 impl Manifest {
     pub(super) fn of(files: impl Iterator<Item = String>) -> Self {
         Self {
             files: files.collect(),
-            directories: BTreeSet::new(),
+            ..Self::default()
         }
     }
 
@@ -39,6 +42,7 @@ impl Manifest {
         Self {
             files: &self.files | &other.files,
             directories: &self.directories | &other.directories,
+            above: self.above.max(other.above),
         }
     }
 
@@ -57,6 +61,10 @@ impl Manifest {
                 Some(("d ", path)) if below(path) => {
                     manifest.directories.insert(path.to_owned());
                 }
+                Some(("a ", number)) => {
+                    let number = number.parse();
+                    manifest.above = number.with_context(|| format!("{line:?}"))?;
+                }
                 _ => bail!("{line:?} is no file and no directory below the prefix"),
             }
         }
@@ -71,7 +79,11 @@ impl fmt::Display for Manifest {
         let directories = self.directories.iter().map(lines('d'));
         files
             .chain(directories)
-            .try_for_each(|line| f.write_str(&line))
+            .try_for_each(|line| f.write_str(&line))?;
+        match self.above {
+            0 => Ok(()),
+            above => writeln!(f, "a {above}"),
+        }
     }
 }
 
@@ -85,12 +97,21 @@ mod tests {
         manifest
             .directories
             .extend([String::new(), "bin".to_owned()]);
+        manifest.above = 2;
         assert_eq!(Manifest::parse(&manifest.to_string()).unwrap(), manifest);
     }
 
     #[test]
     fn no_line_leads_out_of_the_prefix() {
-        for line in ["f /etc/passwd", "f ../x", "d a/../../b", "f ", "x y", "f"] {
+        for line in [
+            "f /etc/passwd",
+            "f ../x",
+            "d a/../../b",
+            "f ",
+            "x y",
+            "f",
+            "a -1",
+        ] {
             assert!(Manifest::parse(line).is_err(), "{line}");
         }
     }
