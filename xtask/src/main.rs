@@ -5,6 +5,7 @@ mod build;
 mod cargo;
 mod debian;
 mod dist;
+mod failure;
 mod fuzz;
 mod install;
 mod lint;
@@ -74,7 +75,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("xtask: {error:#}");
+            eprintln!("xtask: {}", failure::sentence(&error));
             ExitCode::FAILURE
         }
     }

@@ -78,7 +78,7 @@ enum Distribution {
 /// When a download, a check or the import fails.
 pub(crate) fn run(task: &Task) -> Result<()> {
     let Task::Fetch(options) = task;
-    fetch(options).map_err(|error| help_last(&error))
+    fetch(options)
 }
 
 fn fetch(options: &Options) -> Result<()> {
@@ -110,21 +110,6 @@ fn fetch(options: &Options) -> Result<()> {
         Distribution::Debian => debian::fetch(release, architecture, mirror, &cache),
         Distribution::Busybox => busybox::fetch(release, architecture, mirror, &cache),
     }
-}
-
-/// The error in one piece: what failed, then why, then what to do about it.
-fn help_last(error: &anyhow::Error) -> anyhow::Error {
-    const HELP: &str = "\n  help: ";
-    let steps: Vec<_> = error.chain().map(ToString::to_string).collect();
-    let split = |step: &String| match step.split_once(HELP) {
-        Some((what, help)) => (what.to_owned(), Some(help.to_owned())),
-        None => (step.clone(), None),
-    };
-    let (what, helps): (Vec<_>, Vec<_>) = steps.iter().map(split).unzip();
-    // The one nearest to the cause first.
-    let helps = helps.into_iter().flatten().rev();
-    let help: String = helps.flat_map(|help| [HELP.to_owned(), help]).collect();
-    anyhow::anyhow!("{}{help}", what.join(": "))
 }
 
 /// `COOP_ROOTFS_CACHE`, for the tests; else below the build results.

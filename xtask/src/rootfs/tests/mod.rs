@@ -22,15 +22,3 @@ fn names(directory: &Path) -> Vec<String> {
 fn said<T: std::fmt::Debug>(result: anyhow::Result<T>) -> String {
     format!("{:#}", result.expect_err("it did not fail"))
 }
-
-#[test]
-fn the_cause_comes_before_the_help() {
-    let cause = anyhow::anyhow!("status 404\n  help: --release takes another release");
-    let error = cause.context("the signature is missing\n  help: --no-signature does without");
-    let error = super::help_last(&error.context("alpine was not fetched"));
-    assert_eq!(
-        format!("{error:#}"),
-        "alpine was not fetched: the signature is missing: status 404\n  \
-         help: --release takes another release\n  help: --no-signature does without"
-    );
-}
