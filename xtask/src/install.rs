@@ -193,7 +193,7 @@ fn make_directories(directory: &Path) -> std::io::Result<()> {
     fs::set_permissions(directory, Permissions::from_mode(0o755))
 }
 
-const HELP: &str = "\n  help: as root, sudo env PATH=\"$PATH\" cargo xtask install; or elsewhere, \
+const HELP: &str = "\n  help: as root, with sudo env PATH=\"$PATH\"; or elsewhere, \
                     with --prefix \"$HOME/.local\"";
 
 fn failed(operation: &str, path: &Path, error: std::io::Error) -> anyhow::Error {
