@@ -50,7 +50,7 @@ pub use screen::Screen;
 pub use snapshot::Snapshot;
 pub use soak::{Chance, rounds};
 pub use stack::Stack;
-pub use wait::wait_until;
+pub use wait::{wait_longer_until, wait_until};
 pub use web::{Serve, Web};
 
 /// Ends the calling test here, and says why it did not look at anything.

@@ -1,6 +1,8 @@
 //! A supervisor that is killed again and again: what it looks after does not notice.
 
-use coop_tests::{Chance, Host, rounds, wait_until};
+use std::time::Duration;
+
+use coop_tests::{Chance, Host, rounds, wait_longer_until, wait_until};
 use rustix::process::{Pid, Signal};
 
 /// `counter` prints numbers to both streams, without a pause between some of them; `phoenix`
@@ -89,7 +91,12 @@ fn a_supervisor_killed_at_random_loses_nothing() {
     };
     let so_far = restarts();
     assert!(so_far > 0, "phoenix never came back");
-    wait_until("phoenix comes back once more", || restarts() > so_far);
+    // The pause before a restart doubles each time, up to a minute.
+    wait_longer_until(
+        "phoenix comes back once more",
+        Duration::from_secs(60),
+        || restarts() > so_far,
+    );
     let ps = stack.coop("ps").run();
     ps.success().says("soak-counter-1").says("(healthy)");
     stack
