@@ -227,6 +227,11 @@ services:
     );
     let mut up = stack.coop("up").arg("--wait").spawn();
     up.wait_for("ill-db-1  Started");
+    // By then the launch is over, too, which an interrupt would take back.
+    wait_until("it is checked", || {
+        let health = &host.inspect("ill-db-1")["State"]["Health"];
+        health["Log"].as_array().is_some_and(|log| !log.is_empty())
+    });
     up.signal(Signal::INT);
     up.wait().code(130);
     assert_eq!(status(&host, "ill-db-1"), "running");
