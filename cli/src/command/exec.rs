@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use coop_launcher::session::{Session, SessionEnd};
 use coop_launcher::stdio::Pipes;
 use coop_launcher::store::{State, Status};
-use coop_launcher::supervisor::{self, Outcome};
+use coop_launcher::supervisor::{self, Outcome, Report};
 use coop_launcher::terminal::RawMode;
 use coop_ns::privileges::CapabilitySet;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -95,7 +95,8 @@ pub(crate) fn exec(host: &Host, stack: &StackArgs, args: &ExecArgs) -> Result<i3
 
 /// The command goes on without the user: somebody has to take what it prints.
 fn leave(host: &Host, state: &State, session: Session, pidfd: &Rc<OwnedFd>) -> Result<i32> {
-    supervisor::detach(&host.store.dirs().stack_run(&state.stack), |_| {
+    let client = supervisor::detach(&host.store.dirs().stack_run(&state.stack), |peer| {
+        drop(peer.take());
         if let Err(error) = session.discard_output(pidfd) {
             log::warn!("{error}");
         }
@@ -104,6 +105,12 @@ fn leave(host: &Host, state: &State, session: Session, pidfd: &Rc<OwnedFd>) -> R
             detached: false,
         })
     })?;
+    // End of file: it has left the user's terminal, whose end would end it.
+    while let Some(report) = client.next()? {
+        if let Report::Broken { error } = report {
+            bail!("{}: leave the command to itself: {error}", state.name);
+        }
+    }
     super::attach::detached()
 }
 
