@@ -34,6 +34,14 @@ coop (@VERSION@) unstable; urgency=medium
  -- Coop developers <coop@example.org>  @TIME@
 ";
 
+/// What lintian(1) holds against a static program in Rust.
+const OVERRIDES: &str = "\
+# Crates are linked statically; this one is libyaml in Rust.
+coop: embedded-library libyaml [usr/bin/coop]
+# A static program that is position-independent has no prerequisites.
+coop: shared-library-lacks-prerequisites [usr/bin/coop]
+";
+
 const CONTROL: &str = "\
 Package: coop
 Version: @VERSION@
@@ -69,6 +77,10 @@ pub(super) fn build(contents: &Contents, version: &str, time: u64) -> Result<(St
         .replace("@TIME@", &archive::rfc_2822(time));
     let changelog = archive::gzip(changelog.as_bytes())?;
     items.push(Item::data("./usr/share/doc/coop/changelog.gz", changelog));
+    items.push(Item::data(
+        "./usr/share/lintian/overrides/coop",
+        OVERRIDES.into(),
+    ));
     let items = Contents::of(items);
     let data = archive::gzip(&archive::tar(items.items(), time)?)?;
 
