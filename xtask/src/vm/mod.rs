@@ -41,6 +41,10 @@ pub(crate) struct TestOptions {
     /// no-idmap, or all of them, one after the other
     #[arg(long, default_value = "all")]
     variant: String,
+    /// Only the programs whose outcome depends on the kernel most: the crates' own, isolation,
+    /// limits, networks, without root, weaker kernels
+    #[arg(long)]
+    quick: bool,
 }
 
 #[derive(Args)]

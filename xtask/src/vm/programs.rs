@@ -27,6 +27,15 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// Whether it tests a single crate, and no `coop`.
+    pub(crate) fn is_of_a_crate(&self) -> bool {
+        LEAVES.iter().any(|package| {
+            let directory = package.trim_start_matches("coop-");
+            let rest = self.name.strip_prefix(directory);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        })
+    }
+
     /// How many of its tests have a name that contains `filter`.
     ///
     /// # Errors
@@ -186,6 +195,17 @@ mod tests {
         assert_eq!(names, ["run_process", "harness", "cgroup", "cgroup-kernel"]);
         let init = init_in(&messages).unwrap();
         assert_eq!(init, Path::new("/target/tests-guest-init-false"));
+    }
+
+    #[test]
+    fn a_crates_tests_are_told_from_those_of_coop() {
+        let is_of_a_crate = |name: &str| {
+            let executable = PathBuf::new();
+            let name = name.to_owned();
+            Program { name, executable }.is_of_a_crate()
+        };
+        assert!(is_of_a_crate("cgroup") && is_of_a_crate("fs-mounts"));
+        assert!(!is_of_a_crate("harness") && !is_of_a_crate("faults_run"));
     }
 
     #[test]

@@ -32,6 +32,23 @@ const VARIANTS: [&str; 5] = [
 /// The programs that a guest other than the full one runs.
 const MATRIX: &str = "vm_matrix";
 
+/// What `--quick` runs, besides the tests of the crates.
+const QUICK: [&str; 13] = [
+    "crash",
+    "keys_limits",
+    "keys_privileges",
+    "lifecycle",
+    "limits",
+    "rootless",
+    "rootless_delegated",
+    "run_files",
+    "run_isolation",
+    "run_process",
+    "stack_network",
+    "vm_limits",
+    MATRIX,
+];
+
 /// Busy machines emulate slowly: this is for a guest that hangs, not for one that works.
 const LIMITS: Limits = Limits {
     silence: Duration::from_secs(10 * 60),
@@ -60,7 +77,12 @@ pub(crate) fn test(options: &TestOptions) -> Result<()> {
     let kernels = kernel::chosen(&options.machine.kernel, options.machine.modules.as_deref())?;
     let qemu = Qemu::find()?;
     let directory = directory()?;
-    let built = programs::build(&directory)?;
+    let mut built = programs::build(&directory)?;
+    if options.quick {
+        built
+            .tests
+            .retain(|it| it.is_of_a_crate() || QUICK.contains(&it.name.as_str()));
+    }
     let disks = [disk::root(&directory)?, disk::tests(&built, &directory)?];
 
     let mut total = Tally::default();
