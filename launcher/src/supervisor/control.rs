@@ -302,7 +302,9 @@ impl Peer {
         while let Some((packet, fd)) = self.unsent.front() {
             let fds: Vec<_> = fd.iter().map(AsFd::as_fd).collect();
             match send(&self.fd, packet, &fds, SendFlags::DONTWAIT) {
-                Err(Errno::AGAIN) => return,
+                // Neither without room there nor without memory here is it gone: the event loop
+                // tells when to try again.
+                Err(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => return,
                 Err(Errno::INTR) => {}
                 // One that is gone is no reason to stop; the event loop learns of it.
                 Ok(()) | Err(_) => drop(self.unsent.pop_front()),
