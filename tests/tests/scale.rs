@@ -108,9 +108,10 @@ services:
 fn services(number: usize, keys: &str) -> String {
     let mut text = "name: many\nservices:\n".to_owned();
     for service in 0..number {
-        text += &format!(
+        let service = format!(
             "  w{service}: {{image: coop/host, command: sleep 1000, stop_signal: SIGKILL{keys}}}\n"
         );
+        text.push_str(&service);
     }
     text
 }
@@ -128,7 +129,12 @@ fn opens(host: &Host, command: Cmd<'_>) -> Option<usize> {
         trace.display()
     );
     command.through_shell(&strace).run().success();
-    Some(std::fs::read_to_string(&trace).unwrap().lines().count())
+    Some(
+        std::fs::read_to_string(&trace)
+            .expect("a trace")
+            .lines()
+            .count(),
+    )
 }
 
 #[test]

@@ -10,12 +10,13 @@ use coop_tests::{Host, Stack, rounds};
 
 const STACKS: usize = 5;
 
-fn stack_of<'h>(host: &'h Host, number: usize, services: usize) -> Stack<'h> {
+fn stack_of(host: &Host, number: usize, services: usize) -> Stack<'_> {
     let mut text = format!("name: s{number}\nservices:\n");
     for service in 0..services {
-        text += &format!(
+        let service = format!(
             "  w{service}: {{image: coop/host, command: sleep 100000, stop_signal: SIGKILL}}\n"
         );
+        text.push_str(&service);
     }
     Stack::at(host, host.file(&format!("s{number}.yaml"), text))
 }

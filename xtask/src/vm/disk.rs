@@ -21,6 +21,8 @@ use crate::packages::program;
 const TOOLS: &[&str] = &[
     "busybox-static",
     "bash",
+    // The shell of busybox runs its own `xz` and `tar` before those of the packages.
+    "dash",
     "tar",
     "iproute2",
     "nftables",
