@@ -9,7 +9,7 @@
 //!
 //! - cgroup v2 at `/sys/fs/cgroup`, with every controller that the kernel has.
 //! - `COOP_BIN` and `COOP_BIN_FAULT`, as in `cargo xtask test`.
-//! - `COOP_GUEST_VARIANT`: `full`, or what the guest lacks: `userns=limited` (two user
+//! - `COOP_GUEST_VARIANT`: `full`, or what the guest lacks: `userns=limited` (four user
 //!   namespaces), `userns=forbidden` (none), `no-nft` (neither program nor modules), `no-idmap`
 //!   (temporary files are on a tmpfs, whose files Linux before 6.3 cannot id-map). It is
 //!   `coop.variant=` on the kernel's command line as well. Variants run only the programs whose
@@ -19,11 +19,12 @@
 //! `rootless_delegated`: they run as the user 1000, `user`, as systemd would have started them
 //! in a session of that user with a delegated subtree:
 //!
-//! - `COOP_TEST_DELEGATED` is the subtree,
-//!   `/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service`. The directory and its
-//!   `cgroup.procs`, `cgroup.threads` and `cgroup.subtree_control` belong to the user, it holds
-//!   no process, and all controllers are handed down to it.
-//! - The program itself is in `app.slice/tests.scope` below it, which belong to the user too.
+//! - `COOP_TEST_DELEGATED` is the slice
+//!   `/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/app.slice`. It and the group
+//!   above it belong to the user, as do their `cgroup.procs`, `cgroup.threads` and
+//!   `cgroup.subtree_control`. It holds no process, and has the controllers `cpu`, `memory` and
+//!   `pids`.
+//! - The program itself is in `tests.scope` below it, which belongs to the user too.
 //! - `HOME=/home/user`, which is the working directory, `XDG_RUNTIME_DIR=/run/user/1000`.
 //! - `/etc/subuid` and `/etc/subgid` give `user` 65,536 ids from 165536, and root the
 //!   65,536,000 from 1000000.

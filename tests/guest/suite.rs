@@ -84,8 +84,8 @@ fn command(program: &Program, job: &Job) -> Command {
 fn become_what_it_runs_as(command: &mut Command, runs_as: RunsAs) -> Result<()> {
     let mut entrance: Option<File> = None;
     if runs_as == RunsAs::User {
-        let subtree = Path::new(system::CGROUPS).join(system::DELEGATED);
-        let procs = subtree.join(system::SCOPE).join("cgroup.procs");
+        let slice = Path::new(system::CGROUPS).join(system::SLICE);
+        let procs = slice.join(system::SCOPE).join("cgroup.procs");
         entrance = Some(OpenOptions::new().write(true).open(procs)?);
         command
             .uid(accounts::USER)
@@ -93,7 +93,7 @@ fn become_what_it_runs_as(command: &mut Command, runs_as: RunsAs) -> Result<()> 
             .env("HOME", accounts::HOME)
             .env("USER", "user")
             .env("XDG_RUNTIME_DIR", "/run/user/1000")
-            .env("COOP_TEST_DELEGATED", subtree)
+            .env("COOP_TEST_DELEGATED", slice)
             .current_dir(accounts::HOME);
     }
     let enter = move || {

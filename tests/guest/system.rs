@@ -17,11 +17,17 @@ pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 /// Where cgroup v2 is.
 pub(crate) const CGROUPS: &str = "/sys/fs/cgroup";
 
-/// The subtree of the ordinary user, as systemd names it.
-pub(crate) const DELEGATED: &str = "user.slice/user-1000.slice/user@1000.service";
+/// The cgroup of the ordinary user's systemd, which is the subtree that root delegates.
+const MANAGER: &str = "user.slice/user-1000.slice/user@1000.service";
 
-/// The cgroup in it in which the user's programs start.
-pub(crate) const SCOPE: &str = "app.slice/tests.scope";
+/// The slice in which that systemd would start programs.
+pub(crate) const SLICE: &str = "user.slice/user-1000.slice/user@1000.service/app.slice";
+
+/// The cgroup of the user's programs, in the slice.
+pub(crate) const SCOPE: &str = "tests.scope";
+
+/// What the user's systemd hands down to its slices.
+const USERS_CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
 
 /// Mounts, users, links of busybox, cgroups, loopback, and what the variant takes away.
 pub(crate) fn prepare(job: &Job) -> Result<()> {
@@ -77,32 +83,35 @@ fn busybox() -> Result<()> {
     Ok(())
 }
 
-/// Mounts cgroup v2 and hands every controller down to the user's subtree.
+/// Mounts cgroup v2, hands every controller down to the user's subtree, and some to its slice.
 fn cgroups() -> Result<()> {
     let safe = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     let options = c"nsdelegate,memory_recursiveprot";
     filesystem("cgroup2", CGROUPS, safe, Some(options))?;
     let mut directory = Path::new(CGROUPS).to_path_buf();
-    hand_down(&directory)?;
-    for name in DELEGATED.split('/') {
+    for name in MANAGER.split('/') {
+        hand_down(&directory, &controllers(&directory)?)?;
         directory.push(name);
         fs::create_dir(&directory).with_context(|| format!("create {}", directory.display()))?;
-        if !DELEGATED.ends_with(name) {
-            hand_down(&directory)?;
-        }
     }
     give(&directory)?;
-    for name in SCOPE.split('/') {
-        directory.push(name);
-        fs::create_dir(&directory).with_context(|| format!("create {}", directory.display()))?;
-        give(&directory)?;
+    hand_down(&directory, &USERS_CONTROLLERS.map(str::to_owned))?;
+    for group in [Path::new(SLICE).to_path_buf(), Path::new(SLICE).join(SCOPE)] {
+        let group = Path::new(CGROUPS).join(group);
+        fs::create_dir(&group).with_context(|| format!("create {}", group.display()))?;
+        give(&group)?;
     }
     Ok(())
 }
 
-fn hand_down(directory: &Path) -> Result<()> {
-    let controllers = fs::read_to_string(directory.join("cgroup.controllers"))?;
-    for controller in controllers.split_whitespace() {
+fn controllers(directory: &Path) -> Result<Vec<String>> {
+    let path = directory.join("cgroup.controllers");
+    let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    Ok(text.split_whitespace().map(str::to_owned).collect())
+}
+
+fn hand_down(directory: &Path, controllers: &[String]) -> Result<()> {
+    for controller in controllers {
         fs::write(
             directory.join("cgroup.subtree_control"),
             format!("+{controller}"),
@@ -136,7 +145,7 @@ fn vary(variant: &str) -> Result<()> {
     const NAMESPACES: &str = "/proc/sys/user/max_user_namespaces";
     match variant {
         "full" => Ok(()),
-        "userns=limited" => fs::write(NAMESPACES, "2").context("limit user namespaces"),
+        "userns=limited" => fs::write(NAMESPACES, "4").context("limit user namespaces"),
         "userns=forbidden" => fs::write(NAMESPACES, "0").context("forbid user namespaces"),
         "no-nft" => fs::remove_file("/usr/sbin/nft").context("remove nft"),
         "no-idmap" => filesystem("tmpfs", "/tmp", MountFlags::empty(), Some(c"mode=1777")),

@@ -61,6 +61,9 @@ const PROGRAM_SECONDS: u64 = 30 * 60;
 /// Tests of a program that run at a time: they wait more than they work.
 const THREADS: usize = 4;
 
+/// In a guest that lacks something: what is scarce is not to be taken by another test.
+const THREADS_OF_A_VARIANT: usize = 1;
+
 /// Where disks, consoles and reports are kept: `target/vm`.
 pub(super) fn directory() -> Result<PathBuf> {
     let directory = target_directory()?.join("vm");
@@ -186,8 +189,13 @@ fn boot(
     programs: &[Choice<'_>],
     directory: &Path,
 ) -> Result<Report> {
+    let threads = if variant == FULL {
+        THREADS
+    } else {
+        THREADS_OF_A_VARIANT
+    };
     let mut job = Job::new("test", variant)
-        .with("threads", THREADS)
+        .with("threads", threads)
         .with("limit", PROGRAM_SECONDS);
     if let Some(filter) = filter {
         job = job.with("filter", filter);
