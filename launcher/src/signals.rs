@@ -72,9 +72,19 @@ impl SignalFd {
     /// They stay blocked when this is dropped: one that is pending then must not kill the
     /// process that is about to end in an orderly way.
     ///
+    /// A `SIGHUP` that is ignored is left out, and stays so: that is what `nohup(1)` is for.
+    ///
     /// # Errors
     /// [`SignalError`]; `EMFILE` when out of descriptors.
     pub fn new(signals: &[Signal]) -> Result<Self, SignalError> {
+        let without_hangup: Vec<Signal>;
+        let signals = if signals.contains(&Signal::HUP) && is_ignored(Signal::HUP) {
+            let others = signals.iter().filter(|it| **it != Signal::HUP);
+            without_hangup = others.copied().collect();
+            &without_hangup
+        } else {
+            signals
+        };
         let set = sigset(signals);
         change_mask(libc::SIG_BLOCK, &set)?;
         let flags = libc::SFD_NONBLOCK | libc::SFD_CLOEXEC;
@@ -227,6 +237,17 @@ fn change_mask(how: libc::c_int, set: &libc::sigset_t) -> Result<(), SignalError
     }
 }
 
+fn is_ignored(signal: Signal) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: without a new action the call only writes the present one, to a place of its size;
+    // zeros are a valid value should it fail.
+    let action = unsafe {
+        libc::sigaction(signal.number(), std::ptr::null(), action.as_mut_ptr());
+        action.assume_init()
+    };
+    action.sa_sigaction == libc::SIG_IGN
+}
+
 fn sigset(signals: &[Signal]) -> libc::sigset_t {
     let mut set = MaybeUninit::uninit();
     // SAFETY: sigemptyset initialises the whole set and cannot fail on a valid pointer.
@@ -292,6 +313,24 @@ mod tests {
                 }
             );
             assert_eq!(fd.read().unwrap(), None);
+        });
+    }
+
+    #[test]
+    fn a_hangup_that_is_ignored_stays_so() {
+        in_a_fork(|| {
+            // SAFETY: no handler is set.
+            unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+            let fd = SignalFd::new(&[Signal::HUP, Signal::TERM]).unwrap();
+            kill_process(getpid(), rustix::process::Signal::HUP).unwrap();
+            kill_process(getpid(), rustix::process::Signal::TERM).unwrap();
+            assert_eq!(fd.read().unwrap().unwrap().signal, Signal::TERM);
+            assert_eq!(fd.read().unwrap(), None);
+        });
+        in_a_fork(|| {
+            let fd = SignalFd::new(&[Signal::HUP]).unwrap();
+            kill_process(getpid(), rustix::process::Signal::HUP).unwrap();
+            assert_eq!(fd.read().unwrap().unwrap().signal, Signal::HUP);
         });
     }
 

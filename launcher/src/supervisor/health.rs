@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use super::probe::{self, Probe};
+use super::probe::{self, Dying, Probe};
 use super::reactor::{Reactor, Token};
 use super::spec::HealthTiming;
 use super::unit::Unit;
@@ -17,6 +17,8 @@ pub(super) struct Checks {
     started: Instant,
     next: Instant,
     running: Option<Probe>,
+    /// Earlier ones that were killed.
+    dying: Vec<Dying>,
     failures: u32,
     warm_up: Option<Duration>,
     /// The last result was an early failure, which is not even worth telling.
@@ -40,6 +42,7 @@ impl Checks {
             started: now,
             next: now,
             running: None,
+            dying: Vec::new(),
             failures: 0,
             warm_up: None,
             early: false,
@@ -129,12 +132,10 @@ impl Checks {
 impl Unit {
     /// Kills a check that is still running when the container has ended, or is to be frozen.
     pub(super) fn end_check(&mut self, reactor: &Reactor) {
-        if let Some(probe) = self
-            .checks
-            .as_mut()
-            .and_then(|checks| checks.running.take())
+        if let Some(checks) = &mut self.checks
+            && let Some(probe) = checks.running.take()
         {
-            probe.abort(reactor);
+            checks.dying.extend(probe.abort(reactor));
         }
     }
 }
@@ -205,7 +206,8 @@ impl Supervisor<'_> {
         let Some(checks) = unit.and_then(|unit| unit.checks.as_mut()) else {
             return;
         };
-        if let Some(probe) = checks.running.take() {
+        checks.dying.retain(|check| !check.is_gone(&self.reactor));
+        if let Some(probe) = checks.running.take_if(|probe| probe.has_ended()) {
             let result = probe.result(checks.timing.timeout, &self.reactor);
             self.count_check(index, result);
         }

@@ -36,6 +36,21 @@ pub(super) struct Probe {
     timed_out: bool,
 }
 
+/// A check that was killed and has not ended yet.
+#[derive(Debug)]
+pub(super) struct Dying(Rc<OwnedFd>);
+
+impl Dying {
+    /// Whether it has ended; it is reaped then, and watched no more.
+    pub(super) fn is_gone(&self, reactor: &Reactor) -> bool {
+        let gone = !matches!(coop_ns::pidfd::try_wait(self.0.as_fd()), Ok(None));
+        if gone {
+            reactor.forget(&self.0);
+        }
+        gone
+    }
+}
+
 impl Probe {
     pub(super) fn new(pidfd: Rc<OwnedFd>, output: OwnedFd, timeout: Duration) -> Self {
         Self {
@@ -70,6 +85,13 @@ impl Probe {
         }
     }
 
+    /// Whether [`Self::result`] would wait for nothing.
+    pub(super) fn has_ended(&self) -> bool {
+        let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        let now = Timespec::default();
+        poll(&mut fds, Some(&now)) != Ok(0)
+    }
+
     /// Its time is over. Its end is seen as any other's.
     pub(super) fn time_out(&mut self) {
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
@@ -77,13 +99,17 @@ impl Probe {
         self.deadline = after(Instant::now(), Duration::from_secs(3600));
     }
 
-    /// Kills it, whatever it would have found.
-    pub(super) fn abort(self, reactor: &Reactor) {
+    /// Kills it, whatever it would have found. One that is not gone soon is returned and still
+    /// watched: the container's first process cannot end before it is reaped.
+    pub(super) fn abort(self, reactor: &Reactor) -> Option<Dying> {
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
         let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
         let _ = poll(&mut fds, Some(&LAST_WAIT));
-        let _ = coop_ns::pidfd::try_wait(self.pidfd.as_fd());
-        self.forget(reactor);
+        if let Some(output) = &self.output {
+            reactor.forget(output);
+        }
+        let dying = Dying(self.pidfd);
+        (!dying.is_gone(reactor)).then_some(dying)
     }
 
     fn forget(&self, reactor: &Reactor) {

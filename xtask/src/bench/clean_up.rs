@@ -32,7 +32,7 @@ fn remove_all(stand: &Stand<'_>, engine: Engine) -> Result<()> {
             }
         }
         Engine::Oci(peer) => {
-            for name in names_in(&stand.site.path(peer.program())) {
+            for name in names_in(&stand.site.run().join(peer.program())) {
                 // One that was half made, or half removed, may be none any more.
                 let _ = run(&engine.remove(stand, &name));
             }

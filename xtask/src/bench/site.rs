@@ -1,8 +1,10 @@
 //! Where measurements are made: mounts and network of this process's own, and a directory.
 //!
-//! Nothing is set that the machine would notice. The mounts differ from the machine's in one
-//! thing: on a hybrid host the cgroup v2 hierarchy beside those of version 1 is not there,
-//! since crun (1.8 at least) refuses a host that has both. All that is measured is measured so.
+//! Nothing is set that the machine would notice. The mounts differ from the machine's in two
+//! things: on a hybrid host the cgroup v2 hierarchy beside those of version 1 is not there,
+//! since crun (1.8 at least) refuses a host that has both; and what a program keeps in `/run`
+//! by default is kept on a tmpfs, as on every system whose `/run` is one. All that is measured
+//! is measured so.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -10,12 +12,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use tempfile::TempDir;
 
 use super::hierarchies::{self, Hierarchy};
 use super::rootfs;
+
+/// The `--runroot` of Podman, as a short path.
+pub(crate) const PODMANS_RUN: &str = "run";
 
 /// The place; its directory goes with it.
 pub(crate) struct Site {
@@ -57,7 +62,27 @@ impl Site {
             bail!("cannot bring lo up");
         }
         rootfs::build(&site.rootfs()).context("make a root filesystem")?;
+        for directory in [
+            site.coop().join("run"),
+            site.run(),
+            site.short_path(PODMANS_RUN),
+        ] {
+            fs::create_dir_all(&directory)?;
+            let flags = MountFlags::NOSUID | MountFlags::NODEV;
+            mount("tmpfs", &directory, "tmpfs", flags, Some(c"mode=755"))
+                .with_context(|| format!("mount a tmpfs on {}", directory.display()))?;
+        }
         Ok(site)
+    }
+
+    /// The `--root` of Coop.
+    pub(crate) fn coop(&self) -> PathBuf {
+        self.path("coop")
+    }
+
+    /// Where OCI runtimes have their state: a tmpfs.
+    pub(crate) fn run(&self) -> PathBuf {
+        self.path("run")
     }
 
     /// A path in the site's directory.

@@ -12,7 +12,7 @@ use super::bundle::{Bundle, FIRST_ID};
 use super::clean_up;
 use super::hierarchies;
 use super::measure::Words;
-use super::site::Site;
+use super::site::{PODMANS_RUN, Site};
 use super::tools::{Peer, Tools};
 
 /// The cgroup above those of the OCI runtimes.
@@ -59,7 +59,7 @@ impl<'a> Stand<'a> {
     pub(crate) fn coop(&self, words: &[&str]) -> Words {
         Words::new(&self.coop)
             .with(["--root"])
-            .with([self.site.path("coop")])
+            .with([self.site.coop()])
             .with(words)
     }
 
@@ -115,7 +115,7 @@ impl<'a> Stand<'a> {
     /// A call of an OCI runtime; of nothing where it is not installed.
     pub(crate) fn oci(&self, peer: Peer) -> Words {
         let program = self.tools.peer(peer).unwrap_or(Path::new(peer.program()));
-        let root = self.site.path(peer.program());
+        let root = self.site.run().join(peer.program());
         Words::new(program).with(["--root".as_ref(), root.as_os_str()])
     }
 
@@ -134,7 +134,7 @@ impl<'a> Stand<'a> {
         };
         let places = [
             place("--root=", self.site.path("podman")),
-            place("--runroot=", self.site.short_path("run")),
+            place("--runroot=", self.site.short_path(PODMANS_RUN)),
             place("--tmpdir=", self.site.short_path("tmp")),
         ];
         Words::new(program)
