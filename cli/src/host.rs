@@ -211,13 +211,3 @@ pub(crate) fn hostname() -> String {
         .to_string_lossy()
         .into_owned()
 }
-
-/// Refuses to go on without root, which creating containers takes for now.
-pub(crate) fn require_root(what: &str) -> Result<()> {
-    if rustix::process::geteuid().is_root() {
-        return Ok(());
-    }
-    anyhow::bail!(
-        "cannot {what}: permission denied: Coop needs root here\n  help: run it with sudo"
-    )
-}

@@ -1,7 +1,7 @@
 //! A test's own machine.
 
 use std::cell::RefCell;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::marker::PhantomData;
 use std::os::unix::fs::PermissionsExt;
@@ -124,8 +124,8 @@ impl Host {
     }
 
     /// A call of one of the machine's programs.
-    pub fn tool(&self, program: &str) -> Cmd<'_> {
-        Cmd::new(self, program.into())
+    pub fn tool(&self, program: impl Into<OsString>) -> Cmd<'_> {
+        Cmd::new(self, PathBuf::from(program.into()))
     }
 
     /// A stack file in [`Host::work`], and the commands on it.

@@ -1,12 +1,17 @@
 //! The program that benchmarks call the floor: it makes what a default container has.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
 
 use coop_tests::{Host, Rootfs};
 
-const FLOOR: &str = env!("CARGO_BIN_EXE_floor");
+/// Where cargo has put the program, unless `COOP_FLOOR` says otherwise.
+fn floor() -> OsString {
+    std::env::var_os("COOP_FLOOR").unwrap_or_else(|| env!("CARGO_BIN_EXE_floor").into())
+}
+
 const FIRST_ID: u32 = 0x7000_0000;
 const TABLE: &str = "/proc/self/mountinfo";
 
@@ -74,7 +79,7 @@ fn the_floor_mounts_what_a_default_container_has() {
     let container = host.sh(&root, &["--network", "none"], &format!("cat {TABLE}"));
     let container = container.run();
     let floor = host
-        .tool(FLOOR)
+        .tool(floor())
         .arg(root.path())
         .arg(scratch(&host))
         .arg(hierarchies(container.success().text()))
@@ -97,7 +102,11 @@ fn the_floor_ends_as_its_program_does_and_leaves_nothing() {
     let words = hierarchies(container.run().success().text());
     let scratch = scratch(&host);
     let before = host.snapshot();
-    let floor = host.tool(FLOOR).arg(root.path()).arg(&scratch).arg(&words);
+    let floor = host
+        .tool(floor())
+        .arg(root.path())
+        .arg(&scratch)
+        .arg(&words);
     floor.args(["/bin/sh", "-c", "exit 7"]).run().code(7);
     host.assert_nothing_left(&before);
 }
@@ -106,7 +115,7 @@ fn the_floor_ends_as_its_program_does_and_leaves_nothing() {
 fn the_floor_says_what_failed() {
     let host = Host::new();
     let missing = host.work().join("missing");
-    host.tool(FLOOR)
+    host.tool(floor())
         .args([&missing, &missing])
         .args(["v2", "/bin/true"])
         .run()

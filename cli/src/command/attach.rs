@@ -13,7 +13,7 @@ use coop_ns::Signal;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::args::{AttachArgs, StackArgs};
-use crate::host::{Host, require_root};
+use crate::host::Host;
 use crate::plan::ContainerPlan;
 use crate::{load, supervise};
 
@@ -32,7 +32,6 @@ pub(super) struct Wanted<'a> {
 
 /// `coop attach`: ends with the container, and with its exit status.
 pub(super) fn attach(host: &Host, stack: &StackArgs, args: &AttachArgs) -> Result<i32> {
-    require_root("attach to a container")?;
     let state = load::resolve_replica(host, stack, &args.name, args.replica)?;
     let wanted = Wanted {
         input: !args.no_stdin,

@@ -18,7 +18,7 @@ use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, so
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use crate::args::{CpArgs, StackArgs};
-use crate::host::{Host, require_root};
+use crate::host::Host;
 use crate::plan::ContainerPlan;
 use crate::stage::{Transfer, Work};
 use crate::{load, ui, wire};
@@ -27,7 +27,6 @@ use words::{Direction, direction};
 
 /// `coop cp`.
 pub(super) fn cp(host: &Host, stack: &StackArgs, args: &CpArgs) -> Result<i32> {
-    require_root("copy files of a container")?;
     let (name, copied, to) = match direction(&args.source, &args.destination)? {
         Direction::In { from, name, to } => {
             let inside = Inside::find(host, stack, name)?;

@@ -3,13 +3,12 @@
 use anyhow::Result;
 
 use crate::args::RunArgs;
-use crate::host::{Host, require_root};
+use crate::host::Host;
 use crate::{name, plan, realize, single, supervise};
 
 /// `coop create`: prints the id of a container that waits for `coop start`. Its ports are only
 /// tried at its start, as Docker's are.
 pub(super) fn create(host: &Host, args: &RunArgs) -> Result<i32> {
-    require_root("create a container")?;
     if args.detach || args.usage {
         let flag = if args.detach { "--detach" } else { "--usage" };
         anyhow::bail!(

@@ -7,7 +7,7 @@ use coop_launcher::store::State;
 
 use super::image::Forgotten;
 use crate::args::{DownArgs, Images, StackArgs};
-use crate::host::{Host, require_root};
+use crate::host::Host;
 use crate::load::{Loaded, stack_name};
 use crate::ui::Progress;
 use crate::users::VolumeUsers;
@@ -15,7 +15,6 @@ use crate::{supervise, volumes};
 
 /// `coop down`.
 pub(crate) fn down(host: &Host, stack: &StackArgs, args: &DownArgs) -> Result<i32> {
-    require_root("take a stack down")?;
     let name = stack_name(stack)?;
     drop(supervise::keeper(host, &name)?);
     let mut progress = Progress::new();

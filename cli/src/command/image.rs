@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::inspect::{image_object, print_documents};
 use crate::args::{ImageCommand, ImageInspectArgs, ImageLsArgs, ImageRmArgs};
-use crate::host::{Host, require_root};
+use crate::host::Host;
 use crate::plan::ContainerPlan;
 use crate::ui::{ago, decimal_size, lines, listing, timestamp};
 
@@ -101,7 +101,6 @@ fn inspect(host: &Host, args: &ImageInspectArgs) -> Result<i32> {
 
 /// `coop image rm`, `coop rmi`.
 pub(super) fn remove(host: &Host, args: &ImageRmArgs) -> Result<i32> {
-    require_root("remove an image")?;
     let mut exit_code = 0;
     for name in &args.names {
         match remove_one(host, name) {

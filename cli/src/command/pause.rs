@@ -6,11 +6,10 @@ use coop_launcher::supervisor::Request;
 
 use super::several::Several;
 use crate::args::{PauseArgs, StackArgs, UnpauseArgs};
-use crate::host::{Host, require_root};
+use crate::host::Host;
 
 /// `coop pause`.
 pub(super) fn pause(host: &Host, stack: &StackArgs, args: &PauseArgs) -> Result<i32> {
-    require_root("pause containers")?;
     ask(host, stack, &args.names, Status::Running, |ids| {
         Request::Pause { ids }
     })
@@ -18,7 +17,6 @@ pub(super) fn pause(host: &Host, stack: &StackArgs, args: &PauseArgs) -> Result<
 
 /// `coop unpause`.
 pub(super) fn unpause(host: &Host, stack: &StackArgs, args: &UnpauseArgs) -> Result<i32> {
-    require_root("unpause containers")?;
     ask(host, stack, &args.names, Status::Paused, |ids| {
         Request::Unpause { ids }
     })

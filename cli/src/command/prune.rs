@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::system::prune_containers;
 use super::volume::print_removed;
 use crate::args::{Filter, PruneArgs};
-use crate::host::{Host, require_root};
+use crate::host::Host;
 use crate::ui::{confirmed, decimal_size, print};
 
 const WARNING: &str =
@@ -13,7 +13,6 @@ const WARNING: &str =
 
 /// `coop prune`, as Docker's `container prune`.
 pub(super) fn prune(host: &Host, args: &PruneArgs) -> Result<i32> {
-    require_root("remove containers")?;
     Filter::check(&args.filter, &["label", "until"])?;
     if !args.force && !confirmed(WARNING)? {
         return Ok(1);

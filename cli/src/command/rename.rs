@@ -4,12 +4,11 @@ use anyhow::{Context, Result};
 use coop_launcher::store::Name;
 
 use crate::args::{RenameArgs, StackArgs};
-use crate::host::{Host, require_root};
+use crate::host::Host;
 use crate::{load, supervise};
 
 /// `coop rename`. Prints nothing, as Docker.
 pub(super) fn rename(host: &Host, stack: &StackArgs, args: &RenameArgs) -> Result<i32> {
-    require_root("rename a container")?;
     let name = Name::parse(&args.new_name)?;
     let state = load::resolve(host, stack, &args.name)?;
     if state.name == name {

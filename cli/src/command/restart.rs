@@ -6,13 +6,12 @@ use coop_launcher::supervisor::Request;
 
 use super::several::Several;
 use crate::args::{RestartArgs, StackArgs};
-use crate::host::{Host, require_root};
+use crate::host::Host;
 use crate::stack::value::Signal;
 use crate::supervise;
 
 /// `coop restart`. What does not run is started.
 pub(super) fn restart(host: &Host, stack: &StackArgs, args: &RestartArgs) -> Result<i32> {
-    require_root("restart containers")?;
     let mut several = Several::find(host, stack, &args.names)?;
     several.show_stopping();
     let timeout = args.timeout.map(Into::into);

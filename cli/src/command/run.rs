@@ -10,7 +10,7 @@ use coop_launcher::terminal::{DetachKeys, RawMode};
 use super::FAILED;
 use super::up::Failures;
 use crate::args::RunArgs;
-use crate::host::{Host, require_root};
+use crate::host::Host;
 use crate::plan::{self, ContainerPlan};
 use crate::single;
 use crate::supervise::{self, Keeper, Vacancy};
@@ -20,7 +20,6 @@ use crate::{ports, realize};
 
 /// `coop run`.
 pub(crate) fn run(host: &Host, args: &RunArgs) -> Result<i32> {
-    require_root("run a container")?;
     if args.tty && args.interactive && !args.detach && !std::io::stdin().is_terminal() {
         anyhow::bail!("the input device is not a TTY\n  help: leave out -t");
     }

@@ -7,13 +7,12 @@ use super::attach::{self, Wanted};
 use super::run::{self, Part};
 use super::several::Several;
 use crate::args::{StackArgs, StartArgs};
-use crate::host::{Host, require_root};
+use crate::host::Host;
 use crate::plan::ContainerPlan;
 use crate::supervise::{self, Keeper};
 
 /// `coop start`.
 pub(crate) fn start(host: &Host, stack: &StackArgs, args: &StartArgs) -> Result<i32> {
-    require_root("start containers")?;
     let mut several = Several::find(host, stack, &args.names)?;
     if args.attach || args.interactive {
         return match several.containers().as_slice() {

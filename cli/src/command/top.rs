@@ -11,7 +11,7 @@ use tabwriter::TabWriter;
 
 use super::ui;
 use crate::args::{StackArgs, TopArgs, UiArgs};
-use crate::host::{Host, require_root};
+use crate::host::Host;
 use crate::load;
 use crate::plan::ContainerPlan;
 use options::Options;
@@ -23,7 +23,6 @@ pub(super) fn top(host: &Host, stack: &StackArgs, args: &TopArgs) -> Result<i32>
         return ui::ui(host, &UiArgs { interval: 1.0 });
     };
     let columns = Options::parse(&args.ps_options)?.columns;
-    require_root("look into a container")?;
     let state = load::resolve_replica(host, stack, name, args.replica)?;
     if !state.init_alive() {
         bail!(

@@ -15,7 +15,7 @@ use coop_launcher::supervisor::{Report, UnitSpec};
 use self::background::Brought;
 use self::change::{Change, Todo};
 use crate::args::{StackArgs, UpArgs};
-use crate::host::{Host, require_root};
+use crate::host::Host;
 use crate::load::Loaded;
 use crate::plan::ContainerPlan;
 use crate::supervise::{self, INTERRUPTED, Interrupts, Keeper};
@@ -24,7 +24,6 @@ use crate::{ports, realize};
 
 /// `coop up`.
 pub(crate) fn up(host: &Host, stack: &StackArgs, args: &UpArgs) -> Result<i32> {
-    require_root("bring a stack up")?;
     let mut loaded = Loaded::read(stack)?;
     loaded.scale(&args.scale)?;
     if let Some(service) = &args.exit_code_from

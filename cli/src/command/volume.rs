@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::args::{
     Filter, Format, VolumeCommand, VolumeCreateArgs, VolumeInspectArgs, VolumeLsArgs, VolumeRmArgs,
 };
-use crate::host::{Host, require_root};
+use crate::host::Host;
 use crate::ui::{document, lines, listing, print};
 use crate::users::VolumeUsers;
 use crate::volumes;
@@ -30,7 +30,6 @@ pub(super) fn volume(host: &Host, command: &VolumeCommand) -> Result<i32> {
 }
 
 fn create(host: &Host, args: &VolumeCreateArgs) -> Result<i32> {
-    require_root("create a volume")?;
     if args.driver != "local" {
         bail!(
             "volume driver {} is not known\n  help: there is only local",
@@ -179,7 +178,6 @@ fn known(host: &Host, name: &str) -> Result<Volume> {
 }
 
 fn remove(host: &Host, args: &VolumeRmArgs) -> Result<i32> {
-    require_root("remove a volume")?;
     let mut exit_code = 0;
     for name in &args.names {
         let removed = match known(host, name) {

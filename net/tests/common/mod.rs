@@ -21,8 +21,13 @@ use rustix::process::Pid;
 use rustix::thread::{UnshareFlags, gettid, unshare_unsafe};
 
 /// Long enough for a packet on a busy machine, short enough to wait for one that must
-/// not come.
-const PATIENCE: Duration = Duration::from_millis(700);
+/// not come. A machine for which `COOP_TEST_TIMEOUT` is set is an emulated one.
+fn patience() -> Duration {
+    match std::env::var_os("COOP_TEST_TIMEOUT") {
+        Some(_) => Duration::from_secs(6),
+        None => Duration::from_millis(700),
+    }
+}
 
 pub(crate) fn is_root(test: &str) -> bool {
     let root = rustix::process::geteuid().is_root();
@@ -124,8 +129,8 @@ impl Ns {
         let address: IpAddr = address.parse().unwrap();
         self.run(move || {
             let mut stream =
-                TcpStream::connect_timeout(&SocketAddr::new(address, port), PATIENCE).ok()?;
-            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                TcpStream::connect_timeout(&SocketAddr::new(address, port), patience()).ok()?;
+            stream.set_read_timeout(Some(patience())).unwrap();
             let mut text = String::new();
             stream.read_to_string(&mut text).ok()?;
             Some(text)
@@ -137,7 +142,7 @@ impl Ns {
         let address: IpAddr = address.parse().unwrap();
         self.run(move || {
             let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            socket.set_read_timeout(Some(patience())).unwrap();
             socket.connect((address, port)).ok()?;
             socket.send(b"hello").ok()?;
             let mut buffer = [0; 64];
@@ -151,7 +156,7 @@ impl Ns {
         let address: Ipv4Addr = address.parse().unwrap();
         self.run(move || {
             let socket = socket(AddressFamily::INET, SocketType::RAW, Some(ipproto::ICMP)).unwrap();
-            sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(PATIENCE)).unwrap();
+            sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(patience())).unwrap();
             // Type 8, code 0, checksum, id 0x1234, sequence 1.
             let echo = [8, 0, 0xe5, 0xca, 0x12, 0x34, 0, 1];
             if sendto(

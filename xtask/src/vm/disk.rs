@@ -72,6 +72,7 @@ pub(crate) fn tests(built: &Built, directory: &Path) -> Result<PathBuf> {
     let mut files = vec![
         ("bin/coop".to_owned(), built.coop.clone()),
         ("fault/coop".to_owned(), built.coop_with_faults.clone()),
+        ("bin/floor".to_owned(), built.floor.clone()),
     ];
     for program in &built.tests {
         let name = format!("programs/{}", program.name);

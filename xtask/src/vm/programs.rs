@@ -57,6 +57,8 @@ pub(crate) struct Built {
     /// Sorted by name.
     pub(crate) tests: Vec<Program>,
     pub(crate) init: PathBuf,
+    /// The program with which benchmarks compare: it has tests of its own.
+    pub(crate) floor: PathBuf,
     pub(crate) coop: PathBuf,
     pub(crate) coop_with_faults: PathBuf,
 }
@@ -81,7 +83,9 @@ pub(crate) fn build(directory: &Path) -> Result<Built> {
         bail!("build of the tests: {}", output.status);
     }
     let messages = String::from_utf8_lossy(&output.stdout);
-    let init = init_in(&messages).context("cargo named no guest-init")?;
+    let binary =
+        |name| binary_in(&messages, name).with_context(|| format!("cargo named no {name}"));
+    let (init, floor) = (binary("guest-init")?, binary("floor")?);
     let mut tests = tests_in(&messages);
     tests.sort_by(|a, b| a.name.cmp(&b.name));
 
@@ -93,6 +97,7 @@ pub(crate) fn build(directory: &Path) -> Result<Built> {
     Ok(Built {
         tests,
         init,
+        floor,
         coop: coop(&[], "coop")?,
         coop_with_faults: coop(&["--features", "fault"], "coop-with-faults")?,
     })
@@ -130,10 +135,10 @@ fn tests_in(messages: &str) -> Vec<Program> {
         .collect()
 }
 
-fn init_in(messages: &str) -> Option<PathBuf> {
+fn binary_in(messages: &str, name: &str) -> Option<PathBuf> {
     artifacts(messages)
         .filter(|artifact| artifact["profile"]["test"] == false && is(artifact, "bin"))
-        .find(|artifact| artifact["target"]["name"] == "guest-init")
+        .find(|artifact| artifact["target"]["name"] == name)
         .and_then(|artifact| artifact["executable"].as_str().map(PathBuf::from))
 }
 
@@ -193,7 +198,7 @@ mod tests {
         .join("\n");
         let names: Vec<_> = tests_in(&messages).into_iter().map(|it| it.name).collect();
         assert_eq!(names, ["run_process", "harness", "cgroup", "cgroup-kernel"]);
-        let init = init_in(&messages).unwrap();
+        let init = binary_in(&messages, "guest-init").unwrap();
         assert_eq!(init, Path::new("/target/tests-guest-init-false"));
     }
 

@@ -10,7 +10,12 @@ pub(crate) enum Message {
     /// It printed a line.
     Output(String),
     /// It ended.
-    End { program: String, how: Ended },
+    End {
+        program: String,
+        how: Ended,
+        /// After so many.
+        seconds: String,
+    },
     /// All programs have run.
     Done,
 }
@@ -45,6 +50,7 @@ impl Message {
                 Some(Self::End {
                     program: program.to_owned(),
                     how: ended(&how),
+                    seconds: (*how.last()?).to_owned(),
                 })
             }
             ("done", None) => Some(Self::Done),
@@ -146,7 +152,7 @@ mod tests {
     #[test]
     fn an_end_tells_how() {
         let how = |line| match Message::read(line) {
-            Some(Message::End { program, how }) => {
+            Some(Message::End { program, how, .. }) => {
                 assert_eq!(program, "cp");
                 how
             }

@@ -86,7 +86,7 @@ impl Report {
                 let running = self.program.as_mut()?;
                 running.hear(&line).then_some(line)
             }
-            Message::End { how, .. } => self.end(&how),
+            Message::End { how, seconds, .. } => self.end(&how, Some(&seconds)),
             Message::Done => {
                 self.complete = true;
                 None
@@ -106,11 +106,11 @@ impl Report {
     /// The guest is gone, in the midst of a program perhaps: what that had said counts.
     pub(crate) fn guest_is_gone(&mut self) {
         if self.program.is_some() {
-            self.end(&Ended::Otherwise("with the guest".to_owned()));
+            self.end(&Ended::Otherwise("with the guest".to_owned()), None);
         }
     }
 
-    fn end(&mut self, how: &Ended) -> Option<String> {
+    fn end(&mut self, how: &Ended, seconds: Option<&str>) -> Option<String> {
         let running = self.program.take()?;
         let mut tally = Tally::default();
         for (test, result) in &running.results {
@@ -125,6 +125,8 @@ impl Report {
             }
         }
         let trouble = match how {
+            // What is there to be run was chosen before: then this one did not understand how.
+            Ended::Exit(0) if running.results.is_empty() => Some("ran no test".to_owned()),
             Ended::Exit(0) => None,
             // One of its tests has told.
             Ended::Exit(_) if tally.failed > 0 => None,
@@ -140,8 +142,9 @@ impl Report {
             .skipped
             .iter()
             .map(|(test, reason)| format!("\n     skipped: {test}: {reason}"));
+        let time = seconds.map_or(String::new(), |seconds| format!(" ({seconds} s)"));
         Some(format!(
-            "     {}: {tally}{}",
+            "     {}: {tally}{time}{}",
             running.name,
             skipped.collect::<String>()
         ))

@@ -10,7 +10,7 @@ use coop_launcher::logs::Stream;
 
 use super::{change, event};
 use crate::args::ImageImportArgs;
-use crate::host::{Host, require_root};
+use crate::host::Host;
 use crate::ui::{decimal_size, print_bytes};
 
 /// Names of archives end with one of these, and an image is not called so.
@@ -30,7 +30,6 @@ const STDIN: &str = "-";
 
 /// `coop image import`.
 pub(super) fn import(host: &Host, args: &ImageImportArgs) -> Result<i32> {
-    require_root("import an image")?;
     let (source, name) = source_and_name(args);
     let reference: Reference = match name {
         Some(name) => name.parse()?,

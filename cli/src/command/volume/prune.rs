@@ -4,14 +4,13 @@ use anyhow::Result;
 
 use super::{all, is_anonymous};
 use crate::args::{Filter, VolumePruneArgs};
-use crate::host::{Host, require_root};
+use crate::host::Host;
 use crate::ui::{confirmed, decimal_size, lines, print};
 use crate::users::VolumeUsers;
 use crate::{usage_on_disk, volumes};
 
 /// `coop volume prune`.
 pub(super) fn prune(host: &Host, args: &VolumePruneArgs) -> Result<i32> {
-    require_root("remove volumes")?;
     Filter::check(&args.filter, &["label"])?;
     let which = if args.all { "all" } else { "anonymous" };
     let warning = format!(
