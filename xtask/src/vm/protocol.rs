@@ -50,7 +50,7 @@ impl Message {
                 Some(Self::End {
                     program: program.to_owned(),
                     how: ended(&how),
-                    seconds: (*how.last()?).to_owned(),
+                    seconds: how.last().copied().unwrap_or("?").to_owned(),
                 })
             }
             ("done", None) => Some(Self::Done),
