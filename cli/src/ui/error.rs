@@ -2,6 +2,8 @@
 
 use coop_launcher::logs::{Stream, colours_wanted};
 
+use rustix::io::Errno;
+
 use super::stream::{descriptor, write_all};
 
 /// Tells the user what failed and why, on standard error.
@@ -12,9 +14,33 @@ pub(crate) fn error(error: &anyhow::Error) {
     } else {
         "error:"
     };
-    let texts: Vec<_> = error.chain().map(ToString::to_string).collect();
+    let mut texts: Vec<_> = error.chain().map(ToString::to_string).collect();
+    if error
+        .chain()
+        .any(|cause| cause.downcast_ref() == Some(&Errno::NOSYS))
+    {
+        let release = rustix::system::uname()
+            .release()
+            .to_string_lossy()
+            .into_owned();
+        texts.splice(0..0, too_old(&release));
+    }
     // When nobody hears it, there is nobody to tell that either.
     let _ = write_all(to, format!("{word} {}\n", sentence(&texts)).as_bytes());
+}
+
+/// The oldest kernel that has every system call without which there is no container.
+const OLDEST: (u32, u32) = (5, 12);
+
+/// What may be done about a system call that is missing on a kernel of this release.
+fn too_old(release: &str) -> Option<String> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next()?.parse::<u32>().ok();
+    let version = (number()?, number()?);
+    let (major, minor) = OLDEST;
+    (version < OLDEST).then(|| {
+        format!("  help: this is Linux {release}, and Coop needs {major}.{minor} or newer")
+    })
 }
 
 /// The chain of an error, the cause last, as one sentence. Indented lines (notes, the line of
@@ -52,6 +78,23 @@ mod tests {
         insta::assert_snapshot!(
             shown(&["web", "mount /proc", "Operation not permitted (os error 1)"]),
             @"web: mount /proc: Operation not permitted (os error 1)"
+        );
+    }
+
+    #[test]
+    fn only_a_kernel_that_is_too_old_is_called_so() {
+        for release in ["5.10.0-32-cloud-amd64", "4.19.0"] {
+            let help = too_old(release).unwrap();
+            assert!(help.contains(release) && help.contains("5.12"), "{help}");
+        }
+        for release in ["5.12.0", "5.15.0-generic", "6.1.0", "unknown"] {
+            assert_eq!(too_old(release), None, "{release}");
+        }
+        let error = anyhow::Error::new(Errno::NOSYS).context("mount");
+        assert!(
+            error
+                .chain()
+                .any(|it| it.downcast_ref() == Some(&Errno::NOSYS))
         );
     }
 
