@@ -5,6 +5,7 @@
 //! - `list` prints each point as it is passed, one a line, to standard error;
 //! - `list:FILE` appends them to a file: a detached supervisor has no standard error;
 //! - `POINT:kill` sends SIGKILL to the process that passes the point;
+//! - `POINT:stop` sends SIGSTOP to it: it goes on when someone sends SIGCONT;
 //! - `POINT:fail` makes the step fail.
 
 use crate::error::BoxError;
@@ -32,8 +33,12 @@ pub fn point(stage: &str, step: &str) -> Result<(), BoxError> {
     if point != passed {
         return Ok(());
     }
+    let me = rustix::process::getpid();
+    if action == "stop" {
+        let _ = rustix::process::kill_process(me, rustix::process::Signal::STOP);
+        return Ok(());
+    }
     if action == "kill" {
-        let me = rustix::process::getpid();
         let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);
         // Pid 1 of a pid namespace is immune to its own SIGKILL: end all the same.
         std::process::abort();

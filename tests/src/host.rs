@@ -314,7 +314,9 @@ impl Host {
         for log in files_named(&self.coop_root(), "log") {
             let text = fs::read(&log).unwrap_or_default();
             let name = log.strip_prefix(self.coop_root()).unwrap_or(&log);
-            eprintln!("{}:\n{}", name.display(), String::from_utf8_lossy(&text));
+            let end = text.len().saturating_sub(END_OF_A_LOG);
+            let end = String::from_utf8_lossy(&text[end..]);
+            eprintln!("{}, {} bytes:\n{end}", name.display(), text.len());
         }
     }
 }
@@ -326,6 +328,9 @@ impl Drop for Host {
         }
     }
 }
+
+/// As much of a container's output is shown of a failed test.
+const END_OF_A_LOG: usize = 4096;
 
 /// Regular files called `name` below `directory`, images aside.
 fn files_named(directory: &Path, name: &str) -> Vec<PathBuf> {

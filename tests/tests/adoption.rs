@@ -2,7 +2,7 @@
 
 use std::os::fd::AsRawFd;
 
-use coop_tests::{Host, Rootfs, wait_until};
+use coop_tests::{Host, Rootfs, skip, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -178,5 +178,52 @@ fn a_paused_container_stays_paused_and_can_be_stopped() {
     host.coop(["stop", "-t", "0", "box"]).run().success();
     assert_eq!(state(&host, "box")["Status"], "exited");
     host.coop(["rm", "box"]).run().success();
+    host.assert_nothing_left(&before);
+}
+
+#[test]
+fn a_container_that_ends_while_it_is_adopted_comes_back_by_its_policy() {
+    let host = Host::new();
+    let before = host.snapshot();
+    let stack = host.stack(
+        "
+name: phoenix
+services:
+  always: {image: coop/host, command: sleep 1000, stop_signal: SIGKILL, restart: always}
+  never: {image: coop/host, command: sleep 1000, stop_signal: SIGKILL}
+",
+    );
+    let Some(adopting) = stack.coop_with_faults("ps") else {
+        skip!("COOP_BIN_FAULT names no binary with faults");
+    };
+    stack.up();
+    kill_supervisors(&host);
+    // Its successor has seen that both run, and stops before it takes them over.
+    let ps = adopting.env("COOP_FAULT", "adopt.look:stop").spawn();
+    wait_until("the new supervisor stops", || {
+        host.supervisors().iter().any(|pid| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+            stat.is_ok_and(|stat| stat.contains(") T "))
+        })
+    });
+    for service in ["always", "never"] {
+        kill(host.pid_of(&format!("phoenix-{service}-1")));
+    }
+    wait_until("both are gone", || host.pids() == host.supervisors());
+    // It stops at each container.
+    let go_on = |pid: &u32| {
+        let pid = Pid::from_raw(pid.cast_signed()).expect("a process id");
+        kill_process(pid, Signal::CONT).expect("go on");
+    };
+    wait_until("one comes back and the other is stopped", || {
+        host.supervisors().iter().for_each(go_on);
+        let never = state(&host, "phoenix-never-1");
+        restarts(&host, "phoenix-always-1") == 1
+            && state(&host, "phoenix-always-1")["Status"] == "running"
+            && never["Status"] == "exited"
+            && never["FinishedAt"] != "0001-01-01T00:00:00Z"
+    });
+    ps.wait().success();
+    stack.down();
     host.assert_nothing_left(&before);
 }

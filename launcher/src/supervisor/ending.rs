@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::exit::End;
 use super::unit::Phase;
 use super::{Report, Supervisor, Wiring, restart};
 use crate::error::{Error, chain};
@@ -12,7 +13,14 @@ impl Supervisor<'_> {
         let Some(unit) = self.units.get_mut(index as usize) else {
             return;
         };
-        let Some(end) = unit.reap(&self.reactor) else {
+        if let Some(end) = unit.reap(&self.reactor) {
+            self.on_end(index, end);
+        }
+    }
+
+    /// A container's first process is gone.
+    pub(super) fn on_end(&mut self, index: u32, end: End) {
+        let Some(unit) = self.units.get_mut(index as usize) else {
             return;
         };
         let (foreground, viewers) = (&mut self.foreground, &mut self.viewers);

@@ -12,6 +12,9 @@ use crate::store::ProcStat;
 pub(super) struct End(Option<ExitStatus>);
 
 impl End {
+    /// It is not known how.
+    pub(super) const UNSEEN: Self = Self(None);
+
     /// As a shell has it.
     pub(super) fn code(self) -> Option<i32> {
         self.0.map(ExitStatus::code)

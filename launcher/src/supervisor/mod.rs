@@ -47,12 +47,13 @@ pub use wiring::Wiring;
 use crate::error::{BoxError, Error, Failure, chain};
 use crate::logs::LogError;
 use crate::signals::SignalError;
-use crate::store::{ContainerId, Lock, StackName, Store, StoreError};
+use crate::store::{ContainerId, Lock, StackName, Status, Store, StoreError};
 use crate::terminal::TerminalError;
 use attach::Viewers;
 use clients::Clients;
 use control::Listener;
 use durable::Unsynced;
+use exit::End;
 use reactor::{Reactor, Token};
 use unit::Unit;
 
@@ -199,18 +200,26 @@ impl<'a> Supervisor<'a> {
         self.release_later();
         for id in ids {
             match self.adopt_one(id) {
-                Ok(adopted) => self.units.extend(adopted),
+                Ok(unit) => {
+                    let (index, is_gone) = (unit.index, !unit.is_kept());
+                    self.units.push(unit);
+                    if is_gone {
+                        self.on_end(index, End::UNSEEN);
+                    }
+                }
                 Err(error) => log::warn!("cannot adopt {}: {}", id.short(), chain(&error)),
             }
         }
     }
 
-    fn adopt_one(&self, id: &ContainerId) -> Result<Option<Unit>, SupervisorError> {
+    fn adopt_one(&self, id: &ContainerId) -> Result<Unit, SupervisorError> {
+        // Nothing has begun that could fail: this is for tests that need the moment.
+        let _ = crate::fault::point("adopt", "look");
         let state = self.store.load_state(id)?;
         let spec = self.wiring.spec(id).map_err(|error| plan_failure(&error))?;
         let index = self.units.len() as u32;
         let unit = Unit::adopt(index, spec, state, self.store, &self.reactor)?;
-        if unit.as_ref().is_some_and(Unit::is_running) {
+        if unit.state.status != Status::Restarting {
             self.wiring.adopted(id);
         }
         Ok(unit)

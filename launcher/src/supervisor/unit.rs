@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use coop_ns::Signal;
-use rustix::process::Pid;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::exit::{self, End};
 use super::health::Checks;
@@ -101,32 +101,25 @@ impl Unit {
         })
     }
 
-    /// Takes over a container that runs or waits for its restart. `None` when it ended
-    /// meanwhile.
+    /// Takes over a container that ran or waited for its restart a moment ago. One whose process
+    /// is gone meanwhile has ended, and nothing is written down of that yet.
     pub(super) fn adopt(
         index: u32,
         spec: UnitSpec,
         state: State,
         store: &Store,
         reactor: &Reactor,
-    ) -> Result<Option<Self>, SupervisorError> {
-        if state.status == Status::Restarting {
-            let mut unit = Self::new(index, spec, state, store)?;
-            unit.phase = Phase::Resting(restart::due(&unit.state));
-            return Ok(Some(unit));
-        }
-        let Some(pid) = state.pid.and_then(|pid| Pid::from_raw(pid as i32)) else {
-            return Ok(None);
-        };
-        let Ok(pidfd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
-        else {
-            return Ok(None);
-        };
-        // Looked at after the open: the pid cannot be another's any more.
-        if !state.init_alive() {
-            return Ok(None);
-        }
+    ) -> Result<Self, SupervisorError> {
         let mut unit = Self::new(index, spec, state, store)?;
+        if unit.state.status == Status::Restarting {
+            unit.phase = Phase::Resting(restart::due(&unit.state));
+            return Ok(unit);
+        }
+        let pidfd = unit
+            .pid()
+            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
+            // Looked at after the open: the pid cannot be another's any more.
+            .filter(|_| unit.state.init_exists());
         // Its end is still worth knowing when its output cannot be had.
         if let Err(error) = unit.open_pipes(store, reactor) {
             log::warn!("{}: {}", unit.spec.name, chain(&error));
@@ -135,9 +128,11 @@ impl Unit {
             checks.resume(&unit.state);
         }
         unit.stopping = unit.state.stop.map(Stopping::resume);
-        unit.run(Rc::new(pidfd), reactor)?;
+        if let Some(pidfd) = pidfd {
+            unit.run(Rc::new(pidfd), reactor)?;
+        }
         log::info!("adopted container {}", unit.spec.name);
-        Ok(Some(unit))
+        Ok(unit)
     }
 
     /// Its state as others are told of it: the results of its checks are read from the disk.
