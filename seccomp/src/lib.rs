@@ -18,7 +18,17 @@
 //! # Ok::<(), coop_seccomp::Error>(())
 //! ```
 
+mod action;
+mod arch;
+mod errno;
+pub mod policy;
+
 use std::fmt;
+
+pub use action::Action;
+pub use arch::{Arch, UnknownArch};
+pub use errno::errno_of_name;
+pub use policy::{Comparison, Condition, Flags, Newest, Policy, Rule, Unknown};
 
 use rustix::fs::{Mode as FileMode, OFlags, open};
 use rustix::io::{Errno, read, retry_on_intr};
