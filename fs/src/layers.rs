@@ -1,13 +1,14 @@
 //! Telling the kernel which directories make up an overlay.
 
 use std::ffi::CString;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, fsconfig_create, fsconfig_set_fd,
-    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, OpenTreeFlags, fsconfig_create,
+    fsconfig_set_fd, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount, open_tree,
 };
 use rustix::process::{chdir, fchdir};
 use serde::{Deserialize, Serialize};
@@ -157,6 +158,20 @@ impl Layers {
         mounted
     }
 
+    /// Whether their names are too many for `fsconfig(2)` before Linux 6.5.
+    pub(crate) fn are_many(&self) -> bool {
+        self.joined().len() > MAX_STRING
+    }
+
+    /// A detached mount by way of one on the directory `place`, which is to be in a mount
+    /// namespace that nobody else sees: `mount(2)` takes a whole page of names.
+    pub(crate) fn mount_and_detach(&self, place: &Path) -> Result<OwnedFd, Refused> {
+        let target = open_tree(CWD, place, OpenTreeFlags::OPEN_TREE_CLOEXEC)?;
+        self.mount_classic(target.as_fd())?;
+        let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        Ok(open_tree(CWD, place, clone)?)
+    }
+
     /// Mounts on the directory `target`, with `mount(2)`.
     pub(crate) fn mount_classic(&self, target: BorrowedFd<'_>) -> Result<(), Refused> {
         let mut options = format!("lowerdir={}", self.joined());
@@ -167,10 +182,22 @@ impl Layers {
         for (key, value) in OPTIONS {
             options.push_str(&[",", key, "=", value].concat());
         }
+        if self.marks == Marks::User {
+            options.push_str(",userxattr");
+        }
+        if self.changes == Changes::Discarded {
+            options.push_str(",volatile");
+        }
         let options = CString::new(options).map_err(|_| Errno::INVAL)?;
         let target = proc_path(target);
         let names = ShortNames::enter()?;
-        let flags = MountFlags::empty();
+        let mut flags = MountFlags::empty();
+        for (attribute, flag) in [
+            (MountAttrFlags::MOUNT_ATTR_NODEV, MountFlags::NODEV),
+            (MountAttrFlags::MOUNT_ATTR_RDONLY, MountFlags::RDONLY),
+        ] {
+            flags.set(flag, self.attributes.contains(attribute));
+        }
         let mounted = mount("overlay", target, "overlay", flags, options.as_c_str());
         names.leave()?;
         Ok(mounted?)

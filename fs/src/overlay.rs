@@ -1,7 +1,7 @@
 //! The layers of an image with a container's changes on top.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Gid, Mode, Uid, fchmod, fchown, fstat, mkdirat};
 use rustix::io::Errno;
@@ -94,7 +94,12 @@ pub(crate) fn build_root(
             changes,
             ..overlay.layers(open_dirs(&overlay.lowers)?, MountAttrFlags::empty())?
         };
-        let mount = layers.mount().map_err(|refused| overlay.error(refused))?;
+        let mount = match layers.mount() {
+            Err(refused) if refused.errno == Errno::INVAL && layers.are_many() => {
+                overlay.mount_many(&overlay.upper, changes, MountAttrFlags::empty())?
+            }
+            mounted => mounted.map_err(|refused| overlay.error(refused))?,
+        };
         return Ok(Root {
             mount,
             layers: layers.lowers,
@@ -155,7 +160,12 @@ fn attach_and_mount(
             changes,
             ..overlay.layers(lowers, IN_USER_NAMESPACE)?
         };
-        Ok(layers.mount_by_name())
+        Ok(match layers.mount_by_name() {
+            Err(refused) if refused.errno == Errno::INVAL && layers.are_many() => {
+                layers.mount_and_detach(&overlay.upper)
+            }
+            mounted => mounted,
+        })
     });
     mounted?.map_err(|refused| match refused.errno {
         // What kernels before 5.19 say to id-mapped layers.
@@ -196,8 +206,11 @@ pub fn mount_overlay_classic(overlay: &Overlay, target: BorrowedFd<'_>) -> Resul
 
 /// The layers merged into one read-only detached mount; for looking at an image's files.
 pub(crate) fn merge_readonly(lowers: &[PathBuf]) -> Result<OwnedFd, Error> {
-    if let [lower] = lowers {
-        return open_dir(lower);
+    let Some((first, others)) = lowers.split_first() else {
+        return Err(Error::LayerCount { count: 0 });
+    };
+    if others.is_empty() {
+        return open_dir(first);
     }
     let overlay = Overlay {
         lowers: lowers.to_vec(),
@@ -205,8 +218,14 @@ pub(crate) fn merge_readonly(lowers: &[PathBuf]) -> Result<OwnedFd, Error> {
         work: PathBuf::new(),
         marks: Marks::Trusted,
     };
-    let layers = overlay.layers(open_dirs(lowers)?, MountAttrFlags::MOUNT_ATTR_RDONLY)?;
-    layers.mount().map_err(|refused| overlay.error(refused))
+    let readonly = MountAttrFlags::MOUNT_ATTR_RDONLY;
+    let layers = overlay.layers(open_dirs(lowers)?, readonly)?;
+    match layers.mount() {
+        Err(refused) if refused.errno == Errno::INVAL && layers.are_many() => {
+            overlay.mount_many(first, Changes::Kept, readonly)
+        }
+        mounted => mounted.map_err(|refused| overlay.error(refused)),
+    }
 }
 
 /// Nobody can make a device node in a user namespace, so any that the image brings is
@@ -231,6 +250,25 @@ impl Overlay {
             changes: Changes::Kept,
             attributes,
         })
+    }
+
+    /// As [`Layers::mount`], for more layers than `fsconfig(2)` takes before Linux 6.5. The
+    /// directory `place` is covered for a moment where nobody else sees it.
+    fn mount_many(
+        &self,
+        place: &Path,
+        changes: Changes,
+        attributes: MountAttrFlags,
+    ) -> Result<OwnedFd, Error> {
+        self.remove_volatile_mark(changes)?;
+        let mounted = with_private_mounts(|| {
+            let layers = Layers {
+                changes,
+                ..self.layers(open_dirs(&self.lowers)?, attributes)?
+            };
+            Ok(layers.mount_and_detach(place))
+        })?;
+        mounted.map_err(|refused| self.error(refused))
     }
 
     /// Removes the kernel's own mark of an earlier volatile mount: it refuses the next one.

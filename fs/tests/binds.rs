@@ -58,7 +58,12 @@ fn a_read_only_bind_mount_is_not_written_nor_is_what_is_mounted_below() {
             }
         };
         let container = container.with(Mount::bind_readonly(&source, "/data"));
-        container.run_unchecked(|_| {}, inside, || {});
+        if support::is_kernel_before(6, 3) {
+            // No id maps on a tmpfs: the caller is told, and not given half of it.
+            assert!(container.error().contains("does not support it"));
+        } else {
+            container.run_unchecked(|_| {}, inside, || {});
+        }
     });
 }
 

@@ -28,6 +28,7 @@ mod binary;
 pub mod cgroup;
 mod command;
 mod host;
+mod kernel;
 mod namespaces;
 mod output;
 mod proc;
@@ -42,6 +43,7 @@ mod web;
 
 pub use command::Cmd;
 pub use host::Host;
+pub use kernel::is_kernel_before;
 pub use output::Output;
 pub use proc::{Ids, capabilities, id_map, namespace, status_field};
 pub use rootfs::Rootfs;

@@ -4,17 +4,12 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
-use coop_tests::{Cmd, Host, Output, Rootfs, Snapshot, cgroup, skip, wait_until};
+use coop_tests::{Cmd, Host, Output, Rootfs, Snapshot, cgroup, is_kernel_before, skip, wait_until};
 
 /// Puts Coop's state on a filesystem of its own; false where such a one cannot be used.
 fn small_disk(host: &Host, options: &str) -> bool {
     // Layers on tmpfs can be id-mapped since Linux 6.3.
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release.split(['.', '-']).map(str::parse::<u32>);
-    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
-        return false;
-    };
-    if (major, minor) < (6, 3) {
+    if is_kernel_before(6, 3) {
         return false;
     }
     host.tool("mount")

@@ -7,7 +7,9 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use coop_tests::{Host, Rootfs, capabilities, id_map, namespace, skip, status_field, wait_until};
+use coop_tests::{
+    Host, Rootfs, capabilities, id_map, is_kernel_before, namespace, skip, status_field, wait_until,
+};
 use rustix::mount::{MountFlags, mount, mount_bind};
 
 const SLEEP: &str = "exec sleep 1000";
@@ -34,7 +36,7 @@ fn without_id_maps() -> Host {
 
 #[test]
 fn an_image_that_cannot_be_id_mapped_is_copied_and_the_ids_stay_the_containers_own() {
-    if is_variant("no-idmap") && !lacks_tmpfs_id_maps() {
+    if is_variant("no-idmap") && !is_kernel_before(6, 3) {
         skip!("this kernel can id-map a tmpfs: Linux 6.3 and newer");
     }
     if is_variant("userns=forbidden") {
@@ -104,18 +106,9 @@ fn an_image_that_cannot_be_id_mapped_is_copied_and_the_ids_stay_the_containers_o
     host.assert_nothing_left(&before);
 }
 
-/// Whether this is a kernel before 6.3.
-fn lacks_tmpfs_id_maps() -> bool {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("its release");
-    let mut numbers = release
-        .split(|c: char| !c.is_ascii_digit())
-        .map(|part| part.parse::<u32>().unwrap_or(0));
-    (numbers.next(), numbers.next()) < (Some(6), Some(3))
-}
-
 #[test]
 fn a_copy_is_announced_once() {
-    if is_variant("no-idmap") && !lacks_tmpfs_id_maps() {
+    if is_variant("no-idmap") && !is_kernel_before(6, 3) {
         skip!("this kernel can id-map a tmpfs: Linux 6.3 and newer");
     }
     if is_variant("userns=forbidden") {

@@ -58,6 +58,16 @@ pub(crate) fn run(tests: &[(&str, fn())]) {
     assert_eq!(failed, 0, "tests failed");
 }
 
+/// Whether the kernel is older than Linux `major`.`minor`.
+pub(crate) fn is_kernel_before(major: u32, minor: u32) -> bool {
+    let uname = rustix::system::uname();
+    let release = uname.release().to_str().unwrap();
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|number| number.parse::<u32>().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap()) < (major, minor)
+}
+
 /// An image, and what a container of it is to be like.
 pub(crate) struct Container {
     dir: TempDir,
