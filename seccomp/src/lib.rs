@@ -20,15 +20,37 @@
 
 mod action;
 mod arch;
+mod call;
+mod compile;
 mod errno;
+mod evaluate;
+mod instruction;
+mod listener;
+mod load;
+mod multiplexed;
 pub mod policy;
+mod program;
+mod resolve;
+mod simulate;
+mod sys;
+mod table;
+mod verify;
 
 use std::fmt;
 
 pub use action::Action;
 pub use arch::{Arch, UnknownArch};
+pub use call::Call;
+pub use compile::CompileError;
 pub use errno::errno_of_name;
+pub use instruction::Instruction;
+pub use listener::{Answer, ListenError, Listener, Notification};
+pub use load::{LoadError, action_available};
 pub use policy::{Comparison, Condition, Flags, Newest, Policy, Rule, Unknown};
+pub use program::Program;
+pub use simulate::Outcome;
+pub use table::is_known;
+pub use verify::{Invalid, MAX_INSTRUCTIONS, verify};
 
 use rustix::fs::{Mode as FileMode, OFlags, open};
 use rustix::io::{Errno, read, retry_on_intr};

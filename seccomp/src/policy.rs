@@ -7,8 +7,8 @@
 //!
 //! 1. **Architecture.** The target and those [`Policy::architectures`] that the kernel of the
 //!    target may serve ([`Arch::family`]) are *covered*. A call of any other gets
-//!    [`Policy::foreign`]. Numbers with [`Arch::X32_BIT`] are of x32, except `u32::MAX` (-1), which
-//!    a tracer writes to skip a call: that one is of `x86_64`.
+//!    [`Policy::foreign`]. With the `AUDIT_ARCH` of `x86_64`, numbers from [`Arch::X32_BIT`] on are
+//!    of x32, except `u32::MAX` (-1), which a tracer writes to skip a call: that is `x86_64`'s.
 //! 2. **Name.** The number is looked up in the table of its architecture. Rules that name the
 //!    call are tried **in the order of [`Policy::rules`]: the first whose conditions all hold
 //!    decides.** A rule without conditions always holds. A name that an architecture does not
@@ -89,6 +89,10 @@ pub struct Unknown {
 }
 
 /// The call above whose number all are unknown, for each architecture on its own.
+///
+/// The numbers of x32 from 512 on and the private ones of ARM are no measure of what is new:
+/// they do not count as newest, and those of them that the table has (or a rule names) are not
+/// unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Newest {
@@ -203,6 +207,18 @@ impl Policy {
             .any(|action| action == Action::Notify)
     }
 
+    /// The names in rules that no architecture has: a slip of the pen, or a call that is newer
+    /// than this library. Each once, in the order of the rules.
+    pub fn unknown_names(&self) -> Vec<&str> {
+        let mut unknown = Vec::new();
+        for name in self.rules.iter().flat_map(|rule| &rule.names) {
+            if !crate::table::is_known(name) && !unknown.contains(&name.as_str()) {
+                unknown.push(name);
+            }
+        }
+        unknown
+    }
+
     /// A policy that means here what this one means to libseccomp, as container runtimes use
     /// it: rules with the default's action are left out, and those without conditions come
     /// before those with.
@@ -301,6 +317,16 @@ mod tests {
         let json = serde_json::to_string_pretty(&policy).unwrap();
         insta::assert_snapshot!(json);
         assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), policy);
+    }
+
+    #[test]
+    fn names_that_nobody_has_are_told() {
+        let mut policy = Policy::new(Action::Allow);
+        policy.rules = vec![
+            Rule::new(["opennat", "set_tls", "semop", "read"], Action::Allow),
+            Rule::new(["opennat", ""], Action::Trap),
+        ];
+        assert_eq!(policy.unknown_names(), ["opennat", ""]);
     }
 
     #[test]
