@@ -295,7 +295,7 @@ impl Container {
             .lines()
             .filter(|line| line.contains(own))
             .collect();
-        assert!(seen.is_empty(), "on the host: {seen:#?}");
+        assert!(seen.is_empty(), "on the host: {seen:?}");
     }
 }
 
