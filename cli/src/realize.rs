@@ -4,6 +4,8 @@
 //! lease is made, so that after a `kill -9` the next command gives back what no container
 //! came of.
 
+mod ids;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
@@ -13,7 +15,6 @@ use coop_fs::RootSource;
 use coop_launcher::Journal;
 use coop_launcher::store::{ContainerId, Event, Lock, Name, StackName, State, Status};
 use coop_net::{LeaseRequest, NetworkSpec};
-use coop_ns::IdMaps;
 use serde::{Deserialize, Serialize};
 
 use crate::files::Names;
@@ -146,7 +147,7 @@ fn lease_and_save(
     mut drafts: Vec<Draft>,
     neighbours: &[ContainerPlan],
 ) -> Result<Vec<ContainerPlan>> {
-    lease_ids(host, &mut drafts).context("lease a range of user ids")?;
+    ids::lease(host, &mut drafts).context("lease a range of user ids")?;
     fault("ids")?;
     lease_addresses(host, &mut drafts)?;
     fault("addresses")?;
@@ -168,39 +169,6 @@ fn lease_and_save(
     }
     drop(names);
     Ok(plans)
-}
-
-/// One lease call for all containers with a user namespace of their own; others share those of
-/// the container whose namespace they join.
-fn lease_ids(host: &Host, drafts: &mut [Draft]) -> Result<()> {
-    if let Some(rootless) = &host.rootless {
-        for draft in drafts {
-            let own = draft.plan.own_namespaces();
-            let own = own.contains(coop_ns::Namespaces::USER);
-            draft.plan.id_maps = own.then(|| rootless.id_maps());
-        }
-        return Ok(());
-    }
-    let joined = |draft: &Draft| { draft.plan.joined.get(&coop_ns::Namespace::User) }.cloned();
-    let is_own = |draft: &&mut Draft| {
-        joined(draft).is_none() && draft.plan.namespaces.contains(coop_ns::Namespaces::USER)
-    };
-    let own: Vec<_> = drafts.iter_mut().filter(is_own).collect();
-    if !own.is_empty() {
-        let owners: Vec<_> = own.iter().map(|it| it.plan.unit.id.as_str()).collect();
-        let ranges = host.ids()?.lease_several(&owners)?;
-        for (draft, range) in own.into_iter().zip(ranges) {
-            draft.plan.id_maps = Some(IdMaps::single_range(range.start, range.count));
-        }
-    }
-    for draft in drafts {
-        if let Some(other) = joined(draft) {
-            let id = draft.plan.unit.id.as_str();
-            let range = host.ids()?.share(id, other.id.as_str())?;
-            draft.plan.id_maps = Some(IdMaps::single_range(range.start, range.count));
-        }
-    }
-    Ok(())
 }
 
 /// One lease call for each network, for all of its containers.

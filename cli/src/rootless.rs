@@ -109,6 +109,16 @@ impl Rootless {
         self.id_maps.clone()
     }
 
+    /// The user's group, as the host knows it.
+    pub(crate) fn gid(&self) -> u32 {
+        // What the namespace's group 0 is outside: the first line of the map.
+        let map = std::fs::read_to_string("/proc/self/gid_map").unwrap_or_default();
+        let outside = map.split_ascii_whitespace().nth(1);
+        outside
+            .and_then(|id| id.parse().ok())
+            .unwrap_or(self.uid.as_raw())
+    }
+
     /// How many group ids there are, counted from 0.
     pub(crate) fn groups(&self) -> u32 {
         self.id_maps.gids.iter().map(|line| line.size).sum()

@@ -297,6 +297,9 @@ mod tests {
         ("domainname", "x", "--domainname a x"),
         ("privileged", "x", "--privileged x"),
         ("security_opt", "x", "--security-opt seccomp=unconfined x"),
+        ("landlock", "x", "--landlock read=/usr x"),
+        ("uidmap", "x", "--uidmap 0:100000:5 x"),
+        ("gidmap", "x", "--gidmap 0:100000:5 x"),
         ("device", "x", "--device /dev/fuse x"),
         (
             "device_cgroup_rule",

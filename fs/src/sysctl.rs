@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstatfs, openat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +79,10 @@ pub(crate) fn write_sysctl(proc: BorrowedFd<'_>, sysctl: &Sysctl) -> Result<(), 
 fn write_file(proc: BorrowedFd<'_>, path: &str, value: &[u8]) -> Result<(), Errno> {
     let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let file = resolve(proc, &Path::new("sys").join(path), OFlags::WRONLY, how)?;
+    // Whatever is mounted below: only the kernel is told (CVE-2025-52881).
+    if fstatfs(&file)?.f_type != PROC_SUPER_MAGIC {
+        return Err(Errno::XDEV);
+    }
     match rustix::io::write(&file, value)? {
         written if written == value.len() => Ok(()),
         _ => Err(Errno::INVAL),

@@ -1,7 +1,7 @@
 //! Users and groups by the image's own `/etc/passwd` and `/etc/group`.
 
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
@@ -74,25 +74,31 @@ pub fn lookup_group(spec: &str) -> Result<u32, Error> {
 
 /// The text of a file in the image; empty when there is none.
 fn read_small(root: BorrowedFd<'_>, path: &Path) -> Result<String, Error> {
-    // Not to wait for a writer when the image has a FIFO there.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = match open_in_root(root, path, flags) {
+    let unusable = |what| Error::UnusableFile {
+        path: path.to_owned(),
+        what,
+    };
+    let is_regular = |file: &OwnedFd| {
+        let stat = fstat(file).map_err(at(Operation::Inspect, path))?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok(()),
+            _ => Err(unusable("not a regular file")),
+        }
+    };
+    // Looked at before it is opened: to open a device can be enough to have it do something.
+    match open_in_root(root, path, OFlags::PATH) {
         Err(Error::System {
             errno: Errno::NOENT | Errno::NOTDIR,
             ..
         }) => {
             return Ok(String::new());
         }
-        file => file?,
-    };
-    let stat = fstat(&file).map_err(at(Operation::Inspect, path))?;
-    let unusable = |what| Error::UnusableFile {
-        path: path.to_owned(),
-        what,
-    };
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(unusable("not a regular file"));
+        found => is_regular(&found?)?,
     }
+    // In a container that runs it may be another one by now, and a FIFO would wait for a writer.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = open_in_root(root, path, flags)?;
+    is_regular(&file)?;
     let mut bytes = Vec::new();
     std::fs::File::from(file)
         .take(MAX_FILE + 1)

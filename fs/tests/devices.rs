@@ -139,7 +139,14 @@ fn terminals_belong_to_the_container() {
             fs::metadata("/dev/pts/0").unwrap().permissions().mode() & 0o777,
             0o620
         );
-        coop_fs::mount_console(Path::new("/dev/pts/0")).unwrap();
+        let open = |path| {
+            let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
+            rustix::fs::open(path, flags, rustix::fs::Mode::empty()).unwrap()
+        };
+        // What somebody has put in the place of the terminal is not mounted.
+        let error = coop_fs::mount_console(open("/dev/null").as_fd()).unwrap_err();
+        assert_eq!(error.errno(), Some(rustix::io::Errno::NOTTY));
+        coop_fs::mount_console(open("/dev/pts/0").as_fd()).unwrap();
         let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
         let empty = rustix::fs::Mode::empty();
         let console = rustix::fs::open("/dev/console", flags, empty).unwrap();

@@ -7,8 +7,10 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -121,6 +123,14 @@ impl Channel {
         poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
     }
 
+    /// Waits no longer than this for each of the child's messages.
+    pub(crate) fn limit_wait(&self, most: Duration) -> Result<(), Error> {
+        set_socket_timeout(&self.0, Timeout::Recv, Some(most)).map_err(|source| Error::Channel {
+            operation: "setsockopt",
+            source,
+        })
+    }
+
     /// Waits for the child's next message.
     pub(crate) fn news(&self) -> Result<News, Error> {
         let mut buffer = vec![0; MAX_PACKET];
@@ -175,6 +185,7 @@ impl Channel {
                 // The other end was closed with go-aheads that it had not read. The kernel says
                 // so once, and before it gives out what that end had sent: read on.
                 Err(Errno::INTR | Errno::CONNRESET) => {}
+                Err(Errno::AGAIN) => return Err(Error::ChildSilent),
                 Err(source) => {
                     return Err(Error::Channel {
                         operation: "receive",

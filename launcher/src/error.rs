@@ -74,6 +74,10 @@ pub enum Error {
         /// How it ended.
         status: String,
     },
+    /// The child, which lives, has said nothing for too long: something in the container may keep
+    /// it from going on.
+    #[error("the container's process does not go on")]
+    ChildSilent,
     /// The process could not be cloned.
     #[error("clone the container's process")]
     Clone(#[source] coop_ns::Error),

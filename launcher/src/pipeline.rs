@@ -12,6 +12,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
+use std::time::Duration;
 
 use coop_ns::{CloneArgs, Forked, Joined, Namespaces};
 use rustix::process::{Pid, Signal};
@@ -151,6 +152,7 @@ impl Waiting {
 pub struct Pipeline {
     stages: Vec<Box<dyn Stage>>,
     process: Process,
+    patience: Option<Duration>,
 }
 
 impl Pipeline {
@@ -159,6 +161,17 @@ impl Pipeline {
         Self {
             stages: Vec::new(),
             process,
+            patience: None,
+        }
+    }
+
+    /// Gives up ([`Error::ChildSilent`]) when the child says nothing for so long: one that is
+    /// born in a container that runs can be stopped by what is in there.
+    #[must_use]
+    pub fn with_patience(self, most: Duration) -> Self {
+        Self {
+            patience: Some(most),
+            ..self
         }
     }
 
@@ -198,6 +211,9 @@ impl Pipeline {
         } = launch;
         step("clone", "before", || Ok(()))?;
         let (parent_end, child_end) = Channel::pair()?;
+        if let Some(most) = self.patience {
+            parent_end.limit_wait(most)?;
+        }
         let args = CloneArgs {
             namespaces,
             cgroup: cgroup.as_ref().map(|fd| fd.as_fd()),

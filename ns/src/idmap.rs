@@ -63,6 +63,20 @@ impl IdMaps {
         }
     }
 
+    /// Podman's `keep-id`: the user and the group `kept` of the host are `inside` in the
+    /// container, whose other ids are, in their order, those of the ranges.
+    pub fn keeping(
+        inside: (u32, u32),
+        kept: (u32, u32),
+        uids: &[IdRange],
+        gids: &[IdRange],
+    ) -> Self {
+        Self {
+            uids: kept_id_and_ranges(inside.0, kept.0, uids),
+            gids: kept_id_and_ranges(inside.1, kept.1, gids),
+        }
+    }
+
     /// The maps of a namespace in which all ids that the calling process has are the same
     /// ids: its processes have no further ids, only their own capabilities.
     ///
@@ -89,6 +103,48 @@ impl IdMaps {
     /// The host's group id behind a group id of the container.
     pub fn host_gid(&self, container_id: u32) -> Option<u32> {
         host_id(&self.gids, container_id)
+    }
+
+    /// The first line with ids outside that are not within one line of `parent`, the maps of the
+    /// namespace outside, as the kernel wants them; with its kind, `uid` or `gid`.
+    pub fn outside_of(&self, parent: &Self) -> Option<(&'static str, IdMapping)> {
+        let within = |line: &IdMapping, outer: &[IdMapping]| {
+            outer.iter().any(|outer| {
+                let (first, size) = (u64::from(line.host_id), u64::from(line.size));
+                let start = u64::from(outer.container_id);
+                first >= start && first + size <= start + u64::from(outer.size)
+            })
+        };
+        [
+            ("uid", &self.uids, &parent.uids),
+            ("gid", &self.gids, &parent.gids),
+        ]
+        .into_iter()
+        .find_map(|(kind, map, outer)| {
+            let line = map.iter().find(|line| !within(line, outer))?;
+            Some((kind, *line))
+        })
+    }
+
+    /// The host's ids that are mapped, each range once.
+    pub fn host_ranges(&self) -> Vec<IdRange> {
+        let mut ranges: Vec<_> = { self.uids.iter().chain(&self.gids) }
+            .map(|line| IdRange {
+                start: line.host_id,
+                count: line.size,
+            })
+            .collect();
+        ranges.sort_unstable_by_key(|range| (range.start, range.count));
+        ranges.dedup();
+        ranges
+    }
+
+    /// The largest group id of the container that is mapped, of those up to `most`.
+    pub fn last_gid_up_to(&self, most: u32) -> Option<u32> {
+        { self.gids.iter() }
+            .filter(|line| line.container_id <= most && line.size > 0)
+            .map(|line| line.container_id.saturating_add(line.size - 1).min(most))
+            .max()
     }
 
     /// Checks what the kernel would refuse.
@@ -119,6 +175,43 @@ fn own_id_and_ranges(id: u32, ranges: &[IdRange]) -> Vec<IdMapping> {
         // A sum beyond the last id is found by `validate`.
         next = next.saturating_add(range.count);
     }
+    map
+}
+
+fn kept_id_and_ranges(inside: u32, kept: u32, ranges: &[IdRange]) -> Vec<IdMapping> {
+    let mut map = Vec::new();
+    let mut next = 0_u32;
+    for range in ranges {
+        let (mut host_id, mut left) = (range.start, range.count);
+        while left > 0 {
+            if next == inside {
+                next = next.saturating_add(1);
+            }
+            // As many as there are before the place of the kept one.
+            let room = match inside.checked_sub(next) {
+                Some(room) => room,
+                None => u32::MAX - next,
+            };
+            let size = left.min(room);
+            if size == 0 {
+                break;
+            }
+            map.push(IdMapping {
+                container_id: next,
+                host_id,
+                size,
+            });
+            // A sum beyond the last id is found by `validate`.
+            (next, host_id) = (next.saturating_add(size), host_id.saturating_add(size));
+            left -= size;
+        }
+    }
+    map.push(IdMapping {
+        container_id: inside,
+        host_id: kept,
+        size: 1,
+    });
+    map.sort_unstable_by_key(|line| line.container_id);
     map
 }
 

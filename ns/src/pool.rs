@@ -12,7 +12,8 @@ use crate::subid::IDS_PER_CONTAINER;
 
 /// A pool of host ids from which containers lease ranges of 65,536.
 ///
-/// A lease is an empty file `START-COUNT-OWNER` in the pool's directory, and the directory is
+/// A lease is an empty file `START-COUNT-OWNER` in the pool's directory (`START-COUNT-=OWNER` for
+/// ids that were [asked for by name](IdPool::lease_named)), and the directory is
 /// locked (`flock(2)`) while one is looked for: any number of processes can use the pool, and
 /// a lease costs one lock, one listing and one file. Nothing is synced to disk: after a power
 /// failure, re-register what saved containers use by [`IdPool::lease_exact`].
@@ -29,6 +30,9 @@ pub struct Lease {
     pub owner: String,
     /// Its ids.
     pub range: IdRange,
+    /// Whether these very ids were [asked for](IdPool::lease_named): others who do so may have
+    /// them, too.
+    pub named: bool,
 }
 
 /// A lease that cannot be had or given back.
@@ -94,8 +98,12 @@ pub enum PoolError {
     },
 }
 
-/// Two numbers of at most 10 digits and two hyphens go before it in a name of at most 255.
-const MAX_OWNER: usize = 255 - 22;
+/// Two numbers of at most 10 digits, two hyphens and [`NAMED`] go before it in a name of at most
+/// 255.
+const MAX_OWNER: usize = 255 - 23;
+
+/// Goes before the owner of ids that were asked for by name.
+const NAMED: char = '=';
 
 impl IdPool {
     /// The pool of `count` host ids from `base`, as in a line of `/etc/subuid`; see
@@ -156,29 +164,58 @@ impl IdPool {
         }
     }
 
+    /// Gives the owner these very ids, in the pool or not, besides those that it has: for one
+    /// whose configuration names them. Whoever else names them may have them, too; the ids that
+    /// another one was simply given stay its own, and nobody is given any of these.
+    ///
+    /// # Errors
+    /// [`PoolError::InUse`] and others of [`PoolError`]: owners keep what they have got so far.
+    pub fn lease_named(&self, owner: &str, ranges: &[IdRange]) -> Result<(), PoolError> {
+        check_owner(owner)?;
+        let leases = Locked::new(&self.dir)?;
+        for range in ranges {
+            let given = |lease: &&Lease| !lease.named && lease.owner != owner;
+            let mut others = leases.list.iter().filter(given);
+            if let Some(lease) = others.find(|lease| lease.range.overlaps(*range)) {
+                return Err(PoolError::InUse {
+                    range: *range,
+                    holder: lease.owner.clone(),
+                });
+            }
+        }
+        { ranges.iter() }.try_for_each(|range| leases.create_named(owner, *range))
+    }
+
     /// Gives the owner the very ids of another one, whose user namespace it shares. They are
     /// free again when both have given them back.
     ///
     /// # Errors
     /// [`PoolError::NoLease`] when the other has none, [`PoolError::HasOther`] and others of
     /// [`PoolError`].
-    pub fn share(&self, owner: &str, with: &str) -> Result<IdRange, PoolError> {
+    pub fn share(&self, owner: &str, with: &str) -> Result<(), PoolError> {
         check_owner(owner)?;
         let leases = Locked::new(&self.dir)?;
-        let range = leases.range_of(with).ok_or_else(|| PoolError::NoLease {
-            owner: with.to_owned(),
-        })?;
-        match leases.range_of(owner) {
-            Some(held) if held == range => {}
-            Some(held) => {
-                return Err(PoolError::HasOther {
-                    owner: owner.to_owned(),
-                    range: held,
-                });
-            }
-            None => leases.create(owner, range)?,
+        let of = |owner| { leases.list.iter() }.filter(move |lease| lease.owner == owner);
+        if of(with).next().is_none() {
+            return Err(PoolError::NoLease {
+                owner: with.to_owned(),
+            });
         }
-        Ok(range)
+        let theirs = |range| of(with).any(|lease| lease.range == range);
+        if let Some(other) = of(owner).find(|lease| !theirs(lease.range)) {
+            return Err(PoolError::HasOther {
+                owner: owner.to_owned(),
+                range: other.range,
+            });
+        }
+        for lease in of(with) {
+            match (of(owner).any(|own| own.range == lease.range), lease.named) {
+                (true, _) => {}
+                (false, true) => leases.create_named(owner, lease.range)?,
+                (false, false) => leases.create(owner, lease.range)?,
+            }
+        }
+        Ok(())
     }
 
     /// Gives the owner's range back; fine when it has none. To be called when no process and
@@ -200,7 +237,7 @@ impl IdPool {
         let going: BTreeSet<&str> = owners.iter().copied().collect();
         { leases.list.iter() }
             .filter(|lease| going.contains(lease.owner.as_str()))
-            .try_for_each(|lease| leases.delete(&lease.owner, lease.range))
+            .try_for_each(|lease| leases.delete(lease))
     }
 
     /// All leases, by their first id.
@@ -213,7 +250,9 @@ impl IdPool {
 }
 
 fn check_owner(owner: &str) -> Result<(), PoolError> {
-    let valid = (1..=MAX_OWNER).contains(&owner.len()) && !owner.contains(['/', '\0']);
+    let valid = (1..=MAX_OWNER).contains(&owner.len())
+        && !owner.starts_with(NAMED)
+        && !owner.contains(['/', '\0']);
     if valid {
         Ok(())
     } else {
@@ -246,10 +285,15 @@ fn parse_file_name(name: &str) -> Option<Lease> {
     let mut parts = name.splitn(3, '-');
     let start = parts.next()?.parse().ok()?;
     let count = parts.next()?.parse().ok()?;
-    let owner = parts.next().filter(|owner| !owner.is_empty())?.to_owned();
-    Some(Lease {
-        owner,
+    let owner = parts.next()?;
+    let (owner, named) = match owner.strip_prefix(NAMED) {
+        Some(owner) => (owner, true),
+        None => (owner, false),
+    };
+    (!owner.is_empty()).then(|| Lease {
+        owner: owner.to_owned(),
         range: IdRange { start, count },
+        named,
     })
 }
 
@@ -300,13 +344,31 @@ impl<'a> Locked<'a> {
         let place = self
             .list
             .partition_point(|lease| lease.range.start < range.start);
-        let owner = owner.to_owned();
-        self.list.insert(place, Lease { owner, range });
+        let lease = Lease {
+            owner: owner.to_owned(),
+            range,
+            named: false,
+        };
+        self.list.insert(place, lease);
         Ok(range)
     }
 
     fn create(&self, owner: &str, range: IdRange) -> Result<(), PoolError> {
-        let name = file_name(owner, range);
+        self.create_file(file_name(owner, range))
+    }
+
+    /// The same ids twice are one lease.
+    fn create_named(&self, owner: &str, range: IdRange) -> Result<(), PoolError> {
+        match self.create_file(file_name(&format!("{NAMED}{owner}"), range)) {
+            Err(PoolError::File {
+                source: Errno::EXIST,
+                ..
+            }) => Ok(()),
+            created => created,
+        }
+    }
+
+    fn create_file(&self, name: String) -> Result<(), PoolError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         match openat(&self.dir, &name, flags, Mode::RUSR | Mode::WUSR) {
             Ok(_) => Ok(()),
@@ -314,8 +376,12 @@ impl<'a> Locked<'a> {
         }
     }
 
-    fn delete(&self, owner: &str, range: IdRange) -> Result<(), PoolError> {
-        let name = file_name(owner, range);
+    fn delete(&self, lease: &Lease) -> Result<(), PoolError> {
+        let name = if lease.named {
+            file_name(&format!("{NAMED}{}", lease.owner), lease.range)
+        } else {
+            file_name(&lease.owner, lease.range)
+        };
         match unlinkat(&self.dir, &name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(source) => Err(self.file_error("delete", &name, source)),

@@ -9,6 +9,9 @@ mod capabilities;
 mod capability;
 mod capability_set;
 mod descriptors;
+mod keyring;
+mod label;
+mod landlock;
 mod process;
 mod rlimit;
 mod user;
@@ -23,6 +26,9 @@ pub use capability_set::CapabilitySet;
 pub use descriptors::{
     close_all_except, close_descriptors_from, close_on_exec_all_except, close_on_exec_from,
 };
+pub use keyring::{SessionKeyring, new_session_keyring};
+pub use label::{Label, Procfs, apparmor_is_enabled, selinux_is_enabled};
+pub use landlock::{LANDLOCK_VERSION, Landlock, LandlockAccess};
 pub use process::{
     no_new_privs, set_not_dumpable, set_oom_score_adj, set_parent_death_signal, umask,
 };
@@ -59,7 +65,9 @@ impl Privileges {
     /// 3. groups, group, user, with capabilities kept over the change of user;
     /// 4. the effective, permitted and inheritable sets, then the ambient set, which must be
     ///    within two of them;
-    /// 5. `no_new_privs`.
+    /// 5. `no_new_privs`;
+    /// 6. the process is made not dumpable once more: a change of user resets that to
+    ///    `fs.suid_dumpable`, which may be set to let everyone in.
     ///
     /// # Errors
     /// One variant of [`Error`] for each step. The process is then half-way: it should end.
@@ -77,7 +85,7 @@ impl Privileges {
         if self.no_new_privs {
             no_new_privs()?;
         }
-        Ok(())
+        set_not_dumpable()
     }
 }
 
@@ -180,6 +188,44 @@ pub enum Error {
         #[source]
         source: Errno,
     },
+    /// `keyctl(KEYCTL_JOIN_SESSION_KEYRING)` failed.
+    #[error("make a session keyring")]
+    SessionKeyring(
+        /// `EDQUOT`: the user has as many keys as `/proc/sys/kernel/keys` allows.
+        #[source]
+        Errno,
+    ),
+    /// A call of `landlock(7)` failed.
+    #[error("landlock: {operation}")]
+    Landlock {
+        /// What was tried.
+        operation: &'static str,
+        /// `EPERM`: neither `no_new_privs` nor `CAP_SYS_ADMIN`.
+        #[source]
+        source: Errno,
+    },
+    /// The kernel cannot enforce Landlock rules as they are meant.
+    #[error(
+        "landlock: {} is needed (Linux 6.2), and this kernel has {}",
+        version(LANDLOCK_VERSION),
+        version(*found)
+    )]
+    LandlockUnsupported {
+        /// The version that it has; 0 is none, or one that is switched off.
+        found: u32,
+    },
+    /// `/proc` is not there, or something else is in its place (`ENODEV`).
+    #[error("open /proc")]
+    NoProcfs(#[source] Errno),
+    /// A label of a security module was refused.
+    #[error("set the {} label {}", label.module(), text(label))]
+    SetLabel {
+        /// The label.
+        label: Label,
+        /// `ENOENT`: no such profile; `EINVAL`: not a label of this policy, or no such module.
+        #[source]
+        source: Errno,
+    },
     /// `/proc/PID/oom_score_adj` cannot be written.
     #[error("set OOM score adjustment of process {} to {value}", pid.as_raw_nonzero())]
     OomScoreAdj {
@@ -202,4 +248,17 @@ pub enum Error {
         #[source]
         source: Errno,
     },
+}
+
+fn version(number: u32) -> String {
+    match number {
+        0 => "none".to_owned(),
+        number => format!("version {number}"),
+    }
+}
+
+fn text(label: &Label) -> &str {
+    match label {
+        Label::AppArmor(text) | Label::SeLinux(text) => text,
+    }
 }

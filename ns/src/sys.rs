@@ -212,6 +212,84 @@ pub(crate) fn set_parent_death_signal(signal: i32) -> io::Result<()> {
     check(result)
 }
 
+/// `keyctl(KEYCTL_JOIN_SESSION_KEYRING, NULL)`: a new, anonymous session keyring.
+pub(crate) fn join_new_session_keyring() -> io::Result<()> {
+    const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
+    let no_name = ptr::null::<libc::c_char>();
+    // SAFETY: no memory is passed: the name may be null.
+    check(unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, no_name) })
+}
+
+/// First version of `struct landlock_ruleset_attr` of `linux/landlock.h`: later ones have more
+/// fields behind, which are 0 when they are not given.
+#[repr(C)]
+struct LandlockRulesetAttr {
+    handled_access_fs: u64,
+}
+
+/// `struct landlock_path_beneath_attr`.
+#[repr(C, packed)]
+struct LandlockPathBeneathAttr {
+    allowed_access: u64,
+    parent_fd: RawFd,
+}
+
+/// `landlock_create_ruleset(LANDLOCK_CREATE_RULESET_VERSION)`: which version the kernel speaks.
+pub(crate) fn landlock_version() -> io::Result<u32> {
+    const LANDLOCK_CREATE_RULESET_VERSION: libc::c_long = 1;
+    let none = ptr::null::<LandlockRulesetAttr>();
+    let (call, flag) = (
+        libc::SYS_landlock_create_ruleset,
+        LANDLOCK_CREATE_RULESET_VERSION,
+    );
+    // SAFETY: with this flag there is no attribute.
+    let version = unsafe { libc::syscall(call, none, 0_usize, flag) };
+    check(version)?;
+    Ok(version as u32)
+}
+
+/// `landlock_create_ruleset(2)` for these rights to files.
+pub(crate) fn landlock_create_ruleset(handled_access_fs: u64) -> io::Result<OwnedFd> {
+    let attr = LandlockRulesetAttr { handled_access_fs };
+    let (call, size) = (libc::SYS_landlock_create_ruleset, mem::size_of_val(&attr));
+    // SAFETY: `attr` has the size that is passed with it and outlives the call.
+    let fd = unsafe { libc::syscall(call, ptr::from_ref(&attr), size, 0_u32) };
+    check(fd)?;
+    // SAFETY: on success the answer is a new descriptor that is nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// `landlock_add_rule(LANDLOCK_RULE_PATH_BENEATH)`.
+pub(crate) fn landlock_allow_beneath(
+    ruleset: BorrowedFd<'_>,
+    parent: BorrowedFd<'_>,
+    allowed_access: u64,
+) -> io::Result<()> {
+    const LANDLOCK_RULE_PATH_BENEATH: libc::c_long = 1;
+    let attr = LandlockPathBeneathAttr {
+        allowed_access,
+        parent_fd: parent.as_raw_fd(),
+    };
+    // SAFETY: `attr` is what this kind of rule takes, and outlives the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_add_rule,
+            ruleset.as_raw_fd(),
+            LANDLOCK_RULE_PATH_BENEATH,
+            ptr::from_ref(&attr),
+            0_u32,
+        )
+    };
+    check(result)
+}
+
+/// `landlock_restrict_self(2)`.
+pub(crate) fn landlock_restrict_self(ruleset: BorrowedFd<'_>) -> io::Result<()> {
+    let (call, fd) = (libc::SYS_landlock_restrict_self, ruleset.as_raw_fd());
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::syscall(call, fd, 0_u32) })
+}
+
 /// `_exit(2)`: ends the process without running exit handlers or flushing streams.
 pub(crate) fn exit_immediately(code: i32) -> ! {
     // SAFETY: always sound; nothing of this process runs afterwards.

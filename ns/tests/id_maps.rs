@@ -51,7 +51,7 @@ fn root_writes_maps_directly_and_groups_can_be_set_inside() {
         set_user(1000, 1000, &[4, 27]).unwrap();
         format!("{:?}", getgroups().unwrap())
     });
-    assert_eq!(text, "[Gid(4), Gid(27)]");
+    assert_eq!(text, "[Gid(4), Gid(27), Gid(1000)]");
 }
 
 fn a_map_is_written_once() {

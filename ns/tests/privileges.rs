@@ -10,8 +10,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use coop_ns::privileges::{
-    Capabilities, Capability, CapabilitySet, Error, Privileges, Rlimit, User, close_all_except,
-    close_on_exec_all_except, close_on_exec_from, set_not_dumpable, set_oom_score_adj,
+    Capabilities, Capability, CapabilitySet, Error, LANDLOCK_VERSION, Landlock, LandlockAccess,
+    Privileges, Rlimit, SessionKeyring, User, close_all_except, close_on_exec_all_except,
+    close_on_exec_from, new_session_keyring, set_not_dumpable, set_oom_score_adj,
     set_parent_death_signal, set_user,
 };
 use coop_ns::{CloneArgs, ExitStatus, Namespaces, Signal};
@@ -30,6 +31,9 @@ tests!(
     a_process_that_is_not_dumpable_hides_its_files_until_exec,
     no_descriptor_but_the_standard_ones_survives_exec,
     descriptors_are_closed_or_marked_but_for_the_kept,
+    its_own_group_is_among_the_supplementary_ones,
+    keys_of_the_session_are_left_behind,
+    landlock_holds_root_as_well,
     a_child_dies_with_its_parent,
     the_oom_score_is_adjusted_from_outside,
 );
@@ -192,6 +196,83 @@ fn a_user_that_is_not_mapped_is_named() {
             set_user(0, 0, &[70_000]),
             Err(Error::SetGroups { .. })
         ));
+        String::new()
+    });
+}
+
+fn its_own_group_is_among_the_supplementary_ones() {
+    if !root() {
+        return;
+    }
+    let text = in_namespaces(Namespaces::USER, || {
+        set_user(1000, 1000, &[]).unwrap();
+        run(&["/bin/cat", "/proc/self/status"])
+    });
+    assert_eq!(status_field(&text, "Groups"), "1000");
+}
+
+/// `KEYCTL_GET_KEYRING_ID`: the serial number of the session keyring.
+fn session_keyring() -> i64 {
+    let (get_id, session) = (0, libc::KEY_SPEC_SESSION_KEYRING);
+    // SAFETY: no memory is passed.
+    unsafe { libc::syscall(libc::SYS_keyctl, get_id, session, 0) }
+}
+
+fn keys_of_the_session_are_left_behind() {
+    if !root() {
+        return;
+    }
+    in_namespaces(Namespaces::USER, || {
+        let inherited = session_keyring();
+        match new_session_keyring().unwrap() {
+            SessionKeyring::Own => assert_ne!(session_keyring(), inherited),
+            SessionKeyring::Inherited => eprintln!("no keyrings here"),
+        }
+        String::new()
+    });
+}
+
+fn landlock_holds_root_as_well() {
+    if !root() {
+        return;
+    }
+    let rules = match Landlock::new() {
+        Ok(rules) => rules,
+        Err(Error::LandlockUnsupported { found }) => {
+            assert!(found < LANDLOCK_VERSION);
+            return;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let (read, write) = (dir.path().join("read"), dir.path().join("write"));
+    for dir in [&read, &write] {
+        fs::create_dir(dir).unwrap();
+        fs::write(dir.join("file"), "content").unwrap();
+    }
+    for (path, access) in [
+        (&read, LandlockAccess::Read),
+        (&write, LandlockAccess::Write),
+        // A file alone, not what is beside it.
+        (&read.join("file"), LandlockAccess::Execute),
+    ] {
+        let path = fs::File::open(path).unwrap();
+        rules.allow(path.as_fd(), access).unwrap();
+    }
+    in_namespaces(Namespaces::empty(), || {
+        rules.restrict().unwrap();
+        let denied = |result: std::io::Result<()>, what: &str| {
+            let kind = result.map_err(|error| error.kind());
+            assert_eq!(kind, Err(std::io::ErrorKind::PermissionDenied), "{what}");
+        };
+        assert_eq!(fs::read_to_string(read.join("file")).unwrap(), "content");
+        denied(fs::write(read.join("file"), ""), "cut to nothing");
+        denied(fs::write(read.join("new"), ""), "made");
+        denied(fs::remove_file(read.join("file")), "removed");
+        denied(fs::read("/etc/passwd").map(drop), "read elsewhere");
+        fs::write(write.join("new"), "").unwrap();
+        fs::rename(write.join("new"), write.join("newer")).unwrap();
+        fs::remove_file(write.join("newer")).unwrap();
         String::new()
     });
 }

@@ -2,10 +2,10 @@
 
 use super::RunArgs;
 use crate::stack::value::{
-    BlkioWeight, ByteSize, CgroupMode, DeviceMapping, Group, IpcMode, Label, OomScoreAdj,
-    ParseError, PidMode, SecurityOpt, Swappiness, Sysctl, UtsMode,
+    BlkioWeight, ByteSize, CgroupMode, DeviceMapping, Group, IdMapLine, IpcMode, Label,
+    LandlockRule, OomScoreAdj, ParseError, PidMode, SecurityOpt, Swappiness, Sysctl, UtsMode,
 };
-use crate::stack::{BlkioConfig, DeviceRate, Isolation};
+use crate::stack::{BlkioConfig, DeviceRate, IdMapLines, Isolation};
 use clap::Args;
 use coop_cgroup::{CgroupPath, DeviceRule};
 use std::path::PathBuf;
@@ -68,9 +68,18 @@ pub(crate) struct IsolationArgs {
     #[arg(
         long,
         value_name = "OPTION",
-        help = "Loosen or tighten: no-new-privileges[:false], seccomp=unconfined, systempaths=unconfined"
+        help = "Loosen or tighten: no-new-privileges[:false], seccomp=unconfined, systempaths=unconfined, apparmor=PROFILE, label=type:TYPE"
     )]
     pub security_opt: Vec<SecurityOpt>,
+    /// Have Landlock allow no files but these: read=, write= or execute=PATH
+    #[arg(long, value_name = "ACCESS=PATH")]
+    pub landlock: Vec<LandlockRule>,
+    /// Map user ids by name; group ids, too, without --gidmap
+    #[arg(long, value_name = "CONTAINER:HOST:COUNT")]
+    pub uidmap: Vec<IdMapLine>,
+    /// Map group ids by name; user ids, too, without --uidmap
+    #[arg(long, value_name = "CONTAINER:HOST:COUNT")]
+    pub gidmap: Vec<IdMapLine>,
     /// Device of the host
     #[arg(long, value_name = "HOST[:CONTAINER[:rwm]]")]
     pub device: Vec<DeviceMapping>,
@@ -145,9 +154,14 @@ pub(crate) fn isolation(args: &RunArgs) -> Isolation {
         devices: more.device.clone(),
         domainname: more.domainname.clone(),
         group_add: more.group_add.clone(),
+        id_maps: IdMapLines {
+            uid_map: more.uidmap.clone(),
+            gid_map: more.gidmap.clone(),
+        },
         init: more.init.then_some(true),
         ipc: more.ipc.clone(),
         label_file: more.label_file.clone(),
+        landlock: more.landlock.clone(),
         mem_swappiness: more.memory_swappiness,
         oom_score_adj: more.oom_score_adj,
         pid: more.pid.clone(),

@@ -1,12 +1,12 @@
 //! `coop run`: a stack of one.
 
 use super::isolation::IsolationArgs;
+use crate::stack::LogDriver;
 use crate::stack::value::NetworkMode;
 use crate::stack::value::{
     ByteSize, CpuFlag, Cpus, Duration, EnvEntry, ExtraHost, Label, Mount, PidsLimit, Port, Restart,
-    RootfsMode, Signal, SwapLimit, TmpfsMount, Ulimit, UserSpec,
+    RootfsMode, Signal, SwapLimit, TmpfsMount, Ulimit, UserSpec, UsernsMode,
 };
-use crate::stack::{LogDriver, UsernsMode};
 use clap::{ArgAction, Args};
 use coop_launcher::terminal::DetachKeys;
 use std::path::PathBuf;
@@ -213,7 +213,7 @@ pub(crate) struct RunArgs {
     /// Drop a capability, or ALL
     #[arg(long, value_name = "CAPABILITY", help_heading = "Isolation")]
     pub cap_drop: Vec<String>,
-    /// host: share the host's user ids, so that root inside is root outside
+    /// keep-id: have your own ids inside, too; host: the host's ids, so that root inside is root outside
     #[arg(long, value_name = "MODE", help_heading = "Isolation")]
     pub userns: Option<UsernsMode>,
     #[command(flatten)]

@@ -243,7 +243,7 @@ fn what_is_wrong_is_said_with_a_hint() {
         "coop run --rootfs-mode ro alpine",
         "coop run -p 80:http alpine",
         "coop run --network ipvlan alpine",
-        "coop run --userns keep-id alpine",
+        "coop run --userns private alpine",
         "coop run --ulimit files=3 alpine",
         "coop exec web",
         "coop up -d --usage",

@@ -11,6 +11,7 @@ use coop_seccomp::Profile;
 
 use super::connection::{check_external, connection, resolver};
 use super::grants::{GrantedFile, Hidden, grants};
+use super::ids::Ids;
 use super::mounts::{Mounts, Places, mounts};
 use super::namespaces::{IpcSharing, Peers, namespaces};
 use super::privileges::{privileges, system_paths_unconfined};
@@ -48,6 +49,8 @@ pub(super) struct Identity<'a> {
 pub(crate) struct Draft {
     /// The plan, without id range and address.
     pub plan: ContainerPlan,
+    /// Which ids it gets.
+    pub ids: Ids,
     /// Host directories to make.
     pub host_directories: Vec<std::path::PathBuf>,
     /// Volumes to make, and to fill from the image.
@@ -108,7 +111,13 @@ pub(super) fn draft(
     let (hostname, domainname) = names(service, &id, peers)?;
     let shown_hostname = hostname.clone().unwrap_or_else(crate::host::hostname);
     mounts.extend(grants.mounts);
-    let process = process::process(service, &config, &shown_hostname, variables)?;
+    let ids = Ids::new(host, service)?;
+    let mut process = process::process(service, &config, &shown_hostname, variables)?;
+    if service.user.is_none()
+        && let Some(user) = Ids::default_user(service, host)?
+    {
+        process.user = user;
+    }
     let health = health::health(service, &config)?;
     let stop_signal = match (&service.stop_signal, &config.stop_signal) {
         (Some(signal), _) => signal.number(),
@@ -185,7 +194,7 @@ pub(super) fn draft(
         limits: limits::limits(service, options)?,
         network: connection,
         process,
-        privileges: privileges(service)?,
+        privileges: privileges(service, &id)?,
         seccomp: Profile::default(),
         health_command: health.map(|(command, _)| command),
         remove_at_exit: options.remove_at_exit,
@@ -194,8 +203,10 @@ pub(super) fn draft(
     if let Some(rootless) = &host.rootless {
         crate::rootless::plan::adapt(host, rootless, service, &mut plan)?;
     }
+    ids.adapt(&mut plan);
     Ok(Draft {
         plan,
+        ids,
         host_directories,
         volumes,
         texts: grants.texts,

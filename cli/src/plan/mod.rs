@@ -7,6 +7,8 @@ mod connection;
 mod container;
 mod grants;
 mod health;
+mod ids;
+mod labels;
 mod limits;
 mod mounts;
 mod namespaces;
@@ -25,7 +27,7 @@ use coop_fs::{Mount, RootSource, Sysctl};
 use coop_launcher::store::{ContainerId, StackName};
 use coop_launcher::supervisor::UnitSpec;
 use coop_net::{Lease, PortMapping};
-use coop_ns::privileges::{CapabilitySet, Rlimit};
+use coop_ns::privileges::{CapabilitySet, Label, LandlockAccess, Rlimit};
 use coop_ns::{IdMaps, Namespace, Namespaces};
 use coop_seccomp::Profile;
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use connection::{NetworkOptions, Resolver};
 pub(crate) use container::{Draft, RunOptions};
 pub(crate) use grants::{GrantedFile, GrantedSource, Hidden};
+pub(crate) use ids::Ids;
 pub(crate) use limits::DEFAULT_PIDS;
 pub(crate) use namespaces::{IpcSharing, NamespaceOf};
 pub(crate) use stack::{Existing, StackPlan, plan_single, plan_stack};
@@ -131,6 +134,11 @@ fn yes() -> bool {
     true
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_empty(set: &CapabilitySet) -> bool {
+    set.is_empty()
+}
+
 impl ContainerPlan {
     /// The namespaces that its processes are in, besides the host's.
     pub(crate) fn own_namespaces(&self) -> Namespaces {
@@ -212,4 +220,23 @@ pub(crate) struct PrivilegesPlan {
     /// How likely it is to be killed when memory is short: -1000 to 1000.
     #[serde(default)]
     pub oom_score_adj: Option<i16>,
+    /// Capabilities that were added by name: those a user other than root has, too.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub ambient: CapabilitySet,
+    /// Labels of the host's security modules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Label>,
+    /// The only files that its processes may use; none: all that their user may.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub landlock: Vec<FileRule>,
+}
+
+/// What may be done with a file or with all that is below a directory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FileRule {
+    /// The path in the container.
+    pub path: PathBuf,
+    /// What it may be used for.
+    pub access: LandlockAccess,
 }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ContainerPlan, Draft};
 use crate::host::Host;
-use crate::stack::value::{CgroupMode, IpcMode, NetworkMode, Peer, PidMode};
-use crate::stack::{Service, UsernsMode};
+use crate::stack::Service;
+use crate::stack::value::{CgroupMode, IpcMode, NetworkMode, Peer, PidMode, UsernsMode};
 
 /// Another container, whose namespace is shared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

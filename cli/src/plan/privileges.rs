@@ -3,15 +3,17 @@
 use anyhow::{Context, Result, bail};
 use coop_cgroup::{Access, DeviceRule, default_devices};
 use coop_fs::{Device, DeviceNode};
+use coop_launcher::store::ContainerId;
 use coop_ns::privileges::{Capability, CapabilitySet, Rlimit};
 use rustix::fs::{FileType, major, minor};
 
-use super::PrivilegesPlan;
+use super::labels::labels;
+use super::{FileRule, PrivilegesPlan};
 use crate::stack::Service;
 use crate::stack::value::{DeviceMapping, SecurityOpt};
 
-/// Capabilities, limits and groups of a service.
-pub(super) fn privileges(service: &Service) -> Result<PrivilegesPlan> {
+/// Capabilities, limits, groups and labels of a service.
+pub(super) fn privileges(service: &Service, id: &ContainerId) -> Result<PrivilegesPlan> {
     let isolation = &service.isolation;
     let rlimits = isolation
         .ulimits
@@ -39,11 +41,34 @@ pub(super) fn privileges(service: &Service) -> Result<PrivilegesPlan> {
             .map(ToString::to_string)
             .collect(),
         oom_score_adj: isolation.oom_score_adj.map(|adjustment| adjustment.0),
+        ambient: added_by_name(service)?,
+        labels: labels(service, id)?.process,
+        landlock: isolation
+            .landlock
+            .iter()
+            .map(|rule| FileRule {
+                path: rule.path.clone().into(),
+                access: rule.access,
+            })
+            .collect(),
     })
 }
 
+/// What a user other than root has of `cap_add`. Docker gives it nothing, which with
+/// `no_new_privs` is all that there will ever be; Podman gives it what is added, and so does Coop,
+/// but not by the one word ALL.
+fn added_by_name(service: &Service) -> Result<CapabilitySet> {
+    let names = service.cap_add.iter().filter(|name| !all(name));
+    names
+        .map(|name| name.parse::<Capability>().context("cap_add"))
+        .collect()
+}
+
+fn all(name: &str) -> bool {
+    name.eq_ignore_ascii_case("all")
+}
+
 fn capabilities(service: &Service) -> Result<CapabilitySet> {
-    let all = |name: &str| name.eq_ignore_ascii_case("all");
     // As Docker: dropping ALL leaves what is added, adding ALL leaves what is not dropped.
     let mut capabilities =
         if service.isolation.privileged || service.cap_add.iter().any(|name| all(name)) {

@@ -55,6 +55,7 @@ fn alone(stack: &Stack, service: &Service, path: &NodePath, out: &mut Problems) 
     restart(service, path, out);
     sharing::network(service, path, out);
     sharing::isolation(service, path, out);
+    sharing::user_ids(service, path, out);
 }
 
 pub(super) fn error(path: &NodePath, message: &str) -> Diagnostic {

@@ -20,13 +20,12 @@ pub(crate) use networking::*;
 
 use super::node::Node;
 use super::value::{
-    ByteSize, Cpus, Duration, Mount, NetworkMode, ParseError, PidsLimit, Port, Restart, RootfsMode,
-    Signal, SwapLimit, TmpfsMount, UserSpec,
+    ByteSize, Cpus, Duration, Mount, NetworkMode, PidsLimit, Port, Restart, RootfsMode, Signal,
+    SwapLimit, TmpfsMount, UserSpec, UsernsMode,
 };
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
 use std::path::PathBuf;
-use std::str::FromStr;
 
 /// A stack file. Maps keep the file's order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -153,7 +152,7 @@ pub(crate) struct Service {
     /// User to run as.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<UserSpec>,
-    /// `host` shares the host's user namespace.
+    /// How its user ids relate to the host's, beside [`Isolation::id_maps`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub userns_mode: Option<UsernsMode>,
     /// Paths of the host, volumes and memory to mount.
@@ -268,28 +267,6 @@ impl Serialize for HealthTest {
             Self::Shell(line) => ("CMD-SHELL", std::slice::from_ref(line)),
         };
         s.collect_seq(std::iter::once(kind).chain(rest.iter().map(String::as_str)))
-    }
-}
-
-/// How a container's user ids relate to the host's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum UsernsMode {
-    /// They are the host's: root inside is root outside.
-    Host,
-}
-
-impl FromStr for UsernsMode {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        match text {
-            "host" => Ok(Self::Host),
-            _ => Err(ParseError::new(
-                format!("{text:?} is not a user namespace mode"),
-                "write host, or nothing for a user namespace of its own",
-            )),
-        }
     }
 }
 

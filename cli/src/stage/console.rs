@@ -11,8 +11,6 @@ impl Stage for Console {
     }
 
     fn enter(&mut self, _child: &mut ChildSide<'_>) -> Result<(), BoxError> {
-        Ok(coop_fs::mount_console(&std::fs::read_link(
-            "/proc/self/fd/0",
-        )?)?)
+        Ok(coop_fs::mount_console(rustix::stdio::stdin())?)
     }
 }

@@ -1,17 +1,24 @@
-//! Who the process is and what it may do: user, groups, capabilities, limits, `no_new_privs`.
+//! Who the process is and what it may do: user, groups, capabilities, limits, `no_new_privs`, keys,
+//! labels of security modules, Landlock.
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use coop_launcher::{BoxError, ChildSide, HostSide, Stage, Waiting};
-use coop_ns::privileges::{Capabilities, User, set_oom_score_adj};
+use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
+use coop_ns::privileges::{
+    Capabilities, Landlock, LandlockAccess, Procfs, User, new_session_keyring, set_oom_score_adj,
+};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 
-use crate::plan::PrivilegesPlan;
+use crate::plan::{FileRule, PrivilegesPlan};
 
 /// See the module.
 pub(crate) struct Privileges {
     plan: PrivilegesPlan,
     user: String,
     cwd: String,
+    /// The host's `/proc`, through which labels are set: nothing of the container is in it.
+    proc: Option<Procfs>,
 }
 
 impl Privileges {
@@ -21,6 +28,7 @@ impl Privileges {
             plan: plan.clone(),
             user: user.to_owned(),
             cwd: cwd.to_owned(),
+            proc: None,
         }
     }
 }
@@ -38,6 +46,13 @@ impl Stage for Privileges {
         }
     }
 
+    fn prepare(&mut self, _launch: &mut Prepare<'_>) -> Result<(), BoxError> {
+        if !self.plan.labels.is_empty() {
+            self.proc = Some(Procfs::open()?);
+        }
+        Ok(())
+    }
+
     fn attach(&mut self, child: &mut Waiting) -> Result<(), BoxError> {
         // From here, because root of a user namespace cannot raise a hard limit.
         for limit in &self.plan.rlimits {
@@ -51,6 +66,8 @@ impl Stage for Privileges {
     }
 
     fn enter(&mut self, child: &mut ChildSide<'_>) -> Result<(), BoxError> {
+        // Keys of who called Coop are not the container's.
+        new_session_keyring()?;
         let mut user = coop_fs::lookup_user(&self.user)?;
         for group in &self.plan.group_add {
             let gid = coop_fs::lookup_group(group)?;
@@ -73,8 +90,16 @@ impl Stage for Privileges {
         let capabilities = if user.uid == 0 {
             Capabilities::for_root(granted)
         } else {
-            Capabilities::for_user(granted)
+            Capabilities::for_user(granted).with_ambient(self.plan.ambient)
         };
+        if let Some(proc) = &self.proc {
+            let mut labels = self.plan.labels.iter();
+            labels.try_for_each(|label| label.set_on_exec(proc))?;
+        }
+        // Last of what takes paths, and while there is the right to do it.
+        if !self.plan.landlock.is_empty() {
+            restrict_files(&self.plan.landlock)?;
+        }
         let privileges = coop_ns::privileges::Privileges {
             user: User {
                 uid: user.uid,
@@ -88,4 +113,23 @@ impl Stage for Privileges {
         };
         Ok(privileges.apply()?)
     }
+}
+
+/// Puts Landlock's rules into force. The container's own `/dev` and `/proc` are always there:
+/// without them hardly a program works, and what is in them is guarded by other means.
+fn restrict_files(rules: &[FileRule]) -> Result<(), BoxError> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = openat(CWD, "/", flags, Mode::empty())?;
+    let open = |path: &Path| -> Result<OwnedFd, BoxError> {
+        coop_fs::open_in_root(root.as_fd(), path, OFlags::PATH)
+            .map_err(|error| format!("landlock: {}", anyhow::Error::from(error)).into())
+    };
+    let landlock = Landlock::new()?;
+    for own in ["/dev", "/proc"] {
+        landlock.allow(open(Path::new(own))?.as_fd(), LandlockAccess::Write)?;
+    }
+    for rule in rules {
+        landlock.allow(open(&rule.path)?.as_fd(), rule.access)?;
+    }
+    Ok(landlock.restrict()?)
 }

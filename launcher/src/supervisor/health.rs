@@ -31,6 +31,10 @@ pub(super) struct Checks {
 /// these early checks do not count, so a container is never unhealthy sooner than elsewhere.
 const FIRST_CHECK: Duration = Duration::from_millis(20);
 
+/// How long a check's process may take until it executes the command. A container can stop it
+/// before, and the supervisor has others to look after.
+const START_PATIENCE: Duration = Duration::from_secs(3);
+
 /// Results that are kept.
 const KEPT: usize = 5;
 
@@ -183,6 +187,7 @@ impl Supervisor<'_> {
         let mut cloned = self
             .wiring
             .health_check(&unit.spec.id, init, theirs)?
+            .with_patience(START_PATIENCE)
             .clone_child(None)?;
         cloned.attach()?;
         let pidfd = cloned.finish()?.start()?;

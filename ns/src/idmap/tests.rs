@@ -19,6 +19,76 @@ fn ids_are_translated_within_the_map_only() {
 }
 
 #[test]
+fn a_kept_id_is_the_users_own_and_the_others_close_up_around_it() {
+    let ranges = [range(100_000, 1000), range(500_000, 500)];
+    let maps = IdMaps::keeping((1000, 1200), (1000, 100), &ranges, &ranges);
+    assert_eq!(
+        maps.uids,
+        [
+            line(0, 100_000, 1000),
+            line(1000, 1000, 1),
+            line(1001, 500_000, 500)
+        ]
+    );
+    assert_eq!(
+        maps.gids,
+        [
+            line(0, 100_000, 1000),
+            line(1000, 500_000, 200),
+            line(1200, 100, 1),
+            line(1201, 500_200, 300)
+        ]
+    );
+    maps.validate().unwrap();
+    assert_eq!(maps.last_gid_up_to(65_535), Some(1500));
+    assert_eq!(maps.last_gid_up_to(1100), Some(1100));
+    // A user beyond all that a container has otherwise.
+    let far = IdMaps::keeping((900_000, 0), (900_000, 7), &ranges[..1], &ranges[..1]);
+    assert_eq!(
+        far.uids,
+        [line(0, 100_000, 1000), line(900_000, 900_000, 1)]
+    );
+    assert_eq!(far.gids, [line(0, 7, 1), line(1, 100_000, 1000)]);
+}
+
+#[test]
+fn what_the_outer_namespace_has_not_is_named() {
+    let parent = IdMaps::rootless(1000, 1000, &[range(100_000, 10)], &[range(100_000, 20)]);
+    let map = |host_id, size| IdMaps::single_range(host_id, size);
+    assert_eq!(map(1, 10).outside_of(&parent), None);
+    assert_eq!(
+        map(1, 11).outside_of(&parent),
+        Some(("uid", line(0, 1, 11)))
+    );
+    // Both lines have some, but the kernel wants them within one.
+    assert_eq!(map(0, 2).outside_of(&parent), Some(("uid", line(0, 0, 2))));
+    assert_eq!(map(5, 3).host_ranges(), [range(5, 3)]);
+}
+
+proptest! {
+    #[test]
+    fn a_kept_id_makes_a_map_that_the_kernel_takes(
+        inside in 0..200_000_u32, counts in prop::collection::vec(1..70_000_u32, 0..4)
+    ) {
+        let mut start = 1_000_000;
+        let ranges: Vec<_> = counts.iter().map(|count| {
+            let range = range(start, *count);
+            start += 100_000;
+            range
+        }).collect();
+        let maps = IdMaps::keeping((inside, inside), (inside, inside), &ranges, &ranges);
+        maps.validate().unwrap();
+        prop_assert_eq!(maps.host_uid(inside), Some(inside));
+        let size: u32 = maps.uids.iter().map(|line| line.size).sum();
+        prop_assert_eq!(size, counts.iter().sum::<u32>() + 1);
+    }
+}
+
+fn range(start: u32, count: u32) -> IdRange {
+    IdRange { start, count }
+}
+
+#[test]
 fn a_rootless_user_is_root_inside_and_its_subordinate_ids_follow() {
     let subs = [
         IdRange {

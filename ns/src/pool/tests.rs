@@ -39,6 +39,34 @@ fn a_released_range_is_leased_again_and_releasing_twice_is_fine() {
 }
 
 #[test]
+fn named_ids_are_shared_with_those_who_name_them_and_with_nobody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let pool = pool(&dir, 3);
+    let given = pool.lease("given").unwrap();
+    let (users, groups) = (range(BASE + SIZE, SIZE), range(5, 10));
+    for owner in ["a", "b"] {
+        // The same for users and groups, as a map mostly has it.
+        pool.lease_named(owner, &[users, users, groups]).unwrap();
+    }
+    assert_eq!(
+        pool.lease_named("c", &[range(given.end() as u32 - 1, 2)]),
+        Err(PoolError::InUse {
+            range: range(given.end() as u32 - 1, 2),
+            holder: "given".to_owned()
+        })
+    );
+    assert_eq!(pool.lease("next").unwrap(), range(BASE + 2 * SIZE, SIZE));
+    pool.share("neighbour", "a").unwrap();
+    pool.release_several(&["a", "b"]).unwrap();
+    assert!(matches!(
+        pool.lease("more").unwrap_err(),
+        PoolError::Exhausted { .. }
+    ));
+    pool.release("neighbour").unwrap();
+    assert_eq!(pool.lease("more").unwrap(), users);
+}
+
+#[test]
 fn exact_ids_are_given_unless_somebody_has_one_of_them() {
     let dir = tempfile::tempdir().unwrap();
     let pool = pool(&dir, 3);
@@ -93,7 +121,7 @@ proptest! {
     fn a_lease_is_read_back_from_its_file_name(
         owner in "[^/\0]{1,50}", start in any::<u32>(), count in any::<u32>()
     ) {
-        let lease = Lease { owner, range: range(start, count) };
+        let lease = Lease { owner, range: range(start, count), named: false };
         prop_assert_eq!(parse_file_name(&file_name(&lease.owner, lease.range)), Some(lease));
     }
 
@@ -104,7 +132,7 @@ proptest! {
         taken.sort_unstable();
         let leases: Vec<_> = taken
             .into_iter()
-            .map(|(start, count)| Lease { owner: "x".to_owned(), range: range(start, count) })
+            .map(|(start, count)| Lease { owner: "x".to_owned(), range: range(start, count), named: false })
             .collect();
         let ids = range(BASE, 8 * SIZE);
         match first_free(ids, &leases) {

@@ -47,7 +47,7 @@ impl Capabilities {
 
     /// For a process that runs as another user: it has none, and its children can get those
     /// of `set` through set-user-id programs and file capabilities, unless `no_new_privs`
-    /// prevents it.
+    /// prevents it. What Docker gives.
     pub const fn for_user(set: CapabilitySet) -> Self {
         Self {
             bounding: set,
@@ -55,6 +55,21 @@ impl Capabilities {
             permitted: CapabilitySet::EMPTY,
             inheritable: CapabilitySet::EMPTY,
             ambient: CapabilitySet::EMPTY,
+        }
+    }
+
+    /// The same, with those of `ambient` that are within the bounding set for the process
+    /// itself, over each `execve`: permitted, effective, inheritable and ambient. What Podman
+    /// gives another user than root by `--cap-add`.
+    #[must_use]
+    pub const fn with_ambient(self, ambient: CapabilitySet) -> Self {
+        let ambient = ambient.intersection(self.bounding);
+        Self {
+            bounding: self.bounding,
+            effective: self.effective.union(ambient),
+            permitted: self.permitted.union(ambient),
+            inheritable: self.inheritable.union(ambient),
+            ambient: self.ambient.union(ambient),
         }
     }
 
@@ -225,6 +240,9 @@ mod tests {
     fn sets_that_the_kernel_would_cut_are_refused() {
         Capabilities::for_root(KILL).validate().unwrap();
         Capabilities::for_user(KILL).validate().unwrap();
+        let ambient = Capabilities::for_user(KILL).with_ambient(CapabilitySet::ALL);
+        ambient.validate().unwrap();
+        assert_eq!((ambient.ambient, ambient.inheritable), (KILL, KILL));
         let effective_only = Capabilities {
             effective: KILL,
             ..Capabilities::default()

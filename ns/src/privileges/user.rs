@@ -33,38 +33,43 @@ impl User {
     }
 }
 
-/// Sets supplementary groups, group and user (real, effective and saved) of the calling
+/// Sets group, supplementary groups and user (real, effective and saved) of the calling
 /// thread, in this order, since the user change takes the right to the others. For a process
 /// with one thread.
 ///
+/// The group is among the supplementary ones, too, as after a login: who runs a set-group-id
+/// program stays a member of it, and cannot get past a file's `group: nothing` by leaving it
+/// (CVE-2022-36109).
+///
 /// Where `setgroups(2)` is denied for the user namespace (see
-/// [`MapMethod::OwnIdsOnly`](crate::idmap::MapMethod::OwnIdsOnly)) and no supplementary group
-/// is asked for, those of the caller stay: nothing can take them away.
+/// [`MapMethod::OwnIdsOnly`](crate::idmap::MapMethod::OwnIdsOnly)) and no further group is asked
+/// for, those of the caller stay: nothing can take them away.
 ///
 /// # Errors
 /// [`Error::SetGroups`], [`Error::SetGid`], [`Error::SetUid`].
 pub fn set_user(uid: u32, gid: u32, groups: &[u32]) -> Result<(), Error> {
-    set_groups(groups).map_err(|source| Error::SetGroups {
-        groups: groups.to_vec(),
-        source,
-    })?;
     valid(gid)
         .map(Gid::from_raw)
         .and_then(|id| set_thread_res_gid(id, id, id))
         .map_err(|source| Error::SetGid { gid, source })?;
+    set_groups(gid, groups).map_err(|source| Error::SetGroups {
+        groups: groups.to_vec(),
+        source,
+    })?;
     valid(uid)
         .map(Uid::from_raw)
         .and_then(|id| set_thread_res_uid(id, id, id))
         .map_err(|source| Error::SetUid { uid, source })
 }
 
-fn set_groups(groups: &[u32]) -> Result<(), Errno> {
-    let ids: Vec<_> = groups
-        .iter()
+fn set_groups(own: u32, groups: &[u32]) -> Result<(), Errno> {
+    let further = groups.iter().filter(|gid| **gid != own);
+    let ids: Vec<_> = std::iter::once(&own)
+        .chain(further)
         .map(|gid| valid(*gid).map(Gid::from_raw))
         .collect::<Result<_, _>>()?;
     match set_thread_groups(&ids) {
-        Err(Errno::PERM) if ids.is_empty() && setgroups_is_denied() => Ok(()),
+        Err(Errno::PERM) if ids.len() == 1 && setgroups_is_denied() => Ok(()),
         result => result,
     }
 }

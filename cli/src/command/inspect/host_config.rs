@@ -8,7 +8,7 @@ use coop_cgroup::{CpuQuota, CpuWeight, IndexList, Limits, Max};
 use coop_fs::Mount;
 use coop_launcher::logs::LogOptions;
 use coop_launcher::supervisor::RestartPolicy;
-use coop_ns::privileges::{CapabilitySet, Rlimit};
+use coop_ns::privileges::{CapabilitySet, Label, Rlimit};
 use serde::Serialize;
 
 use super::devices::Devices;
@@ -35,7 +35,7 @@ pub(super) struct HostConfig<'a> {
     cap_add: Vec<String>,
     cap_drop: Vec<String>,
     readonly_rootfs: bool,
-    security_opt: Vec<&'static str>,
+    security_opt: Vec<String>,
     publish_all_ports: bool,
     /// What it runs with.
     runtime: &'static str,
@@ -178,13 +178,18 @@ impl<'a> HostConfig<'a> {
 }
 
 /// What differs from the most that is kept from it.
-fn security_opt(plan: &ContainerPlan) -> Vec<&'static str> {
+fn security_opt(plan: &ContainerPlan) -> Vec<String> {
     let options = [
         (plan.privileges.no_new_privileges, "no-new-privileges"),
         (plan.system_paths_unconfined, "systempaths=unconfined"),
     ];
+    let labels = plan.privileges.labels.iter().map(|label| match label {
+        Label::AppArmor(profile) => format!("apparmor={profile}"),
+        Label::SeLinux(context) => format!("label={context}"),
+    });
     let told = options.into_iter();
-    told.filter_map(|(on, option)| on.then_some(option))
+    told.filter_map(|(on, option)| on.then(|| option.to_owned()))
+        .chain(labels)
         .collect()
 }
 

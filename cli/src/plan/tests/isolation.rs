@@ -57,6 +57,76 @@ fn capabilities_are_added_and_dropped_as_docker_does() {
 }
 
 #[test]
+fn what_is_added_by_name_is_for_every_user() {
+    let fixture = Fixture::new();
+    let ambient = |keys: &str| fixture.web(keys).unwrap().plan.privileges.ambient;
+    assert!(ambient("").is_empty());
+    // Docker's one word for all of them does not reach another user than root.
+    assert!(ambient("cap_add: [ALL]").is_empty());
+    assert_eq!(
+        ambient("cap_drop: [ALL]\ncap_add: [ALL, NET_RAW]").to_string(),
+        "CAP_NET_RAW"
+    );
+}
+
+#[test]
+fn ids_are_mapped_by_name() {
+    let fixture = Fixture::new();
+    let maps = |keys: &str| match fixture.web(keys).map(|draft| draft.ids) {
+        Ok(Ids::Named(maps)) => maps,
+        other => panic!("{keys}: {other:?}"),
+    };
+    let both = maps("x-userns: {uid_map: ['0:100000:10', '10:5']}");
+    assert_eq!(both.uids, both.gids);
+    assert_eq!(
+        (both.host_uid(9), both.host_uid(10)),
+        (Some(100_009), Some(5))
+    );
+    let own = maps("x-userns: {uid_map: ['0:100000:10'], gid_map: ['0:7:3']}");
+    assert_eq!((own.host_uid(0), own.host_gid(0)), (Some(100_000), Some(7)));
+    // No group beyond may ping.
+    let few = fixture.web("x-userns: {gid_map: ['0:7:3']}").unwrap().plan;
+    assert_eq!(few.sysctls[0].value, "0 2");
+    let refused = |keys: &str| format!("{:#}", fixture.web(keys).unwrap_err());
+    for (lines, why) in [
+        ("['0:1000:10', '5:2000:10']", "lines 1 and 2 overlap"),
+        ("['0:1000:10', '10:1009:10']", "lines 1 and 2 overlap"),
+        ("['1:1000:10']", "no id 0 of the container"),
+    ] {
+        let error = refused(&format!("x-userns: {{uid_map: {lines}}}"));
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+#[test]
+fn a_label_takes_a_host_that_has_the_module() {
+    let fixture = Fixture::new();
+    for (option, module, is_there) in [
+        (
+            "apparmor=x",
+            "AppArmor",
+            coop_ns::privileges::apparmor_is_enabled(),
+        ),
+        (
+            "label=type:x",
+            "SELinux",
+            coop_ns::privileges::selinux_is_enabled(),
+        ),
+    ] {
+        let draft = fixture.web(&format!("security_opt: ['{option}']"));
+        match draft {
+            Ok(draft) => assert!(is_there && draft.plan.privileges.labels.len() == 1),
+            Err(error) => {
+                let error = format!("{error:#}");
+                assert!(!is_there && error.contains(module), "{error}");
+            }
+        }
+    }
+    let none = fixture.web("security_opt: ['apparmor=unconfined', 'label=disable']");
+    assert!(none.unwrap().plan.privileges.labels.is_empty());
+}
+
+#[test]
 fn nothing_can_be_gained_by_execve() {
     let draft = Fixture::new().web("cap_add: [ALL]").unwrap();
     assert!(draft.plan.privileges.no_new_privileges);

@@ -137,9 +137,11 @@ fn each_key_about_the_process_changes_the_plan() {
         devices: ("", "devices: [/dev/null:/dev/nothing:r]"),
         domainname: ("", "domainname: example"),
         group_add: ("", "group_add: [5, audio]"),
+        id_maps: ELSEWHERE, // see the tests of isolation
         init: ("", "init: true"),
         ipc: ("", "ipc: service:db"),
         label_file: ("", "label_file: web.env"),
+        landlock: ("", "x-landlock: {read: [/]}"),
         mem_swappiness: ("", "mem_swappiness: 5"),
         oom_score_adj: ("", "oom_score_adj: -5"),
         pid: ("", "pid: service:db"),

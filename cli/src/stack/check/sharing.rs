@@ -4,7 +4,7 @@ use super::error;
 use crate::stack::model::Service;
 use crate::stack::path::NodePath;
 use crate::stack::read::Problems;
-use crate::stack::value::{IpcMode, NetworkMode, SecurityOpt};
+use crate::stack::value::{IpcMode, NetworkMode, PidMode, SecurityOpt, UsernsMode};
 
 /// What does not go with the way in which it is connected.
 pub(super) fn network(service: &Service, path: &NodePath, out: &mut Problems) {
@@ -58,6 +58,34 @@ fn network_of_another(service: &Service, path: &NodePath, out: &mut Problems) {
                     .help("write it for the one whose network it is, and remove it here"),
             );
         }
+    }
+}
+
+/// Which user ids it has can be said in one way only.
+pub(super) fn user_ids(service: &Service, path: &NodePath, out: &mut Problems) {
+    let isolation = &service.isolation;
+    let maps = !isolation.id_maps.is_empty();
+    let (key, what) = match service.userns_mode {
+        _ if maps => ("x-userns", "maps of its own"),
+        Some(UsernsMode::KeepId { .. }) => ("userns_mode", "keep-id"),
+        Some(UsernsMode::Host) | None => return,
+    };
+    let mut refuse = |why: &str| {
+        let message = format!("{what} cannot be had {why}");
+        let problem = error(&path.key(key), &message).help("remove one of the two");
+        out.errors.push(problem);
+    };
+    if maps && service.userns_mode.is_some() {
+        refuse("with userns_mode");
+    }
+    if isolation.privileged {
+        refuse("by a privileged container, which has the host's user ids");
+    }
+    let joins = matches!(service.network_mode, Some(NetworkMode::Of(_)))
+        || matches!(isolation.ipc, Some(IpcMode::Of(_)))
+        || matches!(isolation.pid, Some(PidMode::Of(_)));
+    if joins {
+        refuse("by one that joins another container, whose user ids it has");
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a service says about its process: how it runs, what it may do, what it shares.
 
 use super::super::value::{
-    BlkioWeight, ByteSize, CgroupMode, DeviceMapping, Group, IpcMode, OomScoreAdj, PidMode,
-    SecurityOpt, Swappiness, Ulimit, UtsMode,
+    BlkioWeight, ByteSize, CgroupMode, DeviceMapping, Group, IdMapLine, IpcMode, LANDLOCK_ACCESSES,
+    LandlockRule, OomScoreAdj, PidMode, SecurityOpt, Swappiness, Ulimit, UtsMode,
 };
 use coop_cgroup::{CgroupPath, DeviceRule};
 use indexmap::IndexMap;
@@ -36,6 +36,9 @@ pub(crate) struct Isolation {
     /// Further groups of its user.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub group_add: Vec<Group>,
+    /// How its ids map to the host's, by name. Coop's own key.
+    #[serde(rename = "x-userns", skip_serializing_if = "IdMapLines::is_empty")]
+    pub id_maps: IdMapLines,
     /// Its first process is an init that forwards signals and reaps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<bool>,
@@ -45,6 +48,13 @@ pub(crate) struct Isolation {
     /// Files of labels, first to last; `labels` wins over them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub label_file: Vec<PathBuf>,
+    /// The only files that it may use. Coop's own key.
+    #[serde(
+        rename = "x-landlock",
+        serialize_with = "landlock",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub landlock: Vec<LandlockRule>,
     /// How much the kernel prefers to swap its memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mem_swappiness: Option<Swappiness>,
@@ -78,6 +88,33 @@ pub(crate) struct Isolation {
     /// Whose host name it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uts: Option<UtsMode>,
+}
+
+/// `x-userns`. One of the two alone stands for both, as with Podman.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(crate) struct IdMapLines {
+    /// Lines of the map of user ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uid_map: Vec<IdMapLine>,
+    /// Lines of the map of group ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gid_map: Vec<IdMapLine>,
+}
+
+impl IdMapLines {
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.uid_map.is_empty() && self.gid_map.is_empty()
+    }
+}
+
+/// As a mapping of uses to paths.
+fn landlock<S: Serializer>(rules: &[LandlockRule], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_map(LANDLOCK_ACCESSES.into_iter().filter_map(|(name, access)| {
+        let of = { rules.iter() }.filter(|rule| rule.access == access);
+        let paths: Vec<_> = of.map(|rule| &rule.path).collect();
+        (!paths.is_empty()).then_some((name, paths))
+    }))
 }
 
 /// In compose's long form.

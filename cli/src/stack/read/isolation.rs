@@ -1,10 +1,11 @@
 //! The keys of a service that are about its process.
 
-use super::super::model::{BlkioConfig, DeviceRate, Isolation};
+use super::super::model::{BlkioConfig, DeviceRate, IdMapLines, Isolation};
 use super::super::node::Node;
 use super::super::value::{
-    BlkioWeight, ByteSize, CgroupMode, DeviceMapping, Group, IpcMode, OomScoreAdj, ParseError,
-    Permissions, PidMode, SecurityOpt, Swappiness, Sysctl, Ulimit, UtsMode,
+    BlkioWeight, ByteSize, CgroupMode, DeviceMapping, Group, IdMapLine, IpcMode, LANDLOCK_ACCESSES,
+    LandlockRule, OomScoreAdj, ParseError, Permissions, PidMode, SecurityOpt, Swappiness, Sysctl,
+    Ulimit, UtsMode,
 };
 use super::scalar::{Hostname, Labels, OneOrMany, read_by_parsing};
 use super::{At, Fields, Problems, Read, keys};
@@ -23,11 +24,16 @@ pub(super) fn isolation(f: &mut Fields<'_>, out: &mut Problems) -> Isolation {
         devices: f.or_default("devices", out),
         domainname: f.get("domainname", out).map(|Hostname(name)| name),
         group_add: f.or_default("group_add", out),
+        id_maps: f.or_default("x-userns", out),
         init: f.get("init", out),
         ipc: f.get("ipc", out),
         label_file: f
             .get("label_file", out)
             .map(|OneOrMany(files)| files)
+            .unwrap_or_default(),
+        landlock: f
+            .get("x-landlock", out)
+            .map(|Landlock(rules)| rules)
             .unwrap_or_default(),
         mem_swappiness: f.get("mem_swappiness", out),
         oom_score_adj: f.get("oom_score_adj", out),
@@ -55,6 +61,7 @@ read_by_parsing! {
     BlkioWeight: "a whole number",
     CgroupMode: "a string",
     Group: "a group's name or number",
+    IdMapLine: "a line of an id map",
     IpcMode: "a string",
     OomScoreAdj: "a whole number",
     Permissions: "a string of r, w and m",
@@ -113,6 +120,64 @@ impl Read for DeviceMapping {
             Ok(device) => Some(device),
             Err(error) => out.invalid(&place, &source, &error),
         }
+    }
+}
+
+impl Read for IdMapLines {
+    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
+        let path = at.path.clone();
+        let mut fields = Fields::open(at, "a mapping of uid_map and gid_map", out)?;
+        let before = out.errors.len();
+        let lines = Self {
+            uid_map: fields.or_default("uid_map", out),
+            gid_map: fields.or_default("gid_map", out),
+        };
+        fields.finish(&[], out);
+        if lines.is_empty() && out.errors.len() == before {
+            let help = "write uid_map: ['CONTAINER:HOST:COUNT']";
+            out.error(&path, "`x-userns` maps no id", Some(help));
+        }
+        Some(lines)
+    }
+}
+
+/// `x-landlock`: uses, each with a list of paths.
+struct Landlock(Vec<LandlockRule>);
+
+impl Read for Landlock {
+    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
+        let path = at.path.clone();
+        let mut fields = Fields::open(at, "a mapping of read, write and execute", out)?;
+        let before = out.errors.len();
+        let mut rules = Vec::new();
+        for (name, access) in LANDLOCK_ACCESSES {
+            let items = fields.at(name).map(|at| (at.items(), at));
+            match items {
+                None => {}
+                Some((None, at)) => {
+                    out.wrong_type::<()>(&at, "a list of paths");
+                }
+                Some((Some(items), _)) => {
+                    for item in items {
+                        let Some(text) = String::read(item.clone(), out) else {
+                            continue;
+                        };
+                        match LandlockRule::new(access, &text) {
+                            Ok(rule) => rules.push(rule),
+                            Err(error) => {
+                                out.invalid::<()>(&item, &text, &error);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        fields.finish(&[], out);
+        if rules.is_empty() && out.errors.len() == before {
+            let help = "write execute: [/] and what else it needs, or remove it";
+            out.error(&path, "`x-landlock` allows nothing", Some(help));
+        }
+        Some(Self(rules))
     }
 }
 

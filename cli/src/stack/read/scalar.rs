@@ -1,10 +1,9 @@
 //! Values that are one scalar, or lists and mappings of scalars.
 
-use super::super::model::UsernsMode;
 use super::super::node::Node;
 use super::super::value::{
     ByteSize, Cpus, Duration, EnvEntry, Label, NetworkMode, ParseError, PidsLimit, Restart,
-    RootfsMode, Signal, SwapLimit, TmpfsMount, UserSpec, check_env_name,
+    RootfsMode, Signal, SwapLimit, TmpfsMount, UserSpec, UsernsMode, check_env_name,
 };
 use super::{At, Problems, Read};
 use indexmap::IndexMap;

@@ -89,7 +89,7 @@ fn wrong_values_say_how_they_are_written() {
     command: sh -c 'exit
     healthcheck: {test: [CMD], interval: soon}
     network_mode: task:db
-    userns_mode: keep-id
+    userns_mode: private
     cpuset: all
     pids_limit: -5
     rootfs: {path: '', mode: rx}

@@ -57,6 +57,11 @@ fn wrong_values() {
         "ulimits: {nofile: {soft: 6, hard: 5}}",
         "ulimits: [nofile=5]",
         "uts: private",
+        "userns_mode: keep-id:uid=x",
+        "x-landlock: {read: etc, write: [tmp], exec: [/]}",
+        "x-landlock: {}",
+        "x-userns: {uid_map: ['0:1'], gid_map: [a]}",
+        "x-userns: {}",
     ]));
 }
 
@@ -76,6 +81,9 @@ fn what_does_not_go_together() {
         "ipc: none\nshm_size: 1m",
         "uts: host\nhostname: web\ndomainname: example",
         "privileged: true\nsecurity_opt: ['seccomp=default']",
+        "privileged: true\nuserns_mode: keep-id",
+        "userns_mode: host\nx-userns: {uid_map: ['0:1000:5']}",
+        "pid: container:a\nx-userns: {uid_map: ['0:1000:5']}",
     ]));
 }
 

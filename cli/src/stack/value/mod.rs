@@ -9,6 +9,7 @@ mod device;
 mod duration;
 mod env;
 mod extra_host;
+mod landlock;
 mod limit;
 mod namespace;
 mod number;
@@ -20,6 +21,7 @@ mod signal;
 mod tmpfs;
 mod ulimit;
 mod user;
+mod userns;
 mod volume;
 
 pub(crate) use bytes::ByteSize;
@@ -28,17 +30,19 @@ pub(crate) use device::{DeviceMapping, Permissions};
 pub(crate) use duration::Duration;
 pub(crate) use env::{EnvEntry, Label, check_name as check_env_name};
 pub(crate) use extra_host::{ExtraHost, HostAddress};
+pub(crate) use landlock::{LANDLOCK_ACCESSES, LandlockRule};
 pub(crate) use limit::{PidsLimit, SwapLimit};
 pub(crate) use namespace::{CgroupMode, IpcMode, NetworkMode, Peer, PidMode, UtsMode};
 pub(crate) use number::{BlkioWeight, Group, OomScoreAdj, Swappiness, Sysctl};
 pub(crate) use port::Port;
 pub(crate) use restart::Restart;
 pub(crate) use rootfs::RootfsMode;
-pub(crate) use security::SecurityOpt;
+pub(crate) use security::{ContextPart, SecurityOpt};
 pub(crate) use signal::Signal;
 pub(crate) use tmpfs::{TmpfsMount, TmpfsOptions, octal};
 pub(crate) use ulimit::Ulimit;
 pub(crate) use user::UserSpec;
+pub(crate) use userns::{IdMapLine, UsernsMode};
 pub(crate) use volume::{
     BindOptions, Mount, MountKind, Selinux, VolumeOptions, check_target, check_volume_name,
 };

@@ -1,11 +1,11 @@
-//! `security_opt`: what is loosened, and what is not there to be loosened.
+//! `security_opt`: what is loosened, and what is tightened.
 
 use super::{ParseError, serde_as_text};
 use std::fmt;
 use std::str::FromStr;
 
 /// One entry of `security_opt`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SecurityOpt {
     /// Whether `execve` can gain rights, for example by set-user-ID programs.
     NoNewPrivileges(bool),
@@ -15,16 +15,43 @@ pub(crate) enum SecurityOpt {
     SeccompUnconfined,
     /// Nothing of `/proc` and `/sys` is hidden or read-only.
     SystemPathsUnconfined,
-    /// No `AppArmor` profile: Coop sets none.
+    /// A loaded `AppArmor` profile.
+    AppArmor(String),
+    /// No `AppArmor` profile, as without the option.
     AppArmorUnconfined,
-    /// No `SELinux` label: Coop sets none.
+    /// Part of an `SELinux` label; those that are not given are those of the host's containers.
+    Label(ContextPart, String),
+    /// No `SELinux` label, as without the option.
     LabelDisable,
+}
+
+/// The parts of an `SELinux` context, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ContextPart {
+    /// The `SELinux` user.
+    User,
+    /// The role.
+    Role,
+    /// The type: what decides most.
+    Type,
+    /// Sensitivity and categories, which keep containers from each other.
+    Level,
+}
+
+impl ContextPart {
+    const NAMES: [(&str, Self); 4] = [
+        ("user", Self::User),
+        ("role", Self::Role),
+        ("type", Self::Type),
+        ("level", Self::Level),
+    ];
 }
 
 serde_as_text!(SecurityOpt);
 
 const FORM: &str = "write no-new-privileges[:true|:false], seccomp=default, seccomp=unconfined, \
-                    systempaths=unconfined, apparmor=unconfined or label=disable";
+                    systempaths=unconfined, apparmor=PROFILE, apparmor=unconfined, label=disable, \
+                    or label= with user:, role:, type: or level:";
 
 impl FromStr for SecurityOpt {
     type Err = ParseError;
@@ -45,23 +72,50 @@ impl FromStr for SecurityOpt {
             )),
             ("systempaths", Some("unconfined")) => Ok(Self::SystemPathsUnconfined),
             ("apparmor", Some("unconfined")) => Ok(Self::AppArmorUnconfined),
-            ("apparmor", _) => Err(ParseError::new(
-                "Coop does not set AppArmor profiles",
-                "remove it, or write apparmor=unconfined, which holds anyway",
-            )),
+            ("apparmor", Some(profile)) => apparmor(profile),
             ("label", Some("disable")) => Ok(Self::LabelDisable),
-            ("label", _) => Err(ParseError::new(
-                "Coop does not set SELinux labels",
-                "remove it, or write label=disable, which holds anyway",
-            )),
+            ("label", Some(part)) => label(part),
             _ => Err(ParseError::new("not a security option", FORM)),
         }
     }
 }
 
+/// The name is part of a request to the kernel: a line, with no blank to end the name.
+fn apparmor(profile: &str) -> Result<SecurityOpt, ParseError> {
+    let plain = |c: char| !c.is_whitespace() && !c.is_control();
+    if profile.is_empty() || profile.len() > 255 || !profile.chars().all(plain) {
+        return Err(ParseError::new("not the name of an AppArmor profile", FORM));
+    }
+    Ok(SecurityOpt::AppArmor(profile.to_owned()))
+}
+
+fn label(text: &str) -> Result<SecurityOpt, ParseError> {
+    let (name, value) = text.split_once([':', '=']).unwrap_or((text, ""));
+    let part = ContextPart::NAMES.into_iter().find(|(it, _)| *it == name);
+    let Some((_, part)) = part else {
+        return Err(ParseError::new("not a part of an SELinux label", FORM));
+    };
+    let plain = |c: char| {
+        let of_level = part == ContextPart::Level && ":,.-".contains(c);
+        c.is_ascii_alphanumeric() || c == '_' || of_level
+    };
+    if value.is_empty() || value.len() > 255 || !value.chars().all(plain) {
+        return Err(ParseError::new("not a part of an SELinux label", FORM));
+    }
+    Ok(SecurityOpt::Label(part, value.to_owned()))
+}
+
 impl fmt::Display for SecurityOpt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::AppArmor(profile) => return write!(f, "apparmor={profile}"),
+            Self::Label(part, value) => {
+                let mut names = ContextPart::NAMES.iter();
+                let name = names
+                    .find(|(_, it)| it == part)
+                    .map_or("", |(name, _)| name);
+                return write!(f, "label={name}:{value}");
+            }
             Self::NoNewPrivileges(true) => "no-new-privileges:true",
             Self::NoNewPrivileges(false) => "no-new-privileges:false",
             Self::SeccompDefault => "seccomp=default",
@@ -89,13 +143,28 @@ mod tests {
             "no-new-privileges:false"
         );
         assert_eq!(shown("seccomp:unconfined").unwrap(), "seccomp=unconfined");
+        for text in [
+            "apparmor=docker-default",
+            "apparmor=:other://profile",
+            "label=type:svirt_t",
+            "label=level:s0:c1,c2",
+        ] {
+            assert_eq!(shown(text).unwrap(), text);
+        }
+        assert_eq!(shown("label=type=spc_t").unwrap(), "label=type:spc_t");
         for bad in [
             "",
+            "apparmor=",
+            "apparmor=a b",
+            "apparmor=a\nexec b",
+            "label",
+            "label=svirt_t",
+            "label=type:",
+            "label=type:a:b",
+            "label=level:s0 c1",
             "no-new-privileges:maybe",
             "seccomp=/etc/profile.json",
             "seccomp",
-            "apparmor=docker-default",
-            "label=type:svirt_t",
             "systempaths=all",
             "nonewprivs",
         ] {
