@@ -354,12 +354,12 @@ impl<'a> Locked<'a> {
     }
 
     fn create(&self, owner: &str, range: IdRange) -> Result<(), PoolError> {
-        self.create_file(file_name(owner, range))
+        self.create_file(&file_name(owner, range))
     }
 
     /// The same ids twice are one lease.
     fn create_named(&self, owner: &str, range: IdRange) -> Result<(), PoolError> {
-        match self.create_file(file_name(&format!("{NAMED}{owner}"), range)) {
+        match self.create_file(&file_name(&format!("{NAMED}{owner}"), range)) {
             Err(PoolError::File {
                 source: Errno::EXIST,
                 ..
@@ -368,11 +368,11 @@ impl<'a> Locked<'a> {
         }
     }
 
-    fn create_file(&self, name: String) -> Result<(), PoolError> {
+    fn create_file(&self, name: &str) -> Result<(), PoolError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        match openat(&self.dir, &name, flags, Mode::RUSR | Mode::WUSR) {
+        match openat(&self.dir, name, flags, Mode::RUSR | Mode::WUSR) {
             Ok(_) => Ok(()),
-            Err(source) => Err(self.file_error("create", &name, source)),
+            Err(source) => Err(self.file_error("create", name, source)),
         }
     }
 

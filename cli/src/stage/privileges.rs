@@ -122,7 +122,7 @@ fn restrict_files(rules: &[FileRule]) -> Result<(), BoxError> {
     let root = openat(CWD, "/", flags, Mode::empty())?;
     let open = |path: &Path| -> Result<OwnedFd, BoxError> {
         coop_fs::open_in_root(root.as_fd(), path, OFlags::PATH)
-            .map_err(|error| format!("landlock: {}", anyhow::Error::from(error)).into())
+            .map_err(|error| format!("landlock: {:#}", anyhow::Error::from(error)).into())
     };
     let landlock = Landlock::new()?;
     for own in ["/dev", "/proc"] {

@@ -188,7 +188,8 @@ fn security_opt(plan: &ContainerPlan) -> Vec<String> {
         Label::SeLinux(context) => format!("label={context}"),
     });
     let told = options.into_iter();
-    told.filter_map(|(on, option)| on.then(|| option.to_owned()))
+    told.filter(|(on, _)| *on)
+        .map(|(_, option)| option.to_owned())
         .chain(labels)
         .collect()
 }
