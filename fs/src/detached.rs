@@ -6,8 +6,8 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
-    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
 };
 
 use crate::Error;
@@ -56,6 +56,21 @@ pub(crate) fn id_map_tree(
 ) -> Result<(), Error> {
     let flags = AtFlags::EMPTY_PATH | RECURSIVE;
     mount_setattr(tree, c"", flags, Change::id_map(userns))
+        .map_err(|errno| id_map_error(object, errno))
+}
+
+/// Applies the id map of `userns` to a detached layer, which is a clone of a mount of the host:
+/// it leaves the peers of that, or what is attached on it would be attached on the host as well.
+pub(crate) fn id_map_layer(
+    layer: BorrowedFd<'_>,
+    userns: BorrowedFd<'_>,
+    object: &Path,
+) -> Result<(), Error> {
+    let change = Change {
+        propagation: MountPropagationFlags::PRIVATE,
+        ..Change::id_map(userns)
+    };
+    mount_setattr(layer, c"", AtFlags::EMPTY_PATH, change)
         .map_err(|errno| id_map_error(object, errno))
 }
 

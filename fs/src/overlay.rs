@@ -9,7 +9,7 @@ use rustix::mount::{MountAttrFlags, MoveMountFlags, OpenTreeFlags, move_mount};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::detached::{clone_tree, id_map_tree, open_dir};
+use crate::detached::{clone_tree, id_map_layer, open_dir};
 use crate::error::{Operation, at, errno_of};
 use crate::layers::{Changes, Layers, Marks, Refused};
 use crate::private_mounts::with_private_mounts;
@@ -296,7 +296,7 @@ fn open_dirs(dirs: &[PathBuf]) -> Result<Vec<OwnedFd>, Error> {
 fn id_mapped_lowers(overlay: &Overlay, userns: BorrowedFd<'_>) -> Result<Vec<OwnedFd>, Error> {
     let id_mapped = |lower: &PathBuf| {
         let tree = clone_tree(lower, OpenTreeFlags::empty())?;
-        id_map_tree(tree.as_fd(), userns, lower)?;
+        id_map_layer(tree.as_fd(), userns, lower)?;
         Ok(tree)
     };
     overlay.lowers.iter().map(id_mapped).collect()

@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use coop_fs::{Mount, Overlay, RootSettings, RootSource};
 use coop_ns::Namespaces;
 use rustix::io::Errno;
-use rustix::mount::MountFlags;
+use rustix::mount::{MountFlags, MountPropagationFlags};
 use support::{Container, HOST_BASE, chain, mount_line, mount_options, owner};
 
 tests!(
@@ -307,6 +307,16 @@ fn with_layers(count: usize) -> Container {
 }
 
 fn an_older_kernel_s_way_gives_the_same_root_and_leads_back() {
+    // As systemd has it, and nearly every machine: what is attached to a mount that is shared
+    // appears with its peers.
+    support::in_own_mounts(Namespaces::MOUNT, || {
+        let all = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
+        rustix::mount::mount_change("/", all).unwrap();
+        an_older_kernel_s_way();
+    });
+}
+
+fn an_older_kernel_s_way() {
     let mut container = with_layers(20);
     container.attached = true;
     let here = || {
