@@ -22,13 +22,14 @@ pub(crate) struct CallRules<'a> {
     pub(crate) name: &'static str,
     pub(crate) rules: Vec<CallRule<'a>>,
     pub(crate) otherwise: Action,
+    /// The last is what happens to unknown calls, not the default.
+    pub(crate) is_unknown: bool,
 }
 
 /// A rule about one call.
 #[derive(Clone)]
 pub(crate) struct CallRule<'a> {
     /// Which of the policy it is.
-    #[expect(dead_code, reason = "read by what explains policies")]
     pub(crate) rule: usize,
     pub(crate) conditions: Conditions<'a>,
     pub(crate) action: Action,
@@ -39,6 +40,16 @@ pub(crate) struct CallRule<'a> {
 pub(crate) enum Conditions<'a> {
     OfRule(&'a [Condition]),
     Selected(Condition),
+}
+
+impl Resolved<'_> {
+    /// What happens to a number that no call has.
+    pub(crate) fn without_call(&self, number: u32) -> Action {
+        match self.unknown {
+            Some((action, first)) if number >= first => action,
+            _ => self.default,
+        }
+    }
 }
 
 impl Conditions<'_> {
@@ -74,11 +85,15 @@ impl<'a> ByName<'a> {
     /// What the policy says for an architecture.
     pub(crate) fn resolve(&self, arch: Arch) -> Resolved<'a> {
         let newest = self.newest(arch);
-        let calls = arch.calls().map(|(number, name)| CallRules {
-            number,
-            name,
-            rules: self.rules(arch, name),
-            otherwise: self.undecided(name, number, newest),
+        let calls = arch.calls().map(|(number, name)| {
+            let unknown = self.unknown(name, number, newest);
+            CallRules {
+                number,
+                name,
+                rules: self.rules(arch, name),
+                otherwise: unknown.unwrap_or(self.policy.default),
+                is_unknown: unknown.is_some(),
+            }
         });
         Resolved {
             arch,
@@ -149,12 +164,9 @@ impl<'a> ByName<'a> {
             .last()
     }
 
-    fn undecided(&self, name: &str, number: u32, newest: Option<u32>) -> Action {
-        match (self.policy.unknown, newest) {
-            (Some(unknown), Some(newest)) if number > newest && !self.is_heard_of(name) => {
-                unknown.action
-            }
-            _ => self.policy.default,
-        }
+    /// What happens to a call of the table that is newer than the policy.
+    fn unknown(&self, name: &str, number: u32, newest: Option<u32>) -> Option<Action> {
+        let unknown = self.policy.unknown?;
+        (number > newest? && !self.is_heard_of(name)).then_some(unknown.action)
     }
 }

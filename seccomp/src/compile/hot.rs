@@ -66,3 +66,8 @@ pub(super) fn weight(name: &str) -> u64 {
         .find_map(|(weight, names)| names.contains(&name).then_some(*weight))
         .unwrap_or(USUAL)
 }
+
+/// The same for an ABI that hardly any program uses, beside one that all do.
+pub(super) fn rare(name: &str) -> u64 {
+    u64::from(weight(name) > USUAL)
+}

@@ -82,7 +82,12 @@ impl Policy {
             let mut numbers = Numbers::new(strategy);
             for (first, last, owner) in sections(*arch) {
                 if covered.contains(&owner) {
-                    numbers.add(&by_name.resolve(owner), first, last);
+                    let weight = if owner == *arch {
+                        hot::weight
+                    } else {
+                        hot::rare
+                    };
+                    numbers.add(&by_name.resolve(owner), first, last, weight);
                 } else {
                     numbers.fill_with(first, self.foreign);
                 }
@@ -144,7 +149,7 @@ impl Numbers {
     }
 
     /// The numbers from `first` to `last`, as resolved.
-    fn add(&mut self, resolved: &Resolved<'_>, first: u32, last: u32) {
+    fn add(&mut self, resolved: &Resolved<'_>, first: u32, last: u32, weight: fn(&str) -> u64) {
         let mut free = Some(first);
         let inside = |call: &&CallRules<'_>| (first..=last).contains(&call.number);
         for call in resolved.calls.iter().filter(inside) {
@@ -152,7 +157,7 @@ impl Numbers {
                 self.fill_gap(resolved, from, call.number - 1);
             }
             let node = diagram(&mut self.graph, resolved.arch, self.strategy, call);
-            self.push(call.number, node, hot::weight(call.name));
+            self.push(call.number, node, weight(call.name));
             free = call.number.checked_add(1);
         }
         if let Some(from) = free.filter(|from| *from <= last) {
@@ -185,3 +190,16 @@ fn diagram(graph: &mut Graph, arch: Arch, strategy: Strategy, call: &CallRules<'
     let rules = rules.map(|rule| (rule.conditions.as_slice(), rule.action));
     checks::build(graph, arch, strategy, rules, call.otherwise)
 }
+
+/// Whether two sets of rules do the same to a call, whatever its arguments are.
+///
+/// Equal diagrams are one node of a graph. Where masks overlap, or there are very many rules,
+/// diagrams may differ that mean the same.
+pub(crate) fn same_outcome(arch: Arch, one: &CallRules<'_>, other: &CallRules<'_>) -> bool {
+    let mut graph = Graph::default();
+    let [one, other] = [one, other].map(|call| diagram(&mut graph, arch, Strategy::Together, call));
+    one == other
+}
+
+#[cfg(test)]
+mod tests;
