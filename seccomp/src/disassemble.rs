@@ -69,8 +69,9 @@ fn known(instructions: &[Instruction]) -> Vec<Option<Known>> {
                 let holds = match (other, instruction.operand) {
                     (code::LD_W_ABS, Call::ARCH) => Holds::Arch,
                     (code::LD_W_ABS, Call::NUMBER) => Holds::Number,
-                    (code::LDX_W_LEN | code::LDX_IMM | code::LDX_MEM, _) => before.holds,
-                    (code::ST | code::STX | code::TAX, _) => before.holds,
+                    // These leave the accumulator as it is.
+                    (code::LDX_W_LEN | code::LDX_IMM | code::LDX_MEM, _)
+                    | (code::ST | code::STX | code::TAX, _) => before.holds,
                     _ => Holds::Other,
                 };
                 arrive(at + 1, Known { holds, ..before });
@@ -180,7 +181,11 @@ fn word_name(offset: u32) -> String {
         8 => String::from("instruction_pointer.low"),
         12 => String::from("instruction_pointer.high"),
         _ => {
-            let half = if offset % 8 == 0 { "low" } else { "high" };
+            let half = if offset.is_multiple_of(8) {
+                "low"
+            } else {
+                "high"
+            };
             format!("args[{}].{half}", offset.saturating_sub(16) / 8)
         }
     }
