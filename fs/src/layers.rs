@@ -240,19 +240,26 @@ fn short_name(fd: &OwnedFd) -> String {
 
 /// `/proc/self/fd` as the working directory.
 struct ShortNames {
-    before: OwnedFd,
+    /// None where this user may not be: nothing can be found from there, so "/" takes its place.
+    before: Option<OwnedFd>,
 }
 
 impl ShortNames {
     fn enter() -> Result<Self, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let before = openat(CWD, c".", flags, Mode::empty())?;
+        let before = match openat(CWD, c".", flags, Mode::empty()) {
+            Err(Errno::ACCESS) => None,
+            opened => Some(opened?),
+        };
         chdir("/proc/self/fd")?;
         Ok(Self { before })
     }
 
     fn leave(self) -> Result<(), Errno> {
-        fchdir(self.before)
+        match self.before {
+            Some(before) => fchdir(before),
+            None => chdir("/"),
+        }
     }
 }
 

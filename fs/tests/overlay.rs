@@ -265,6 +265,10 @@ fn an_overlay_is_mounted_without_privilege_on_the_host() {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(container.outside(""), mode).unwrap();
     let namespaces = Namespaces::USER | Namespaces::MOUNT | Namespaces::PID;
+    // Nor need the user be in a directory that is open to it.
+    let here = std::env::current_dir().unwrap();
+    let closed = tempfile::tempdir().unwrap();
+    std::env::set_current_dir(&closed).unwrap();
     support::in_own_mounts(namespaces, || {
         let root = coop_fs::build_overlay_unprivileged(overlay).unwrap();
         let mounts = coop_fs::defer_mounts(&[
@@ -279,6 +283,7 @@ fn an_overlay_is_mounted_without_privilege_on_the_host() {
         assert_eq!(fs::read("/dev/null").unwrap(), b"");
         assert!(mount_options("/dev").contains(&"nosuid".to_owned()));
     });
+    std::env::set_current_dir(here).unwrap();
     assert_eq!(owner(container.upper("new")), (HOST_BASE, HOST_BASE));
 }
 
