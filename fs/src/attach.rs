@@ -47,7 +47,7 @@ pub(crate) fn attach_mount(root: BorrowedFd<'_>, open: &OpenMount) -> Result<(),
                 target.as_fd(),
                 path,
                 MountAttributes::INERT,
-                &format!("mode=1777,size={size}"),
+                &format!("mode=1777,size={size},nr_inodes={}", inodes(*size)),
             )
         }
         (Mount::Cgroup { readonly }, source) => {
@@ -238,6 +238,12 @@ fn tmpfs(
         data: Some(data.as_c_str()),
     }
     .mount_on(target, path)
+}
+
+/// How many files a `/dev/shm` of so many bytes may have. An empty one takes none of them, but a
+/// KiB of the kernel's memory: without a number it would be half as many as the host has pages.
+fn inodes(size: u64) -> u64 {
+    (size / 1024).max(1024)
 }
 
 fn tmpfs_data(size: Option<u64>, mode: Option<u32>, options: &MountOptions) -> String {

@@ -134,7 +134,8 @@ pub(crate) fn attach_unprivileged(devices: &[Device], target: BorrowedFd<'_>) ->
 
 fn new_tmpfs() -> Result<OwnedFd, Error> {
     // Not noexec: programs map /dev/zero to get memory for code.
-    let options = [("mode", "755"), ("size", "64m")];
+    // As many files as KiB: an empty one is not part of the size, but takes as much memory.
+    let options = [("mode", "755"), ("size", "64m"), ("nr_inodes", "64k")];
     new_filesystem("tmpfs", &options, MountAttributes::NOSUID).map_err(at(Operation::Mount, "/dev"))
 }
 

@@ -27,6 +27,7 @@
 mod binary;
 pub mod cgroup;
 mod command;
+pub mod escape;
 mod host;
 mod kernel;
 mod namespaces;

@@ -5,6 +5,7 @@ mod build;
 mod cargo;
 mod debian;
 mod dist;
+mod escape;
 mod failure;
 mod fuzz;
 mod install;
@@ -38,6 +39,12 @@ enum Task {
     VmTest(vm::TestOptions),
     /// A shell in the virtual machine of `vm-test`
     VmShell(vm::ShellOptions),
+    /// The hostile-container suite: attacks from inside of containers, and the table of what
+    /// stops each
+    ///
+    /// Needs root. Each row is run by default, with each of its guards alone, and with all of
+    /// them off.
+    Escape(escape::Options),
     /// Root filesystems of distributions
     #[command(subcommand)]
     Rootfs(rootfs::Task),
@@ -63,6 +70,7 @@ fn main() -> ExitCode {
         Task::Soak(options) => soak::run(&options),
         Task::VmTest(options) => vm::test(&options),
         Task::VmShell(options) => vm::shell(&options),
+        Task::Escape(options) => escape::run(&options),
         Task::Rootfs(task) => rootfs::run(&task),
         Task::Bench(options) => bench::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),

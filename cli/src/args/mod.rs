@@ -41,9 +41,9 @@ pub(crate) use run::RunArgs;
 pub(crate) use shell::{CompletionArgs, ManArgs, UiArgs};
 pub(crate) use stack::{ConfigArgs, DownArgs, Images, PlanArgs, Scale, UpArgs};
 pub(crate) use system::{
-    EventsArgs, InfoArgs, LsArgs, PruneArgs, SystemArgs, SystemCheckArgs, SystemCommand,
-    SystemDfArgs, SystemPruneArgs, VolumeArgs, VolumeCommand, VolumeCreateArgs, VolumeInspectArgs,
-    VolumeLsArgs, VolumePruneArgs, VolumeRmArgs,
+    CheckArgs, EventsArgs, InfoArgs, Inside, LsArgs, PruneArgs, SystemArgs, SystemCheckArgs,
+    SystemCommand, SystemDfArgs, SystemPruneArgs, VolumeArgs, VolumeCommand, VolumeCreateArgs,
+    VolumeInspectArgs, VolumeLsArgs, VolumePruneArgs, VolumeRmArgs,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -267,6 +267,8 @@ pub(crate) enum Command {
     Prune(PruneArgs),
     /// Show what Coop has and what this host can do
     Info(InfoArgs),
+    /// Check how well this host keeps containers apart
+    Check(CheckArgs),
     /// A dashboard of all containers
     Ui(UiArgs),
     /// Print a completion script for a shell
@@ -322,6 +324,7 @@ impl Cli {
             | Command::System(_)
             | Command::Prune(_)
             | Command::Info(_)
+            | Command::Check(_)
             | Command::Ui(_)
             | Command::Completion(_)
             | Command::Man(_)

@@ -2,7 +2,7 @@
 
 use super::condition::known_filter;
 use super::{Filter, Format, Moment};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// What `events --filter` knows.
 const EVENT_FILTERS: [&str; 10] = [
@@ -78,6 +78,33 @@ pub(crate) struct InfoArgs {
     pub format: Option<Format>,
 }
 
+/// `coop check`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Shows what the kernel offers, how it is set, and what is in force for a default\n\
+    container, which is made for it and looked at from outside and inside. Says what to\n\
+    change, and changes nothing. Ends with 1 when something that Coop promises does not hold.\n\n\
+    It is about the host. `coop system check` is about what Coop has left on disk and in the\n\
+    kernel, and mends it."
+)]
+pub(crate) struct CheckArgs {
+    /// Print every finding as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The part inside of the container that is looked at
+    #[arg(long, hide = true)]
+    pub inside: Option<Inside>,
+}
+
+/// What `coop check` does inside of its container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Inside {
+    /// Say what is there.
+    Look,
+    /// Try what must not be possible.
+    Try,
+}
+
 /// `coop system`.
 #[derive(Debug, Args)]
 pub(crate) struct SystemArgs {
@@ -91,7 +118,7 @@ pub(crate) struct SystemArgs {
 pub(crate) enum SystemCommand {
     /// Show what takes up space on disk
     Df(SystemDfArgs),
-    /// Compare what is on disk with what is in the kernel, and mend it
+    /// Compare what is on disk with what is in the kernel, and mend it (`coop check` is about the host)
     Check(SystemCheckArgs),
     /// Remove all that is not in use
     Prune(SystemPruneArgs),

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::args::InfoArgs;
 use crate::host::Host;
 use crate::ui::{binary_size, document, print};
-use machine::Machine;
+pub(super) use machine::Machine;
 
 /// `coop info`, in Docker's shape.
 pub(super) fn info(host: &Host, args: &InfoArgs) -> Result<i32> {

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod attach;
+mod check;
 mod completion;
 mod config;
 mod cp;
@@ -83,6 +84,10 @@ pub(crate) fn run(cli: &Cli) -> Result<i32> {
         Command::System(args) => system::system(&host()?, &args.command),
         Command::Prune(args) => prune::prune(&host()?, args),
         Command::Info(args) => info::info(&host()?, args),
+        Command::Check(args) => match args.inside {
+            Some(part) => check::inside(part),
+            None => check::check(&host()?, args),
+        },
         Command::Ui(args) => ui::ui(&host()?, args),
         Command::Completion(args) => completion::completion(args),
         Command::Man(args) => man::man(args),

@@ -27,6 +27,7 @@ use rustix::io::Errno;
 use super::ps;
 use crate::args::UiArgs;
 use crate::host::Host;
+pub(super) use ask::coop;
 use ask::{Asked, Outcome};
 use look::{Looks, Tail};
 use model::{Action, Message, Model, Target};

@@ -73,6 +73,7 @@ pub(crate) fn tests(built: &Built, directory: &Path) -> Result<PathBuf> {
         ("bin/coop".to_owned(), built.coop.clone()),
         ("fault/coop".to_owned(), built.coop_with_faults.clone()),
         ("bin/floor".to_owned(), built.floor.clone()),
+        ("bin/hostile".to_owned(), built.hostile.clone()),
     ];
     for program in &built.tests {
         let name = format!("programs/{}", program.name);

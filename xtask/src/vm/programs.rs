@@ -59,6 +59,8 @@ pub(crate) struct Built {
     pub(crate) init: PathBuf,
     /// The program with which benchmarks compare: it has tests of its own.
     pub(crate) floor: PathBuf,
+    /// The program that the hostile-container suite runs in containers.
+    pub(crate) hostile: PathBuf,
     pub(crate) coop: PathBuf,
     pub(crate) coop_with_faults: PathBuf,
 }
@@ -86,6 +88,7 @@ pub(crate) fn build(directory: &Path) -> Result<Built> {
     let binary =
         |name| binary_in(&messages, name).with_context(|| format!("cargo named no {name}"));
     let (init, floor) = (binary("guest-init")?, binary("floor")?);
+    let hostile = binary("hostile")?;
     let mut tests = tests_in(&messages);
     tests.sort_by(|a, b| a.name.cmp(&b.name));
 
@@ -98,6 +101,7 @@ pub(crate) fn build(directory: &Path) -> Result<Built> {
         tests,
         init,
         floor,
+        hostile,
         coop: coop(&[], "coop")?,
         coop_with_faults: coop(&["--features", "fault"], "coop-with-faults")?,
     })

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// This machine, as far as containers care.
 #[derive(Debug)]
-pub(super) struct Machine {
+pub(in crate::command) struct Machine {
     /// Release of the kernel.
     pub kernel: String,
     /// Name and version of the distribution.
@@ -27,7 +27,7 @@ pub(super) struct Machine {
 
 impl Machine {
     /// Looks at `/proc`, `/sys` and `PATH`. What cannot be read is not there.
-    pub(super) fn look() -> Self {
+    pub(in crate::command) fn look() -> Self {
         let kernel = rustix::system::uname()
             .release()
             .to_string_lossy()
@@ -44,6 +44,11 @@ impl Machine {
             tools: ["ip", "nft"].map(|name| (name, find(name))).into(),
             kernel,
         }
+    }
+
+    /// Major and minor number of the kernel's release.
+    pub(in crate::command) fn version(&self) -> (u32, u32) {
+        release(&self.kernel)
     }
 
     /// What is missing, and what that means.

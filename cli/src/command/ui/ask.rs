@@ -110,7 +110,7 @@ impl Asked {
 }
 
 /// `coop`, with the state of this one.
-pub(super) fn coop(host: &Host) -> Command {
+pub(in crate::command) fn coop(host: &Host) -> Command {
     let mut command = Command::new(SELF);
     command.arg0("coop");
     if let Some(root) = &host.root {
