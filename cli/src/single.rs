@@ -296,7 +296,7 @@ mod tests {
         ("cgroup_parent", "x", "--cgroup-parent /a x"),
         ("domainname", "x", "--domainname a x"),
         ("privileged", "x", "--privileged x"),
-        ("security_opt", "x", "--security-opt seccomp=unconfined x"),
+        ("security_opt", "x", "--security-opt seccomp=strict x"),
         ("landlock", "x", "--landlock read=/usr x"),
         ("uidmap", "x", "--uidmap 0:100000:5 x"),
         ("gidmap", "x", "--gidmap 0:100000:5 x"),
@@ -315,7 +315,14 @@ mod tests {
     ];
 
     /// What the command itself acts on.
-    const OF_THE_COMMAND: [&str; 5] = ["detach", "detach_keys", "name", "usage", "help"];
+    const OF_THE_COMMAND: [&str; 6] = [
+        "detach",
+        "detach_keys",
+        "name",
+        "seccomp_record",
+        "usage",
+        "help",
+    ];
 
     #[test]
     fn no_flag_is_ignored() {

@@ -18,7 +18,8 @@ use crate::joined;
 use crate::plan::{Connection, ContainerPlan, ProcessPlan};
 use crate::rootless;
 use crate::stage::{
-    Cgroup, Console, Join, Links, Namespaces, Network, Privileges, Rootfs, Seccomp, Transfer,
+    Cgroup, Confining, Console, Join, Links, Namespaces, Network, Privileges, Rootfs, Seccomp,
+    Transfer,
 };
 
 /// What happens to a container, in order.
@@ -27,6 +28,7 @@ pub(crate) fn pipeline(
     host: &Host,
     batch: &Links,
     stdin: Option<OwnedFd>,
+    recorder: Option<&Rc<OwnedFd>>,
 ) -> anyhow::Result<Pipeline> {
     let joined = joined::open(host, plan)?;
     let mut process = process(&plan.process)?;
@@ -48,18 +50,28 @@ pub(crate) fn pipeline(
         pipeline.stage(cgroup).stage(rootfs)
     };
     let pipeline = pipeline.stage(network);
-    Ok(stdio(
-        pipeline,
-        plan,
-        host.store.dirs().container_run(&plan.unit.id),
-        stdin,
-    )
-    .stage(Privileges::new(
-        &plan.privileges,
-        &plan.process.user,
-        &plan.process.cwd,
-    ))
-    .stage(Seccomp::new(&plan.seccomp)))
+    let run_dir = host.store.dirs().container_run(&plan.unit.id);
+    let pipeline = stdio(pipeline, plan, run_dir, stdin);
+    Ok(confined(pipeline, plan, &plan.process, recorder))
+}
+
+/// What its processes may do, and last what they may call.
+fn confined(
+    pipeline: Pipeline,
+    plan: &ContainerPlan,
+    process: &ProcessPlan,
+    recorder: Option<&Rc<OwnedFd>>,
+) -> Pipeline {
+    let privileges = Privileges::new(&plan.privileges, &process.user, &process.cwd);
+    let confining = match recorder {
+        Some(recorder) => Confining::Recording(Rc::clone(recorder)),
+        None => Confining::Filter(plan.seccomp.clone()),
+    };
+    if plan.privileges.no_new_privileges {
+        pipeline.stage(privileges).stage(Seccomp::last(confining))
+    } else {
+        pipeline.stage(Seccomp::here(confining)).stage(privileges)
+    }
 }
 
 /// The lock on what the container has changed of its image.
@@ -82,6 +94,7 @@ pub(crate) fn exec_pipeline(
     host: &Host,
     init: Pid,
     streams: Pipes,
+    recorder: Option<&Rc<OwnedFd>>,
 ) -> anyhow::Result<Pipeline> {
     let cgroup = host.cgroup_of(plan)?;
     if host.rootless.is_some() && cgroup.is_some() {
@@ -100,13 +113,7 @@ pub(crate) fn exec_pipeline(
     } else {
         pipeline.stage(streams)
     };
-    Ok(pipeline
-        .stage(Privileges::new(
-            &plan.privileges,
-            &process_plan.user,
-            &process_plan.cwd,
-        ))
-        .stage(Seccomp::new(&plan.seccomp)))
+    Ok(confined(pipeline, plan, process_plan, recorder))
 }
 
 /// What happens to a process that works on a container's files as the container sees them, in
@@ -202,6 +209,8 @@ pub(crate) struct Wires<'a> {
     usage: Option<RefCell<Vec<(String, coop_cgroup::Stats)>>>,
     /// The plan that was asked for last: one container's is read several times on its way.
     last_plan: RefCell<Option<(ContainerId, ConfigStamp, Rc<ContainerPlan>)>>,
+    /// Who takes notes of what its containers call (`--seccomp-record`).
+    recorder: Option<Rc<OwnedFd>>,
     /// Published ports, held as long as their container lives.
     ports: RefCell<Vec<(ContainerId, Vec<OwnedFd>)>>,
 }
@@ -216,6 +225,7 @@ impl<'a> Wires<'a> {
             stdin: RefCell::default(),
             usage: None,
             last_plan: RefCell::default(),
+            recorder: None,
             ports: RefCell::default(),
         }
     }
@@ -224,6 +234,15 @@ impl<'a> Wires<'a> {
     pub(crate) fn with_stdin(self, stdin: OwnedFd) -> Self {
         self.stdin.replace(Some(stdin));
         self
+    }
+
+    /// Has all that its containers call told to who holds the socket's other end, and lets them
+    /// call what they like.
+    pub(crate) fn with_recorder(self, recorder: Rc<OwnedFd>) -> Self {
+        Self {
+            recorder: Some(recorder),
+            ..self
+        }
     }
 
     /// Takes note of what each container had used at its end.
@@ -315,7 +334,8 @@ impl Wiring for Wires<'_> {
             }
         }
         let stdin = self.stdin.take();
-        pipeline(&plan, self.host, &self.links, stdin).map_err(BoxError::from)
+        let recorder = self.recorder.as_ref();
+        pipeline(&plan, self.host, &self.links, stdin, recorder).map_err(BoxError::from)
     }
 
     fn health_check(
@@ -342,6 +362,7 @@ impl Wiring for Wires<'_> {
             self.host,
             init,
             Pipes::given(None, output.try_clone()?, output),
+            self.recorder.as_ref(),
         )?)
     }
 

@@ -10,9 +10,10 @@
 //! written (`ETXTBSY`), and when it ends, so do all in its pid namespace. It has no
 //! descriptor, and shows no argument of the command that started it.
 
-use coop_ns::{CloneArgs, Forked, exit_child};
+use coop_ns::exit_child;
 use rustix::process::{Pid, WaitOptions};
 
+use crate::child::Confine;
 use crate::error::BoxError;
 use crate::signals::{AllBlocked, reset_for_child};
 use crate::sys;
@@ -24,17 +25,17 @@ const FAILED: i32 = 125;
 ///
 /// # Errors
 /// When no process can be made. In the new process: when its signals cannot be reset.
-pub(crate) fn split() -> Result<(), BoxError> {
+pub(crate) fn split(confine: Option<Confine>) -> Result<(), BoxError> {
     // Before there is anyone to forward to: none is lost.
     let blocked = AllBlocked::new()?;
     // SAFETY: the launch happens in a process with a single thread (see the crate's
     // documentation), and this is its copy.
-    match unsafe { coop_ns::clone3(&CloneArgs::default()) }? {
-        Forked::Child => {
+    match unsafe { sys::fork() }? {
+        None => {
             own_process_group();
             Ok(reset_for_child()?)
         }
-        Forked::Parent(program) => run(program.pid, &blocked),
+        Some(program) => run(program, &blocked, confine),
     }
 }
 
@@ -47,8 +48,8 @@ fn own_process_group() {
     }
 }
 
-fn run(program: Pid, signals: &AllBlocked) -> ! {
-    if hide().is_err() {
+fn run(program: Pid, signals: &AllBlocked, confine: Option<Confine>) -> ! {
+    if hide().is_err() || confine.is_some_and(|confine| confine.run().is_err()) {
         exit_child(FAILED);
     }
     loop {

@@ -50,6 +50,7 @@ pub mod error;
 pub mod fault;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod helper;
 mod init;
 pub mod journal;
 mod limits;
@@ -65,7 +66,7 @@ mod sys;
 pub mod terminal;
 
 pub use channel::MAX_PASSED;
-pub use child::ChildSide;
+pub use child::{ChildSide, Confine, Confinement};
 pub use error::{BoxError, Error, Failure, chain};
 pub use journal::Journal;
 pub use pipeline::{Cloned, Created, HostSide, Pipeline, Prepare, Stage, Waiting};

@@ -1,39 +1,52 @@
 //! seccomp profiles for containers: which system calls a process may make.
 //!
-//! **Status: no filter is loaded yet.** The only profile is [`Profile::Unconfined`], which
-//! leaves every system call allowed. This crate holds the place of the filter in the
-//! pipeline (the last step before `execve`) and in saved plans; profiles and their compiler
-//! to BPF come next. A container is confined by its namespaces, capabilities and
-//! `no_new_privs` alone until then.
+//! A [`Policy`] says which calls are allowed. It comes from a profile: one of this library
+//! ([`profiles`]), of the OCI runtime-spec ([`oci`]), or of Docker or Podman ([`docker`]). It is
+//! [compiled](Policy::compile) to a [`Program`] of classic BPF, which can be
+//! [run](Program::run) here, and [loaded](Program::load) into the kernel.
 //!
 //! # Example
 //!
 //! ```
-//! use coop_seccomp::{Mode, Profile, mode};
+//! use coop_seccomp::{Action, Arch, BuiltIn, Call, Capabilities, Context, KernelVersion};
 //!
-//! let before = mode()?;
-//! Profile::Unconfined.apply()?;
-//! assert_eq!(mode()?, before);
-//! println!("seccomp: {before}"); // seccomp: off
-//! # Ok::<(), coop_seccomp::Error>(())
+//! let context = Context {
+//!     arch: Arch::native(),
+//!     capabilities: Capabilities::NONE,
+//!     kernel: KernelVersion::running(),
+//! };
+//! let policy = BuiltIn::Default.policy(&context);
+//! let program = policy.compile(context.arch)?;
+//!
+//! let mount = context.arch.number_of("mount").expect("every kernel has it");
+//! let outcome = program.run(&Call::new(context.arch, mount));
+//! assert_eq!(outcome.action(), Action::Errno(1)); // EPERM
+//! # Ok::<(), coop_seccomp::CompileError>(())
 //! ```
 
 mod action;
 mod arch;
 mod call;
 mod compile;
+mod context;
 mod cost;
 mod difference;
 mod disassemble;
+pub mod docker;
 mod errno;
 mod evaluate;
 mod explain;
+mod filter;
 mod instruction;
 mod listener;
 mod load;
 mod multiplexed;
+pub mod oci;
 pub mod policy;
+mod profile_error;
+pub mod profiles;
 mod program;
+pub mod record;
 mod resolve;
 mod simulate;
 mod sys;
@@ -46,46 +59,25 @@ pub use action::Action;
 pub use arch::{Arch, UnknownArch};
 pub use call::Call;
 pub use compile::CompileError;
+pub use context::{Capabilities, Context, KernelVersion, NotAVersion};
 pub use difference::{Decision, Difference, Subject};
 pub use errno::errno_of_name;
 pub use explain::{ArchExplanation, Case, Explanation, NumberedCall, Reason};
+pub use filter::{Filter, Filtered};
 pub use instruction::Instruction;
 pub use listener::{Answer, ListenError, Listener, Notification};
 pub use load::{LoadError, action_available};
 pub use policy::{Comparison, Condition, Flags, Newest, Policy, Rule, Unknown};
+pub use profile_error::{Place, ProfileError};
+pub use profiles::{BuiltIn, UnknownProfile};
 pub use program::Program;
+pub use record::{RecordError, Recorded, Recorder, record_to};
 pub use simulate::Outcome;
 pub use table::is_known;
 pub use verify::{Invalid, MAX_INSTRUCTIONS, verify};
 
 use rustix::fs::{Mode as FileMode, OFlags, open};
 use rustix::io::{Errno, read, retry_on_intr};
-use serde::{Deserialize, Serialize};
-
-/// What a process may call.
-///
-/// Not exhaustive, since filtering profiles are to come.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Profile {
-    /// Every system call is allowed; no filter is loaded.
-    #[default]
-    Unconfined,
-}
-
-impl Profile {
-    /// Puts the profile in force for the calling thread and what it executes.
-    /// For [`Profile::Unconfined`] that changes nothing: filters that are in force stay.
-    ///
-    /// # Errors
-    /// None yet.
-    pub fn apply(&self) -> Result<(), Error> {
-        match self {
-            Self::Unconfined => Ok(()),
-        }
-    }
-}
 
 /// Whether system calls of a process are filtered, by the field `Seccomp` of
 /// `/proc/PID/status`; see `proc_pid_status(5)`.
@@ -166,23 +158,5 @@ mod tests {
         assert_eq!(parse_mode(status(2).as_bytes()), Some(Mode::Filter));
         assert_eq!(parse_mode(status(7).as_bytes()), None);
         assert_eq!(parse_mode(b"Seccomp_filters:\t0\n"), None);
-    }
-
-    #[test]
-    fn unconfined_is_the_default_and_changes_nothing() {
-        let before = mode().unwrap();
-        Profile::default().apply().unwrap();
-        assert_eq!(mode().unwrap(), before);
-    }
-
-    #[test]
-    fn a_profile_is_saved_by_name_and_an_unknown_one_is_refused() {
-        let json = serde_json::to_string(&Profile::Unconfined).unwrap();
-        assert_eq!(json, r#""unconfined""#);
-        assert_eq!(
-            serde_json::from_str::<Profile>(&json).unwrap(),
-            Profile::Unconfined
-        );
-        assert!(serde_json::from_str::<Profile>(r#""default""#).is_err());
     }
 }

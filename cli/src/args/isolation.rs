@@ -68,9 +68,12 @@ pub(crate) struct IsolationArgs {
     #[arg(
         long,
         value_name = "OPTION",
-        help = "Loosen or tighten: no-new-privileges[:false], seccomp=unconfined, systempaths=unconfined, apparmor=PROFILE, label=type:TYPE"
+        help = "Loosen or tighten: no-new-privileges[:false], seccomp=FILE|default|strict|unconfined, systempaths=unconfined, apparmor=PROFILE, label=type:TYPE"
     )]
     pub security_opt: Vec<SecurityOpt>,
+    /// Let it call what it likes, and write the seccomp profile of what it has called to a file
+    #[arg(long, value_name = "FILE", conflicts_with = "detach")]
+    pub seccomp_record: Option<PathBuf>,
     /// Have Landlock allow no files but these: read=, write= or execute=PATH
     #[arg(long, value_name = "ACCESS=PATH")]
     pub landlock: Vec<LandlockRule>,
@@ -177,6 +180,7 @@ pub(crate) fn isolation(args: &RunArgs) -> Isolation {
         tty: args.tty,
         ulimits: args.ulimit.clone(),
         uts: more.uts,
+        seccomp: None,
     }
 }
 

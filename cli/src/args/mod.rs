@@ -14,6 +14,7 @@ mod lifecycle;
 mod moment;
 mod quick;
 mod run;
+mod seccomp;
 mod shell;
 mod stack;
 mod system;
@@ -38,6 +39,9 @@ pub(crate) use lifecycle::{
 pub(crate) use moment::Moment;
 pub(crate) use quick::parse;
 pub(crate) use run::RunArgs;
+pub(crate) use seccomp::{
+    ContextArgs, DiffProfilesArgs, DumpArgs, ExplainArgs, RecordArgs, SeccompArgs, SeccompCommand,
+};
 pub(crate) use shell::{CompletionArgs, ManArgs, UiArgs};
 pub(crate) use stack::{ConfigArgs, DownArgs, Images, PlanArgs, Scale, UpArgs};
 pub(crate) use system::{
@@ -261,6 +265,8 @@ pub(crate) enum Command {
     Rmi(ImageRmArgs),
     /// Manage volumes
     Volume(VolumeArgs),
+    /// Look at system-call filters, and make them
+    Seccomp(SeccompArgs),
     /// Look after what is on disk and in the kernel
     System(SystemArgs),
     /// Remove stopped containers and unused networks
@@ -321,6 +327,7 @@ impl Cli {
             | Command::Events(_)
             | Command::Ls(_)
             | Command::Volume(_)
+            | Command::Seccomp(_)
             | Command::System(_)
             | Command::Prune(_)
             | Command::Info(_)

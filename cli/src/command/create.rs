@@ -9,8 +9,12 @@ use crate::{name, plan, realize, single, supervise};
 /// `coop create`: prints the id of a container that waits for `coop start`. Its ports are only
 /// tried at its start, as Docker's are.
 pub(super) fn create(host: &Host, args: &RunArgs) -> Result<i32> {
-    if args.detach || args.usage {
-        let flag = if args.detach { "--detach" } else { "--usage" };
+    let not_for_create = [
+        ("--detach", args.detach),
+        ("--usage", args.usage),
+        ("--seccomp-record", args.isolation.seccomp_record.is_some()),
+    ];
+    if let Some((flag, _)) = not_for_create.iter().find(|(_, given)| *given) {
         anyhow::bail!(
             "{flag} is not for create: nothing runs yet\n  help: remove it; `coop start` starts the container in the background"
         );

@@ -57,7 +57,7 @@ pub(crate) fn exec(host: &Host, stack: &StackArgs, args: &ExecArgs) -> Result<i3
     } else {
         pipes(&mut session, args)?
     };
-    let pipeline = wire::exec_pipeline(&plan, &process, host, init, streams)?;
+    let pipeline = wire::exec_pipeline(&plan, &process, host, init, streams, None)?;
 
     let raw = (args.tty && args.interactive && std::io::stdin().is_terminal())
         .then(|| RawMode::enter(std::io::stdin()))

@@ -25,6 +25,7 @@ mod rename;
 mod restart;
 mod rm;
 mod run;
+mod seccomp;
 mod several;
 mod start;
 mod stats;
@@ -40,7 +41,7 @@ mod wait;
 
 use anyhow::Result;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, SeccompCommand};
 use crate::host::Host;
 
 /// Runs the command and gives its exit status.
@@ -81,6 +82,7 @@ pub(crate) fn run(cli: &Cli) -> Result<i32> {
         Command::Events(args) => events::events(&host()?, args),
         Command::Ls(args) => ls::ls(&host()?, args),
         Command::Volume(args) => volume::volume(&host()?, &args.command),
+        Command::Seccomp(args) => seccomp::seccomp(&args.command),
         Command::System(args) => system::system(&host()?, &args.command),
         Command::Prune(args) => prune::prune(&host()?, args),
         Command::Info(args) => info::info(&host()?, args),
@@ -103,6 +105,7 @@ pub(crate) const FAILED: i32 = 125;
 pub(crate) fn failed(command: &Command) -> i32 {
     match command {
         Command::Run(_) | Command::Create(_) => FAILED,
+        Command::Seccomp(args) if matches!(args.command, SeccompCommand::Record(_)) => FAILED,
         _ => 1,
     }
 }

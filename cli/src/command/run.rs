@@ -2,12 +2,14 @@
 
 use std::io::IsTerminal;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use coop_launcher::supervisor::{Foreground, OnSignal, Supervisor};
 use coop_launcher::terminal::{DetachKeys, RawMode};
 
 use super::FAILED;
+use super::seccomp::Recorder;
 use super::up::Failures;
 use crate::args::RunArgs;
 use crate::host::Host;
@@ -24,6 +26,8 @@ pub(crate) fn run(host: &Host, args: &RunArgs) -> Result<i32> {
         anyhow::bail!("the input device is not a TTY\n  help: leave out -t");
     }
     let (stack, service, options) = single::from_args(args)?;
+    let output = args.isolation.seccomp_record.clone();
+    let recorder = output.map(|path| Recorder::start(Some(path))).transpose()?;
     let (name, vacancy) = crate::name::take(host, args.name.as_deref())?;
     let plan = plan::plan_single(
         host,
@@ -42,7 +46,7 @@ pub(crate) fn run(host: &Host, args: &RunArgs) -> Result<i32> {
     if args.detach {
         detached(host, plan, vacancy)
     } else {
-        foreground(host, plan, vacancy, args)
+        foreground(host, plan, vacancy, args, recorder)
     }
 }
 
@@ -75,14 +79,20 @@ fn foreground(
     plan: &ContainerPlan,
     vacancy: Vacancy<'_>,
     args: &RunArgs,
+    recorder: Option<Recorder>,
 ) -> Result<i32> {
     let part = Part {
         input: args.interactive,
         usage: args.usage,
         detach_keys: &args.detach_keys,
+        recorder: recorder.as_ref().map(Recorder::socket),
     };
     let output = watch(host, plan, vacancy, part)?;
     let code = finish(&output);
+    // One that the user has left goes on to be recorded.
+    if let Some(recorder) = recorder.filter(|_| !output.detached) {
+        recorder.finish()?;
+    }
     if output.failures.exit_code.is_some() {
         supervise::remove(host, &plan.unit.id)?;
     }
@@ -98,6 +108,8 @@ pub(super) struct Part<'a> {
     pub(super) usage: bool,
     /// What leaves a container with a terminal.
     pub(super) detach_keys: &'a DetachKeys,
+    /// Who takes notes of what it calls.
+    pub(super) recorder: Option<&'a Rc<OwnedFd>>,
 }
 
 /// Runs a container in the foreground: this process is its supervisor.
@@ -114,6 +126,9 @@ pub(super) fn watch(
     let mut wires = Wires::new(host);
     if part.usage {
         wires = wires.with_usage();
+    }
+    if let Some(recorder) = part.recorder {
+        wires = wires.with_recorder(Rc::clone(recorder));
     }
     if part.input {
         if terminal {

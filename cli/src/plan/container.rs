@@ -7,7 +7,7 @@ use coop_image::Image;
 use coop_launcher::store::{ContainerId, Name, StackName};
 use coop_launcher::supervisor::UnitSpec;
 use coop_ns::Namespace;
-use coop_seccomp::Profile;
+use coop_seccomp::Filter;
 
 use super::connection::{check_external, connection, resolver};
 use super::grants::{GrantedFile, Hidden, grants};
@@ -16,7 +16,7 @@ use super::mounts::{Mounts, Places, mounts};
 use super::namespaces::{IpcSharing, Peers, namespaces};
 use super::privileges::{privileges, system_paths_unconfined};
 use super::volumes::VolumeUse;
-use super::{Connection, ContainerPlan, health, limits, process};
+use super::{Connection, ContainerPlan, health, limits, process, seccomp};
 use crate::host::Host;
 use crate::stack::value::{IpcMode, NetworkMode, RootfsMode};
 use crate::stack::{Instances, Logging, Service, Stack, Variables};
@@ -131,7 +131,11 @@ pub(super) fn draft(
             service,
             image.as_ref(),
             &grants.files,
-            &peers.digest(&shared.joined),
+            &[
+                peers.digest(&shared.joined),
+                seccomp::file_digest(&service.isolation)?,
+            ]
+            .concat(),
         ),
         unit: UnitSpec {
             id: id.clone(),
@@ -195,7 +199,7 @@ pub(super) fn draft(
         network: connection,
         process,
         privileges: privileges(service, &id)?,
-        seccomp: Profile::default(),
+        seccomp: Filter::default(),
         health_command: health.map(|(command, _)| command),
         remove_at_exit: options.remove_at_exit,
         stack_file: None,
@@ -204,6 +208,7 @@ pub(super) fn draft(
         crate::rootless::plan::adapt(host, rootless, service, &mut plan)?;
     }
     ids.adapt(&mut plan);
+    plan.seccomp = seccomp::filter(&service.isolation, &plan.privileges)?;
     Ok(Draft {
         plan,
         ids,

@@ -14,6 +14,7 @@ mod mounts;
 mod namespaces;
 mod privileges;
 mod process;
+mod seccomp;
 mod stack;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -29,7 +30,7 @@ use coop_launcher::supervisor::UnitSpec;
 use coop_net::{Lease, PortMapping};
 use coop_ns::privileges::{CapabilitySet, Label, LandlockAccess, Rlimit};
 use coop_ns::{IdMaps, Namespace, Namespaces};
-use coop_seccomp::Profile;
+use coop_seccomp::Filter;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use connection::{NetworkOptions, Resolver};
@@ -38,6 +39,8 @@ pub(crate) use grants::{GrantedFile, GrantedSource, Hidden};
 pub(crate) use ids::Ids;
 pub(crate) use limits::DEFAULT_PIDS;
 pub(crate) use namespaces::{IpcSharing, NamespaceOf};
+pub(crate) use privileges::capabilities;
+pub(crate) use seccomp::{context as seccomp_context, open_policy, policy as seccomp_policy};
 pub(crate) use stack::{Existing, StackPlan, plan_single, plan_stack};
 
 /// Everything about one container.
@@ -116,7 +119,7 @@ pub(crate) struct ContainerPlan {
     /// What its process may do.
     pub privileges: PrivilegesPlan,
     /// Its system-call filter.
-    pub seccomp: Profile,
+    pub seccomp: Filter,
     /// The command of the health check.
     pub health_command: Option<Vec<String>>,
     /// Whether it goes when it ends (`--rm`).

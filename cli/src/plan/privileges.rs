@@ -32,7 +32,7 @@ pub(super) fn privileges(service: &Service, id: &ContainerId) -> Result<Privileg
     });
     Ok(PrivilegesPlan {
         privileged: isolation.privileged,
-        capabilities: capabilities(service)?,
+        capabilities: capabilities(&service.cap_add, &service.cap_drop, isolation.privileged)?,
         no_new_privileges: no_new_privileges.unwrap_or(!isolation.privileged),
         rlimits,
         group_add: isolation
@@ -68,20 +68,24 @@ fn all(name: &str) -> bool {
     name.eq_ignore_ascii_case("all")
 }
 
-fn capabilities(service: &Service) -> Result<CapabilitySet> {
+/// The default capabilities, or all for a privileged container, with those added and dropped.
+pub(crate) fn capabilities(
+    add: &[String],
+    drop: &[String],
+    privileged: bool,
+) -> Result<CapabilitySet> {
     // As Docker: dropping ALL leaves what is added, adding ALL leaves what is not dropped.
-    let mut capabilities =
-        if service.isolation.privileged || service.cap_add.iter().any(|name| all(name)) {
-            CapabilitySet::ALL
-        } else if service.cap_drop.iter().any(|name| all(name)) {
-            CapabilitySet::EMPTY
-        } else {
-            CapabilitySet::DEFAULT
-        };
-    for name in service.cap_drop.iter().filter(|name| !all(name)) {
+    let mut capabilities = if privileged || add.iter().any(|name| all(name)) {
+        CapabilitySet::ALL
+    } else if drop.iter().any(|name| all(name)) {
+        CapabilitySet::EMPTY
+    } else {
+        CapabilitySet::DEFAULT
+    };
+    for name in drop.iter().filter(|name| !all(name)) {
         capabilities.remove(name.parse::<Capability>().context("cap_drop")?);
     }
-    for name in service.cap_add.iter().filter(|name| !all(name)) {
+    for name in add.iter().filter(|name| !all(name)) {
         capabilities.insert(name.parse::<Capability>().context("cap_add")?);
     }
     Ok(capabilities)

@@ -10,7 +10,7 @@ use super::node::Node;
 use super::path::NodePath;
 use super::read::{self, At, Problems};
 use super::source::Source;
-use super::value::MountKind;
+use super::value::{MountKind, SeccompProfile, SecurityOpt};
 use super::yaml;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -315,6 +315,17 @@ impl Service {
         }
         for file in &mut self.isolation.label_file {
             absolute(file);
+        }
+        let options = self.isolation.security_opt.iter_mut();
+        let named = options.filter_map(|option| match option {
+            SecurityOpt::Seccomp(profile) => Some(profile),
+            _ => None,
+        });
+        let base = self.isolation.seccomp.as_mut().map(|keys| &mut keys.base);
+        for profile in named.chain(base) {
+            if let SeccompProfile::File(file) = profile {
+                absolute(file);
+            }
         }
     }
 }

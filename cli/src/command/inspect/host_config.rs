@@ -187,9 +187,14 @@ fn security_opt(plan: &ContainerPlan) -> Vec<String> {
         Label::AppArmor(profile) => format!("apparmor={profile}"),
         Label::SeLinux(context) => format!("label={context}"),
     });
+    let filter = match plan.seccomp.profile() {
+        "default" => None,
+        profile => Some(format!("seccomp={profile}")),
+    };
     let told = options.into_iter();
     told.filter(|(on, _)| *on)
         .map(|(_, option)| option.to_owned())
+        .chain(filter)
         .chain(labels)
         .collect()
 }

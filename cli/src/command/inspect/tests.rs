@@ -7,7 +7,7 @@ use coop_launcher::supervisor::{HealthTiming, UnitSpec};
 use coop_net::{Lease, Mac, PortMapping};
 use coop_ns::Namespaces;
 use coop_ns::privileges::CapabilitySet;
-use coop_seccomp::Profile;
+use coop_seccomp::Filter;
 
 use super::*;
 use crate::plan::{Connection, NetworkOptions, PrivilegesPlan, ProcessPlan, Resolver};
@@ -121,7 +121,7 @@ fn plan() -> ContainerPlan {
             no_new_privileges: true,
             rlimits: vec!["nofile=1024:4096".parse().unwrap()],
         },
-        seccomp: Profile::default(),
+        seccomp: Filter::default(),
         health_command: Some(vec!["true".into()]),
         remove_at_exit: false,
         stack_file: None,

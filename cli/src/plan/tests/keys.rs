@@ -153,6 +153,7 @@ fn each_key_about_the_process_changes_the_plan() {
         tty: ("", "tty: true"),
         ulimits: ("", "ulimits: {nofile: 64}"),
         uts: ("", "uts: host"),
+        seccomp: ("", "x-seccomp: {deny: [mkdir]}"),
     }));
     // The rates need a block device.
     assert_each_changes_the_plan(trials!(BlkioConfig {

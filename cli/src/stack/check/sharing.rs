@@ -4,7 +4,7 @@ use super::error;
 use crate::stack::model::Service;
 use crate::stack::path::NodePath;
 use crate::stack::read::Problems;
-use crate::stack::value::{IpcMode, NetworkMode, PidMode, SecurityOpt, UsernsMode};
+use crate::stack::value::{IpcMode, NetworkMode, PidMode, SeccompProfile, SecurityOpt, UsernsMode};
 
 /// What does not go with the way in which it is connected.
 pub(super) fn network(service: &Service, path: &NodePath, out: &mut Problems) {
@@ -128,16 +128,21 @@ pub(super) fn isolation(service: &Service, path: &NodePath, out: &mut Problems) 
         let message = "`shm_size` has no meaning: /dev/shm is not the container's own";
         refuse("shm_size", message, "remove it, or ipc:");
     }
-    if isolation.privileged
-        && isolation
-            .security_opt
-            .contains(&SecurityOpt::SeccompDefault)
-    {
+    let asked = isolation.security_opt.iter().rev().find_map(|it| match it {
+        SecurityOpt::Seccomp(profile) => Some(profile),
+        _ => None,
+    });
+    let filters = |profile: &SeccompProfile| *profile != SeccompProfile::Unconfined;
+    if isolation.privileged {
         let message = "a privileged container has no system-call filter";
-        refuse(
-            "security_opt",
-            message,
-            "remove seccomp=default or privileged",
-        );
+        if asked.is_some_and(filters) {
+            refuse("security_opt", message, "remove seccomp= or privileged");
+        }
+        if isolation.seccomp.is_some() {
+            refuse("x-seccomp", message, "remove x-seccomp or privileged");
+        }
+    } else if asked.is_some() && isolation.seccomp.is_some() {
+        let message = "the system-call filter is named twice, by security_opt and x-seccomp";
+        refuse("x-seccomp", message, "name the profile there: base:");
     }
 }

@@ -1,8 +1,9 @@
 //! What a service says about its process: how it runs, what it may do, what it shares.
 
 use super::super::value::{
-    BlkioWeight, ByteSize, CgroupMode, DeviceMapping, Group, IdMapLine, IpcMode, LANDLOCK_ACCESSES,
-    LandlockRule, OomScoreAdj, PidMode, SecurityOpt, Swappiness, Ulimit, UtsMode,
+    BlkioWeight, ByteSize, CallName, CgroupMode, CompatArch, DeviceMapping, Group, IdMapLine,
+    IpcMode, LANDLOCK_ACCESSES, LandlockRule, OomScoreAdj, PidMode, SeccompProfile, SecurityOpt,
+    Swappiness, Ulimit, UtsMode,
 };
 use coop_cgroup::{CgroupPath, DeviceRule};
 use indexmap::IndexMap;
@@ -88,6 +89,25 @@ pub(crate) struct Isolation {
     /// Whose host name it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uts: Option<UtsMode>,
+    /// Its system-call filter in more words than `security_opt` has for it.
+    #[serde(rename = "x-seccomp", skip_serializing_if = "Option::is_none")]
+    pub seccomp: Option<SeccompKeys>,
+}
+
+/// `x-seccomp`: a profile, and what is different from it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(crate) struct SeccompKeys {
+    /// What it is like else.
+    pub base: SeccompProfile,
+    /// 32-bit ABIs that programs may use.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub architectures: Vec<CompatArch>,
+    /// Calls that are allowed, whatever their arguments.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<CallName>,
+    /// Calls that are refused, whatever their arguments.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<CallName>,
 }
 
 /// `x-userns`. One of the two alone stands for both, as with Podman.

@@ -1,11 +1,11 @@
 //! The keys of a service that are about its process.
 
-use super::super::model::{BlkioConfig, DeviceRate, IdMapLines, Isolation};
+use super::super::model::{BlkioConfig, DeviceRate, IdMapLines, Isolation, SeccompKeys};
 use super::super::node::Node;
 use super::super::value::{
-    BlkioWeight, ByteSize, CgroupMode, DeviceMapping, Group, IdMapLine, IpcMode, LANDLOCK_ACCESSES,
-    LandlockRule, OomScoreAdj, ParseError, Permissions, PidMode, SecurityOpt, Swappiness, Sysctl,
-    Ulimit, UtsMode,
+    BlkioWeight, ByteSize, CallName, CgroupMode, CompatArch, DeviceMapping, Group, IdMapLine,
+    IpcMode, LANDLOCK_ACCESSES, LandlockRule, OomScoreAdj, ParseError, Permissions, PidMode,
+    SeccompProfile, SecurityOpt, Swappiness, Sysctl, Ulimit, UtsMode,
 };
 use super::scalar::{Hostname, Labels, OneOrMany, read_by_parsing};
 use super::{At, Fields, Problems, Read, keys};
@@ -54,18 +54,22 @@ pub(super) fn isolation(f: &mut Fields<'_>, out: &mut Problems) -> Isolation {
             .map(|Ulimits(list)| list)
             .unwrap_or_default(),
         uts: f.get("uts", out),
+        seccomp: f.get("x-seccomp", out),
     }
 }
 
 read_by_parsing! {
     BlkioWeight: "a whole number",
+    CallName: "a system call's name",
     CgroupMode: "a string",
+    CompatArch: "a string",
     Group: "a group's name or number",
     IdMapLine: "a line of an id map",
     IpcMode: "a string",
     OomScoreAdj: "a whole number",
     Permissions: "a string of r, w and m",
     PidMode: "a string",
+    SeccompProfile: "a string",
     SecurityOpt: "a string",
     Swappiness: "a whole number",
     UtsMode: "a string",
@@ -287,6 +291,25 @@ impl Read for BlkioConfig {
         };
         f.finish(keys::BLKIO, out);
         Some(config)
+    }
+}
+
+impl Read for SeccompKeys {
+    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
+        let place = at.path.clone();
+        let mut f = Fields::open(at, "a mapping with base, allow and deny", out)?;
+        let keys = Self {
+            base: f.or_default("base", out),
+            architectures: f.or_default("architectures", out),
+            allow: f.or_default("allow", out),
+            deny: f.or_default("deny", out),
+        };
+        f.finish(&[], out);
+        if let Some(both) = keys.allow.iter().find(|call| keys.deny.contains(call)) {
+            let message = format!("{both} is both allowed and denied");
+            out.error(&place.key("deny"), &message, Some("keep one of the two"));
+        }
+        Some(keys)
     }
 }
 

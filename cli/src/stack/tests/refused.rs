@@ -44,7 +44,12 @@ fn wrong_values() {
         "pid: private",
         "privileged: 2",
         "security_opt: [no-new-privileges:perhaps]",
-        "security_opt: ['seccomp=/etc/profile.json']",
+        "security_opt: ['seccomp=']",
+        "x-seccomp: strict",
+        "x-seccomp: {allow: [opennat]}",
+        "x-seccomp: {architectures: [x32]}",
+        "x-seccomp: {allow: [ptrace], deny: [ptrace]}",
+        "x-seccomp: {base: strict, refuse: [ptrace]}",
         "security_opt: ['label=disable:x']",
         "shm_size: big",
         "stdin_open: yes please",
@@ -84,6 +89,8 @@ fn what_does_not_go_together() {
         "privileged: true\nuserns_mode: keep-id",
         "userns_mode: host\nx-userns: {uid_map: ['0:1000:5']}",
         "pid: container:a\nx-userns: {uid_map: ['0:1000:5']}",
+        "privileged: true\nx-seccomp: {deny: [ptrace]}",
+        "security_opt: ['seccomp=strict']\nx-seccomp: {allow: [ptrace]}",
     ]));
 }
 

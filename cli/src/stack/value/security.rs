@@ -1,6 +1,6 @@
 //! `security_opt`: what is loosened, and what is tightened.
 
-use super::{ParseError, serde_as_text};
+use super::{ParseError, SeccompProfile, serde_as_text};
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,10 +9,8 @@ use std::str::FromStr;
 pub(crate) enum SecurityOpt {
     /// Whether `execve` can gain rights, for example by set-user-ID programs.
     NoNewPrivileges(bool),
-    /// Coop's own system-call filter, as without the option.
-    SeccompDefault,
-    /// No system-call filter.
-    SeccompUnconfined,
+    /// The system-call filter.
+    Seccomp(SeccompProfile),
     /// Nothing of `/proc` and `/sys` is hidden or read-only.
     SystemPathsUnconfined,
     /// A loaded `AppArmor` profile.
@@ -49,7 +47,7 @@ impl ContextPart {
 
 serde_as_text!(SecurityOpt);
 
-const FORM: &str = "write no-new-privileges[:true|:false], seccomp=default, seccomp=unconfined, \
+const FORM: &str = "write no-new-privileges[:true|:false], seccomp=FILE|default|strict|unconfined, \
                     systempaths=unconfined, apparmor=PROFILE, apparmor=unconfined, label=disable, \
                     or label= with user:, role:, type: or level:";
 
@@ -64,12 +62,7 @@ impl FromStr for SecurityOpt {
         match (name, value) {
             ("no-new-privileges", None | Some("true")) => Ok(Self::NoNewPrivileges(true)),
             ("no-new-privileges", Some("false")) => Ok(Self::NoNewPrivileges(false)),
-            ("seccomp", Some("default" | "builtin")) => Ok(Self::SeccompDefault),
-            ("seccomp", Some("unconfined")) => Ok(Self::SeccompUnconfined),
-            ("seccomp", Some(_)) => Err(ParseError::new(
-                "Coop cannot read seccomp profiles from files yet",
-                "write seccomp=default or seccomp=unconfined",
-            )),
+            ("seccomp", Some(profile)) => profile.parse().map(Self::Seccomp),
             ("systempaths", Some("unconfined")) => Ok(Self::SystemPathsUnconfined),
             ("apparmor", Some("unconfined")) => Ok(Self::AppArmorUnconfined),
             ("apparmor", Some(profile)) => apparmor(profile),
@@ -116,10 +109,9 @@ impl fmt::Display for SecurityOpt {
                     .map_or("", |(name, _)| name);
                 return write!(f, "label={name}:{value}");
             }
+            Self::Seccomp(profile) => return write!(f, "seccomp={profile}"),
             Self::NoNewPrivileges(true) => "no-new-privileges:true",
             Self::NoNewPrivileges(false) => "no-new-privileges:false",
-            Self::SeccompDefault => "seccomp=default",
-            Self::SeccompUnconfined => "seccomp=unconfined",
             Self::SystemPathsUnconfined => "systempaths=unconfined",
             Self::AppArmorUnconfined => "apparmor=unconfined",
             Self::LabelDisable => "label=disable",
@@ -152,6 +144,7 @@ mod tests {
             assert_eq!(shown(text).unwrap(), text);
         }
         assert_eq!(shown("label=type=spc_t").unwrap(), "label=type:spc_t");
+        assert_eq!(shown("seccomp=./a:b").unwrap(), "seccomp=./a:b");
         for bad in [
             "",
             "apparmor=",
@@ -163,7 +156,7 @@ mod tests {
             "label=type:a:b",
             "label=level:s0 c1",
             "no-new-privileges:maybe",
-            "seccomp=/etc/profile.json",
+            "seccomp=",
             "seccomp",
             "systempaths=all",
             "nonewprivs",

@@ -1,0 +1,160 @@
+//! What a workload calls, written down as a profile.
+
+use std::fs;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use anyhow::{Context, Result, bail};
+use coop_launcher::helper;
+use coop_launcher::session::{Session, SessionEnd};
+use coop_launcher::{Pipeline, Process};
+use coop_seccomp::Recorded;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+use crate::args::RecordArgs;
+use crate::stage::{Confining, NoNewPrivileges, Seccomp};
+
+/// A process that takes notes of what others call, until the last of them has ended.
+///
+/// It is a process of its own since who starts a container waits for its `execve`, which in turn
+/// waits for the answer of who takes notes.
+pub(in crate::command) struct Recorder {
+    process: OwnedFd,
+    socket: Rc<OwnedFd>,
+}
+
+impl Recorder {
+    /// Starts it. Before anything is locked: what this process holds, that one does as well.
+    pub(in crate::command) fn start(output: Option<PathBuf>) -> Result<Self> {
+        if let Some(path) = &output {
+            // Now, and not when the work is done.
+            let failed = || format!("write {}", path.display());
+            fs::File::options()
+                .append(true)
+                .create(true)
+                .open(path)
+                .with_context(failed)?;
+        }
+        let (ours, theirs) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .context("make a socket pair")?;
+        let mut ours = Some(ours);
+        let process = helper::start(|| {
+            // Or it would wait for itself.
+            drop(ours.take());
+            match take_notes(&theirs, output.as_deref()) {
+                Ok(()) => 0,
+                Err(error) => {
+                    crate::ui::error(&error);
+                    1
+                }
+            }
+        })
+        .context("start the recorder")?;
+        let socket = ours.context("start the recorder")?;
+        Ok(Self {
+            process,
+            socket: Rc::new(socket),
+        })
+    }
+
+    /// Where containers hand over.
+    pub(in crate::command) fn socket(&self) -> &Rc<OwnedFd> {
+        &self.socket
+    }
+
+    /// Waits until the notes are written. Nobody else must have the socket any more.
+    pub(in crate::command) fn finish(self) -> Result<()> {
+        drop(self.socket);
+        let status = coop_ns::pidfd::wait(self.process.as_fd())?;
+        if !status.success() {
+            bail!("the profile was not written");
+        }
+        Ok(())
+    }
+}
+
+fn take_notes(socket: &OwnedFd, output: Option<&Path>) -> Result<()> {
+    let recorded = coop_seccomp::Recorder::new(socket)
+        .run()
+        .context("take notes of system calls")?;
+    if recorded.is_empty() {
+        // It was never started; whoever tried to has said why.
+        return Ok(());
+    }
+    for (arch, number) in &recorded.unnamed {
+        log::warn!("system call {number} of {arch} has no name, and is not in the profile");
+    }
+    let text = text(&recorded)?;
+    match output {
+        Some(path) => write(path, &text).with_context(|| format!("write {}", path.display())),
+        None => crate::ui::print(&text),
+    }
+}
+
+fn text(recorded: &Recorded) -> Result<String> {
+    let profile = recorded.profile();
+    Ok(serde_json::to_string_pretty(&profile).context("write the profile")? + "\n")
+}
+
+/// All of it or nothing, where that can be: `/dev/stdout` cannot be replaced.
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    if !fs::symlink_metadata(path)?.is_file() {
+        return fs::File::options()
+            .append(true)
+            .open(path)?
+            .write_all(text.as_bytes());
+    }
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let written = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// `coop seccomp record`.
+pub(super) fn record(args: &RecordArgs) -> Result<i32> {
+    let recorder = Recorder::start(args.output.clone())?;
+    let env = std::env::vars_os().map(|(name, value)| {
+        let mut entry = name.into_encoded_bytes();
+        entry.push(b'=');
+        entry.extend(value.into_encoded_bytes());
+        entry
+    });
+    let process = Process::new(args.command.iter().map(String::as_str), env)?;
+    let session = Session::new()?;
+    let mut pipeline = Pipeline::new(process);
+    if !rustix::process::geteuid().is_root() {
+        pipeline = pipeline.stage(NoNewPrivileges);
+    }
+    let recording = Confining::Recording(Rc::clone(recorder.socket()));
+    let started = pipeline
+        .stage(Seccomp::last(recording))
+        .clone_child(None)
+        .and_then(|mut cloned| {
+            cloned.attach()?;
+            cloned.finish()?.start()
+        });
+    let code = match started {
+        Ok(pidfd) => match session.run(&pidfd).context("wait for the command")? {
+            SessionEnd::Ended(status) => status.code(),
+            SessionEnd::Detached(_) => 0,
+        },
+        Err(error) => {
+            let code = error.exit_code();
+            crate::ui::error(&error.into());
+            code
+        }
+    };
+    recorder.finish()?;
+    Ok(code)
+}

@@ -1,0 +1,176 @@
+//! A container's system-call filter, from what is said about it to the program.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use coop_seccomp::docker::Profile;
+use coop_seccomp::{
+    Action, Arch, BuiltIn, Call, Capabilities, Context, Filter, Filtered, KernelVersion, Policy,
+    Rule, oci,
+};
+
+use super::PrivilegesPlan;
+use crate::stack::value::{CallName, CompatArch, SeccompProfile, SecurityOpt};
+use crate::stack::{Isolation, SeccompKeys};
+
+const EPERM: Action = Action::Errno(1);
+
+/// The filter that a service asks for, with these privileges.
+pub(super) fn filter(isolation: &Isolation, privileges: &PrivilegesPlan) -> Result<Filter> {
+    if privileges.privileged {
+        return Ok(Filter::Unconfined);
+    }
+    let bits = privileges.capabilities.bits();
+    let context = context(Capabilities::from_bits(bits));
+    let (name, policy) = match &isolation.seccomp {
+        Some(keys) => (shown(keys), customised(keys, &context)?),
+        None => {
+            let profile = asked(isolation);
+            (profile.to_string(), policy(&profile, &context)?)
+        }
+    };
+    let Some(policy) = policy else {
+        return Ok(Filter::Unconfined);
+    };
+    check(&policy, context.arch).with_context(|| format!("seccomp profile {name}"))?;
+    let program = policy
+        .compile(context.arch)
+        .with_context(|| format!("compile seccomp profile {name}"))?;
+    Ok(Filter::Filtered(Filtered {
+        profile: name,
+        flags: policy.flags,
+        program,
+    }))
+}
+
+/// A digest of the file that the filter is made of, if there is one: when what stands in it has
+/// changed, the container has to be made anew.
+pub(super) fn file_digest(isolation: &Isolation) -> Result<Vec<String>> {
+    let profile = match &isolation.seccomp {
+        Some(keys) => keys.base.clone(),
+        None => asked(isolation),
+    };
+    Ok(match profile {
+        SeccompProfile::File(path) if !isolation.privileged => {
+            vec![coop_image::Digest::of(&text(&path)?).to_string()]
+        }
+        _ => Vec::new(),
+    })
+}
+
+/// For whom a profile is resolved on this machine.
+pub(crate) fn context(capabilities: Capabilities) -> Context {
+    Context {
+        arch: Arch::native(),
+        capabilities,
+        kernel: KernelVersion::running(),
+    }
+}
+
+fn asked(isolation: &Isolation) -> SeccompProfile {
+    let asked = isolation.security_opt.iter().rev().find_map(|it| match it {
+        SecurityOpt::Seccomp(profile) => Some(profile.clone()),
+        _ => None,
+    });
+    asked.unwrap_or_default()
+}
+
+fn shown(keys: &SeccompKeys) -> String {
+    let calls = |sign: char, calls: &[CallName]| -> String {
+        calls.iter().map(|call| format!(" {sign}{call}")).collect()
+    };
+    let architectures: String = { keys.architectures.iter() }
+        .map(|arch| format!(" +{arch}"))
+        .collect();
+    format!(
+        "{}{architectures}{}{}",
+        keys.base,
+        calls('+', &keys.allow),
+        calls('-', &keys.deny)
+    )
+}
+
+/// What a profile means; none without a filter.
+pub(crate) fn policy(profile: &SeccompProfile, context: &Context) -> Result<Option<Policy>> {
+    Ok(match profile {
+        SeccompProfile::BuiltIn(profile) => Some(profile.policy(context)),
+        SeccompProfile::Unconfined => None,
+        SeccompProfile::File(path) => Some(read(path, context)?),
+    })
+}
+
+/// Reads a profile from its file.
+fn read(path: &Path, context: &Context) -> Result<Policy> {
+    let named = || format!("seccomp profile {}", path.display());
+    let profile = Profile::from_json(&text(path)?).with_context(named)?;
+    profile.resolve(context).with_context(named)
+}
+
+/// What stands in a profile's file, as far as it is looked at.
+fn text(path: &Path) -> Result<Vec<u8>> {
+    let mut text = Vec::new();
+    // One byte more tells that it is too long.
+    let limit = oci::MAX_LENGTH as u64 + 1;
+    match File::open(path).and_then(|file| file.take(limit).read_to_end(&mut text)) {
+        Ok(_) => Ok(text),
+        Err(error) => bail!(
+            "read seccomp profile {}: {error}\n  \
+             help: name a profile's file, default, strict or unconfined",
+            path.display()
+        ),
+    }
+}
+
+/// What it is like without a filter, as a policy. It is about all ABIs, so that what is denied
+/// on top of it is denied by all ways.
+pub(crate) fn open_policy(context: &Context) -> Policy {
+    let mut open = Policy::new(Action::Allow);
+    open.architectures = context.arch.family().to_vec();
+    open.foreign = Action::Allow;
+    open
+}
+
+/// A profile, and what is different from it.
+fn customised(keys: &SeccompKeys, context: &Context) -> Result<Option<Policy>> {
+    let architectures: Vec<Arch> = keys
+        .architectures
+        .iter()
+        .map(|CompatArch(it)| *it)
+        .collect();
+    let mut policy = match &keys.base {
+        SeccompProfile::BuiltIn(profile) => profile.policy_with(context, &architectures),
+        base => {
+            let policy = policy(base, context)?;
+            let mut policy = policy.unwrap_or_else(|| open_policy(context));
+            policy.architectures.extend(architectures);
+            policy
+        }
+    };
+    let named = |calls: &[CallName], action| {
+        let names = calls.iter().map(|CallName(name)| name.as_str());
+        (!calls.is_empty()).then(|| Rule::new(names, action))
+    };
+    // The first that fits decides.
+    let first = [named(&keys.deny, EPERM), named(&keys.allow, Action::Allow)];
+    policy.rules.splice(0..0, first.into_iter().flatten());
+    Ok(Some(policy))
+}
+
+/// Refuses what no container could begin with.
+fn check(policy: &Policy, arch: Arch) -> Result<()> {
+    if policy.notifies() {
+        bail!(
+            "SCMP_ACT_NOTIFY needs somebody who answers, and Coop hands the listener to nobody\n  \
+             help: write another action for these calls"
+        );
+    }
+    let execve = arch
+        .number_of("execve")
+        .map(|number| Call::new(arch, number));
+    if execve.is_some_and(|call| !policy.evaluate(arch, &call).lets_pass()) {
+        bail!("it refuses execve, so no program can be started\n  help: allow execve");
+    }
+    Ok(())
+}
