@@ -7,8 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use coop_seccomp::docker::Profile;
 use coop_seccomp::{
-    Action, Arch, BuiltIn, Call, Capabilities, Context, Filter, Filtered, KernelVersion, Policy,
-    Rule, oci,
+    Action, Arch, Call, Capabilities, Context, Filter, Filtered, KernelVersion, Policy, Rule, oci,
 };
 
 use super::PrivilegesPlan;
