@@ -24,7 +24,7 @@ fn calls(host: &Host, root: &Rootfs, flags: &[&str], calls: &[&str]) -> Vec<i32>
     let run = run.args(flags).arg("--rootfs").arg(root.path());
     let output = run.args(["--", CALLS]).args(calls).run();
     let lines = output.success().lines().into_iter();
-    lines.map(|line| line.parse().unwrap()).collect()
+    lines.map(|line| line.parse().expect("a number")).collect()
 }
 
 /// Calls that are refused by default: `mount`, `unshare(CLONE_NEWUSER)`, `bpf`, `io_uring_setup`,
@@ -352,13 +352,26 @@ fn threads_are_recorded_and_a_workload_that_is_killed_ends_the_record() {
         let run = run.arg("--rootfs").arg(root.path());
         run.arg("--").args(words).run()
     };
-    record("thread.json", &[CALLS, "thread", "110"]).success();
-    record("killed.json", &["/bin/sh", "-c", "kill -9 $$; sleep 1000"]);
+    record("thread.json", &[CALLS, "thread", "146:1"]).success();
+    let script = "sh -c 'kill -9 $$'; sleep 1000 & echo up; exec sleep 1000";
+    let run = host.coop([
+        "run",
+        "--rm",
+        "--name",
+        "box",
+        "--seccomp-record",
+        "killed.json",
+    ]);
+    let run = run.arg("--rootfs").arg(root.path());
+    let mut running = run.args(["--", "/bin/sh", "-c", script]).spawn();
+    running.wait_for("up");
+    host.coop(["kill", "box"]).run().success();
+    running.wait().code(137);
     for name in ["thread.json", "killed.json"] {
         let text = fs::read_to_string(host.work().join(name)).unwrap();
         assert!(text.contains("execve"), "{name}: {text}");
         assert_eq!(
-            text.contains("getppid"),
+            text.contains("sched_get_priority_max"),
             name == "thread.json",
             "{name}: {text}"
         );

@@ -29,8 +29,12 @@ pub(crate) enum SeccompCommand {
 /// For whom a profile is resolved.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ContextArgs {
-    /// x86_64, aarch64 or riscv64 [default: this machine's]
-    #[arg(long, value_name = "ARCH")]
+    /// The kernel's architecture.
+    #[arg(
+        long,
+        value_name = "ARCH",
+        help = "x86_64, aarch64 or riscv64 [default: this machine's]"
+    )]
     pub arch: Option<Arch>,
     /// Add a capability to the default ones, or ALL
     #[arg(long, value_name = "CAPABILITY")]

@@ -26,7 +26,7 @@ pub(crate) fn run(host: &Host, args: &RunArgs) -> Result<i32> {
         anyhow::bail!("the input device is not a TTY\n  help: leave out -t");
     }
     let (stack, service, options) = single::from_args(args)?;
-    let output = args.isolation.seccomp_record.clone();
+    let output = args.isolation.seccomp_record.as_deref();
     let recorder = output.map(|path| Recorder::start(Some(path))).transpose()?;
     let (name, vacancy) = crate::name::take(host, args.name.as_deref())?;
     let plan = plan::plan_single(

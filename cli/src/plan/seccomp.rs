@@ -23,12 +23,11 @@ pub(super) fn filter(isolation: &Isolation, privileges: &PrivilegesPlan) -> Resu
     }
     let bits = privileges.capabilities.bits();
     let context = context(Capabilities::from_bits(bits));
-    let (name, policy) = match &isolation.seccomp {
-        Some(keys) => (shown(keys), customised(keys, &context)?),
-        None => {
-            let profile = asked(isolation);
-            (profile.to_string(), policy(&profile, &context)?)
-        }
+    let (name, policy) = if let Some(keys) = &isolation.seccomp {
+        (shown(keys), Some(customised(keys, &context)?))
+    } else {
+        let profile = asked(isolation);
+        (profile.to_string(), policy(&profile, &context)?)
     };
     let Some(policy) = policy else {
         return Ok(Filter::Unconfined);
@@ -76,19 +75,17 @@ fn asked(isolation: &Isolation) -> SeccompProfile {
     asked.unwrap_or_default()
 }
 
+/// `strict +mknod -mkdir`
 fn shown(keys: &SeccompKeys) -> String {
-    let calls = |sign: char, calls: &[CallName]| -> String {
-        calls.iter().map(|call| format!(" {sign}{call}")).collect()
-    };
-    let architectures: String = { keys.architectures.iter() }
-        .map(|arch| format!(" +{arch}"))
+    let architectures = keys.architectures.iter().map(|arch| format!("+{arch}"));
+    let allowed = keys.allow.iter().map(|call| format!("+{call}"));
+    let denied = keys.deny.iter().map(|call| format!("-{call}"));
+    let words: Vec<_> = std::iter::once(keys.base.to_string())
+        .chain(architectures)
+        .chain(allowed)
+        .chain(denied)
         .collect();
-    format!(
-        "{}{architectures}{}{}",
-        keys.base,
-        calls('+', &keys.allow),
-        calls('-', &keys.deny)
-    )
+    words.join(" ")
 }
 
 /// What a profile means; none without a filter.
@@ -132,7 +129,7 @@ pub(crate) fn open_policy(context: &Context) -> Policy {
 }
 
 /// A profile, and what is different from it.
-fn customised(keys: &SeccompKeys, context: &Context) -> Result<Option<Policy>> {
+fn customised(keys: &SeccompKeys, context: &Context) -> Result<Policy> {
     let architectures: Vec<Arch> = keys
         .architectures
         .iter()
@@ -154,7 +151,7 @@ fn customised(keys: &SeccompKeys, context: &Context) -> Result<Option<Policy>> {
     // The first that fits decides.
     let first = [named(&keys.deny, EPERM), named(&keys.allow, Action::Allow)];
     policy.rules.splice(0..0, first.into_iter().flatten());
-    Ok(Some(policy))
+    Ok(policy)
 }
 
 /// Refuses what no container could begin with.

@@ -24,7 +24,7 @@ impl<'a> Handover<'a> {
     pub(super) fn new(socket: BorrowedFd<'a>) -> Self {
         Self {
             socket,
-            message: Message::new(),
+            message: Box::new(Message::new()),
         }
     }
 

@@ -21,9 +21,9 @@ struct Control {
 }
 
 impl Message {
-    pub(super) fn new() -> Box<Self> {
+    pub(super) fn new() -> Self {
         // SAFETY: pointers and numbers, for which all zeros are a value.
-        unsafe { Box::new(zeroed()) }
+        unsafe { zeroed() }
     }
 
     /// Where the header is, from which `sendmsg` takes all else.

@@ -18,13 +18,11 @@ fn main() -> ExitCode {
         }
         _ => Some(call_all(&words)),
     };
-    match ended {
-        Some(Some(())) => ExitCode::SUCCESS,
-        _ => {
-            eprintln!("usage: calls [thread] NUMBER[:ARGUMENT]...");
-            ExitCode::FAILURE
-        }
+    if ended == Some(Some(())) {
+        return ExitCode::SUCCESS;
     }
+    eprintln!("usage: calls [thread] NUMBER[:ARGUMENT]...");
+    ExitCode::FAILURE
 }
 
 fn call_all(words: &[String]) -> Option<()> {
@@ -35,10 +33,19 @@ fn call_all(words: &[String]) -> Option<()> {
         for (argument, given) in arguments.iter_mut().zip(numbers) {
             *argument = given.ok()?;
         }
-        let [a, b, c, d, e, f] = arguments;
         // SAFETY: the tests give numbers and flags alone: no argument is a pointer, or it is 0,
         // so the kernel touches no memory of this process.
-        let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
+        let result = unsafe {
+            libc::syscall(
+                number,
+                arguments[0],
+                arguments[1],
+                arguments[2],
+                arguments[3],
+                arguments[4],
+                arguments[5],
+            )
+        };
         let error = std::io::Error::last_os_error().raw_os_error();
         println!("{}", if result < 0 { error? } else { 0 });
     }

@@ -27,8 +27,8 @@ pub(in crate::command) struct Recorder {
 
 impl Recorder {
     /// Starts it. Before anything is locked: what this process holds, that one does as well.
-    pub(in crate::command) fn start(output: Option<PathBuf>) -> Result<Self> {
-        if let Some(path) = &output {
+    pub(in crate::command) fn start(output: Option<&Path>) -> Result<Self> {
+        if let Some(path) = output {
             // Now, and not when the work is done.
             let failed = || format!("write {}", path.display());
             fs::File::options()
@@ -48,7 +48,7 @@ impl Recorder {
         let process = helper::start(|| {
             // Or it would wait for itself.
             drop(ours.take());
-            match take_notes(&theirs, output.as_deref()) {
+            match take_notes(&theirs, output) {
                 Ok(()) => 0,
                 Err(error) => {
                     crate::ui::error(&error);
@@ -123,7 +123,7 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
 
 /// `coop seccomp record`.
 pub(super) fn record(args: &RecordArgs) -> Result<i32> {
-    let recorder = Recorder::start(args.output.clone())?;
+    let recorder = Recorder::start(args.output.as_deref())?;
     let env = std::env::vars_os().map(|(name, value)| {
         let mut entry = name.into_encoded_bytes();
         entry.push(b'=');
