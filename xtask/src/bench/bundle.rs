@@ -3,6 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result};
+use coop_seccomp::oci::Seccomp;
+use coop_seccomp::{Arch, BuiltIn, Capabilities, Context, KernelVersion};
 use serde_json::{Value, json};
 
 /// The host's id of a container's root, as in the floor program.
@@ -20,6 +23,23 @@ pub(crate) struct Bundle<'a> {
     pub(crate) cgroup: &'a str,
     /// The program and its arguments.
     pub(crate) argv: &'a [&'a str],
+    /// What [`seccomp`] has made.
+    pub(crate) seccomp: &'a Value,
+}
+
+/// Coop's default filter in the words of the OCI runtime-spec.
+pub(crate) fn seccomp() -> Result<Value> {
+    let capabilities = CAPABILITIES
+        .iter()
+        .try_fold(Capabilities::NONE, |set, name| set.with(name))
+        .context("a capability that is none")?;
+    let policy = BuiltIn::Default.policy(&Context {
+        arch: Arch::native(),
+        capabilities,
+        kernel: KernelVersion::running(),
+    });
+    let object = Seccomp::from_policy(&policy).context("the default filter as an OCI runtime's")?;
+    Ok(serde_json::to_value(object)?)
 }
 
 const CAPABILITIES: [&str; 10] = [
@@ -95,6 +115,7 @@ impl Bundle<'_> {
                 },
                 "maskedPaths": MASKED,
                 "readonlyPaths": READ_ONLY,
+                "seccomp": self.seccomp,
             },
         })
     }
@@ -154,6 +175,7 @@ mod tests {
             names: "/bench/names".into(),
             cgroup: "/coop-bench/one",
             argv: &["/bin/true"],
+            seccomp: &json!({ "defaultAction": "SCMP_ACT_ERRNO" }),
         };
         insta::assert_json_snapshot!(bundle.config());
     }

@@ -165,7 +165,6 @@ fn podman(stand: &Stand<'_>, verb: &[&str], name: &str) -> Words {
         .with(["--name", name, "--network", "none", "--cgroupns", "private"])
         .with(["--cgroup-parent", &format!("/{CGROUP}")])
         .with(["--uidmap", &ids, "--gidmap", &ids])
-        .with(["--security-opt", "seccomp=unconfined"])
         .with(["--security-opt", "no-new-privileges"])
         // Its own defaults are more than a session may have.
         .with([

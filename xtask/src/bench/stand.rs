@@ -7,8 +7,9 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
-use super::bundle::{Bundle, FIRST_ID};
+use super::bundle::{self, Bundle, FIRST_ID};
 use super::clean_up;
 use super::hierarchies;
 use super::measure::Words;
@@ -23,6 +24,8 @@ pub(crate) struct Stand<'a> {
     pub(crate) site: &'a Site,
     pub(crate) tools: &'a Tools,
     coop: PathBuf,
+    /// The filter of every OCI runtime's containers.
+    seccomp: Value,
     count: Cell<u32>,
 }
 
@@ -45,6 +48,7 @@ impl<'a> Stand<'a> {
             site,
             tools,
             coop,
+            seccomp: bundle::seccomp()?,
             count: Cell::new(0),
         })
     }
@@ -106,6 +110,7 @@ impl<'a> Stand<'a> {
             names: self.site.path("names"),
             cgroup: &cgroup,
             argv,
+            seccomp: &self.seccomp,
         };
         let text = serde_json::to_vec(&bundle.config())?;
         fs::write(directory.join("config.json"), text).context("write config.json")?;

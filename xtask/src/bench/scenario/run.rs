@@ -69,7 +69,9 @@ pub(super) fn contest(stand: &Stand<'_>, rounds: Rounds) -> Result<Outcome> {
             "bwrap has no cgroup, no limits, one id, fewer mounts and no masked paths; unshare \
              has one id, all capabilities in it, and only /proc."
                 .into(),
-            "No seccomp filter on any side: Coop has none yet.".into(),
+            "Coop, crun, runc and youki load one and the same seccomp filter, Coop's default; \
+             Podman its own. The floor, bwrap and unshare have none."
+                .into(),
             format!("Found inside: {}.", found.join("; ")),
         ],
     })

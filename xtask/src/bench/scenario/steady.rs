@@ -75,8 +75,8 @@ pub(super) fn contest(stand: &Stand<'_>, rounds: Rounds) -> Result<Outcome> {
         rows,
         goals: Vec::new(),
         notes: vec![
-            "A static program works for 0.3 s and counts; its start is not in it. No seccomp \
-             filter on any side."
+            "A static program works for 0.3 s and counts; its start is not in it. All \
+             but the host have a seccomp filter."
                 .into(),
             "Files are written to and read from the page cache: on ext4 or what the target \
              directory is on for the host, on an overlay above it for the others. The overlay of \
