@@ -1,6 +1,7 @@
 //! `config.json` of the OCI runtimes that Coop is compared with: the configuration of a default
 //! container of Coop, word for word.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -27,8 +28,8 @@ pub(crate) struct Bundle<'a> {
     pub(crate) seccomp: &'a Value,
 }
 
-/// Coop's default filter in the words of the OCI runtime-spec, which has none for what it says
-/// about families of sockets: the others get a shorter one.
+/// Coop's default filter in the words of the OCI runtime-spec, which has none for a call
+/// that is refused under conditions and allowed else: the others get a shorter one.
 pub(crate) fn seccomp() -> Result<Value> {
     let capabilities = CAPABILITIES
         .iter()
@@ -39,10 +40,17 @@ pub(crate) fn seccomp() -> Result<Value> {
         capabilities,
         kernel: KernelVersion::running(),
     });
-    let of_socket = |names: &[String]| names.iter().any(|name| name == "socket");
-    policy
+    let always: BTreeSet<String> = policy
         .rules
-        .retain(|rule| rule.conditions.is_empty() || !of_socket(&rule.names));
+        .iter()
+        .filter(|rule| rule.conditions.is_empty())
+        .flat_map(|rule| rule.names.clone())
+        .collect();
+    for rule in &mut policy.rules {
+        rule.names
+            .retain(|name| rule.conditions.is_empty() || !always.contains(name));
+    }
+    policy.rules.retain(|rule| !rule.names.is_empty());
     let object = Seccomp::from_policy(&policy).context("the default filter as an OCI runtime's")?;
     Ok(serde_json::to_value(object)?)
 }
