@@ -1,12 +1,11 @@
 //! `config.json` of the OCI runtimes that Coop is compared with: the configuration of a default
 //! container of Coop, word for word.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use coop_seccomp::oci::Seccomp;
-use coop_seccomp::{Arch, BuiltIn, Capabilities, Context, KernelVersion};
+use coop_seccomp::{Action, Arch, BuiltIn, Capabilities, Context, Flags, KernelVersion};
 use serde_json::{Value, json};
 
 /// The host's id of a container's root, as in the floor program.
@@ -40,17 +39,11 @@ pub(crate) fn seccomp() -> Result<Value> {
         capabilities,
         kernel: KernelVersion::running(),
     });
-    let always: BTreeSet<String> = policy
+    policy
         .rules
-        .iter()
-        .filter(|rule| rule.conditions.is_empty())
-        .flat_map(|rule| rule.names.clone())
-        .collect();
-    for rule in &mut policy.rules {
-        rule.names
-            .retain(|name| rule.conditions.is_empty() || !always.contains(name));
-    }
-    policy.rules.retain(|rule| !rule.names.is_empty());
+        .retain(|rule| rule.conditions.is_empty() || rule.action == Action::Allow);
+    // runc refused all of them until 1.2.
+    policy.flags = Flags::empty();
     let object = Seccomp::from_policy(&policy).context("the default filter as an OCI runtime's")?;
     Ok(serde_json::to_value(object)?)
 }
