@@ -1,6 +1,6 @@
 //! One attack, and what has to become of it.
 
-use super::{By, Guard};
+use super::Guard;
 
 /// A row of the table. Words in braces (`{victim}`) stand for what [`Scene`](super::Scene)
 /// makes.
@@ -61,13 +61,6 @@ pub const fn row(name: &'static str, attack: &'static str) -> Row {
 }
 
 impl Row {
-    /// Whether the system-call filter is what the attack meets first.
-    pub fn is_by_filter_first(&self) -> bool {
-        self.guards
-            .first()
-            .is_some_and(|guard| guard.by == By::Seccomp)
-    }
-
     /// Calls `hostile` with these words instead of the row's name.
     pub const fn words(self, words: &'static [&'static str]) -> Self {
         Self { words, ..self }

@@ -66,16 +66,6 @@ impl<'h> Scene<'h> {
         }
     }
 
-    /// Whether a default container has a system-call filter.
-    pub fn has_filter(&self) -> bool {
-        let status = "grep -q 'Seccomp:.*2' /proc/self/status";
-        let output = self
-            .host
-            .sh(&self.root, &["--network", "none"], status)
-            .run();
-        output.status.success()
-    }
-
     /// `hostile WORDS` in a container with these flags.
     pub(super) fn in_container(&self, flags: &[&str], words: &[&str]) -> Cmd<'h> {
         let run = self.host.coop(["run", "--rm"]);

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
 use rustix::net::{AddressFamily, SocketType, socket};
 
-use super::sys::{call, text};
+use super::sys::Call;
 
 /// What is tried, and how it ends where nothing stops it.
 pub(super) struct Attempt {
@@ -47,53 +47,33 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     attempt("change the host's name", || {
         rustix::system::sethostname(b"changed")
     }),
-    // Null pointers leave the clock alone.
-    attempt("set the clock", || number(libc::SYS_settimeofday, &[0, 0])),
+    attempt("set the clock", || Call::SetClock.make()),
     Attempt {
         harmless: &[Errno::NOEXEC],
-        ..attempt("load a kernel module", || {
-            number(libc::SYS_init_module, &[0, 0, 0])
-        })
+        ..attempt("load a kernel module", || Call::LoadModule.make())
     },
     Attempt {
         harmless: &[Errno::INVAL],
-        ..attempt("load another kernel", || {
-            number(libc::SYS_kexec_load, &[0, 0, 0, 0xfff0])
-        })
+        ..attempt("load another kernel", || Call::LoadKernel.make())
     },
     Attempt {
         harmless: &[Errno::FAULT],
-        ..attempt("load a program into the kernel", || {
-            number(libc::SYS_bpf, &[0, 8, 48])
-        })
+        ..attempt("load a program into the kernel", || Call::Bpf.make())
     },
     Attempt {
         harmless: &[Errno::FAULT],
-        ..attempt("make an io_uring", || {
-            number(libc::SYS_io_uring_setup, &[1, 8])
-        })
+        ..attempt("make an io_uring", || Call::IoUring.make())
     },
     Attempt {
         harmless: &[Errno::FAULT],
-        ..attempt("measure the kernel", || {
-            number(libc::SYS_perf_event_open, &[8, 0, 0, 0, 0])
-        })
+        ..attempt("measure the kernel", || Call::PerfEvent.make())
     },
     Attempt {
         harmless: &[Errno::NOKEY],
-        ..attempt("use a keyring", || {
-            number(
-                libc::SYS_request_key,
-                &[text(c"user"), text(c"coop-check"), 0, 0],
-            )
-        })
+        ..attempt("use a keyring", || Call::RequestKey.make())
     },
-    attempt("make a user namespace", || {
-        number(libc::SYS_unshare, &[NEWUSER])
-    }),
+    attempt("make a user namespace", || Call::UserNamespace.make()),
 ];
-
-const NEWUSER: usize = libc::CLONE_NEWUSER as usize;
 
 const fn attempt(what: &'static str, run: fn() -> Result<(), Errno>) -> Attempt {
     Attempt {
@@ -119,8 +99,4 @@ fn open_for_writing(path: &str) -> Result<(), Errno> {
         Ok(_) => Ok(()),
         Err(error) => Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
     }
-}
-
-fn number(number: libc::c_long, arguments: &[usize]) -> Result<(), Errno> {
-    call(number, arguments).map(drop)
 }

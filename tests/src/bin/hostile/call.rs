@@ -301,6 +301,11 @@ const CALLS: &[Call] = &[
         libc::SYS_setpriority,
         &[Number(0), Number(0), Number(-5)],
     ),
+    call(
+        "real-time",
+        libc::SYS_sched_setscheduler,
+        &[Number(0), Number(1), Words(&[1])],
+    ),
     // Class 1 of ioprio_set(2) is real time.
     call(
         "disk-priority",

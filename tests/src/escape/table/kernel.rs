@@ -35,7 +35,7 @@ pub const KERNEL: &[Row] = &[
         .by(&[
             cap("SYS_BOOT").alone("EPERM"),
             USERNS.alone("EPERM"),
-            SECCOMP,
+            SECCOMP.alone("EPERM"),
         ])
         .reaches("EINVAL")
         .absent(&["ENOSYS"]),
@@ -43,7 +43,11 @@ pub const KERNEL: &[Row] = &[
         .by(&[cap("SYS_BOOT").alone("EPERM"), SECCOMP])
         .reaches("EINVAL"),
     row("swapon", "swap to a file of its own")
-        .by(&[ADMIN.alone("EPERM"), USERNS.alone("EPERM"), SECCOMP])
+        .by(&[
+            ADMIN.alone("EPERM"),
+            USERNS.alone("EPERM"),
+            SECCOMP.alone("EPERM"),
+        ])
         .reaches("ENOENT"),
     row("acct", "write down what every process of the host does")
         .by(&[

@@ -22,7 +22,7 @@ pub const MOUNTS: &[Row] = &[
     .reaches("EINVAL")
     .absent(&["ENODEV"]),
     row("pivot-root", "exchange the root directory")
-        .by(&[ADMIN.alone("EPERM"), SECCOMP])
+        .by(&[ADMIN.alone("EPERM"), SECCOMP.alone("EPERM")])
         .reaches("EINVAL"),
     row("unshare-mount", "make a mount namespace").by(&[ADMIN.alone("EPERM"), SECCOMP]),
     row("unshare-net", "make a network namespace").by(&[ADMIN.alone("EPERM"), SECCOMP]),
@@ -44,6 +44,7 @@ pub const MOUNTS: &[Row] = &[
         "unshare-user-i386",
         "make a user namespace by the call of 32-bit programs",
     )
+    .denied("ENOSYS")
     .by(&[SECCOMP])
     .absent(&["ENOSYS", "killed"]),
 ];

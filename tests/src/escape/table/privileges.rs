@@ -25,13 +25,23 @@ pub const PRIVILEGES: &[Row] = &[
     row("nice", "come before the host's processes")
         .denied("EACCES")
         .by(&[cap("SYS_NICE").alone("EACCES"), USERNS.alone("EACCES")]),
+    row("real-time", "come before all others at the processor")
+        .by(&[cap("SYS_NICE").alone("EPERM"), USERNS.alone("EPERM")])
+        // Cgroup v1 may share real time out, and gives a new group none of it.
+        .absent(&["EPERM"]),
     row("disk-priority", "come before everybody else at the disk")
         .by(&[cap("SYS_NICE").alone("EPERM"), USERNS.alone("EPERM")]),
+    row(
+        "type-on-terminal",
+        "type on a terminal, as if somebody sat there: TIOCSTI",
+    )
+    .by(&[SECCOMP])
+    // With dev.tty.legacy_tiocsti=0 nobody can.
+    .absent(&["EIO"]),
     row(
         "type-on-stdin",
         "type on the terminal from which Coop was started",
     )
-    .denied("ENOTTY")
-    .by(&[OWN_STREAMS])
+    .by(&[SECCOMP, OWN_STREAMS.alone("ENOTTY")])
     .never_anywhere("a container has pipes or a terminal of its own, and never its caller's"),
 ];
