@@ -18,8 +18,8 @@ use crate::joined;
 use crate::plan::{Connection, ContainerPlan, ProcessPlan};
 use crate::rootless;
 use crate::stage::{
-    Cgroup, Confining, Console, Join, Links, Namespaces, Network, Privileges, Rootfs, Seccomp,
-    Transfer,
+    Cgroup, Confining, Console, Join, Links, Namespaces, Network, Overseer, Privileges, Rootfs,
+    Seccomp, Transfer,
 };
 
 /// What happens to a container, in order.
@@ -28,7 +28,7 @@ pub(crate) fn pipeline(
     host: &Host,
     batch: &Links,
     stdin: Option<OwnedFd>,
-    recorder: Option<&Rc<OwnedFd>>,
+    overseer: Option<&Overseer>,
 ) -> anyhow::Result<Pipeline> {
     let joined = joined::open(host, plan)?;
     let mut process = process(&plan.process)?;
@@ -52,7 +52,7 @@ pub(crate) fn pipeline(
     let pipeline = pipeline.stage(network);
     let run_dir = host.store.dirs().container_run(&plan.unit.id);
     let pipeline = stdio(pipeline, plan, run_dir, stdin);
-    Ok(confined(pipeline, plan, &plan.process, recorder))
+    Ok(confined(pipeline, plan, &plan.process, overseer))
 }
 
 /// What its processes may do, and last what they may call.
@@ -60,13 +60,10 @@ fn confined(
     pipeline: Pipeline,
     plan: &ContainerPlan,
     process: &ProcessPlan,
-    recorder: Option<&Rc<OwnedFd>>,
+    overseer: Option<&Overseer>,
 ) -> Pipeline {
     let privileges = Privileges::new(&plan.privileges, &process.user, &process.cwd);
-    let confining = match recorder {
-        Some(recorder) => Confining::Recording(Rc::clone(recorder)),
-        None => Confining::Filter(plan.seccomp.clone()),
-    };
+    let confining = Confining::of(overseer, &plan.seccomp);
     if plan.privileges.no_new_privileges {
         pipeline.stage(privileges).stage(Seccomp::last(confining))
     } else {
@@ -94,7 +91,7 @@ pub(crate) fn exec_pipeline(
     host: &Host,
     init: Pid,
     streams: Pipes,
-    recorder: Option<&Rc<OwnedFd>>,
+    overseer: Option<&Overseer>,
 ) -> anyhow::Result<Pipeline> {
     let cgroup = host.cgroup_of(plan)?;
     if host.rootless.is_some() && cgroup.is_some() {
@@ -113,7 +110,7 @@ pub(crate) fn exec_pipeline(
     } else {
         pipeline.stage(streams)
     };
-    Ok(confined(pipeline, plan, process_plan, recorder))
+    Ok(confined(pipeline, plan, process_plan, overseer))
 }
 
 /// What happens to a process that works on a container's files as the container sees them, in
@@ -209,8 +206,8 @@ pub(crate) struct Wires<'a> {
     usage: Option<RefCell<Vec<(String, coop_cgroup::Stats)>>>,
     /// The plan that was asked for last: one container's is read several times on its way.
     last_plan: RefCell<Option<(ContainerId, ConfigStamp, Rc<ContainerPlan>)>>,
-    /// Who takes notes of what its containers call (`--seccomp-record`).
-    recorder: Option<Rc<OwnedFd>>,
+    /// Who answers for the filters of its containers.
+    overseer: Option<Overseer>,
     /// Published ports, held as long as their container lives.
     ports: RefCell<Vec<(ContainerId, Vec<OwnedFd>)>>,
 }
@@ -225,7 +222,7 @@ impl<'a> Wires<'a> {
             stdin: RefCell::default(),
             usage: None,
             last_plan: RefCell::default(),
-            recorder: None,
+            overseer: None,
             ports: RefCell::default(),
         }
     }
@@ -236,11 +233,10 @@ impl<'a> Wires<'a> {
         self
     }
 
-    /// Has all that its containers call told to who holds the socket's other end, and lets them
-    /// call what they like.
-    pub(crate) fn with_recorder(self, recorder: Rc<OwnedFd>) -> Self {
+    /// Has another process answer for the filters of its containers.
+    pub(crate) fn with_overseer(self, overseer: Overseer) -> Self {
         Self {
-            recorder: Some(recorder),
+            overseer: Some(overseer),
             ..self
         }
     }
@@ -334,8 +330,8 @@ impl Wiring for Wires<'_> {
             }
         }
         let stdin = self.stdin.take();
-        let recorder = self.recorder.as_ref();
-        pipeline(&plan, self.host, &self.links, stdin, recorder).map_err(BoxError::from)
+        let overseer = self.overseer.as_ref();
+        pipeline(&plan, self.host, &self.links, stdin, overseer).map_err(BoxError::from)
     }
 
     fn health_check(
@@ -362,7 +358,7 @@ impl Wiring for Wires<'_> {
             self.host,
             init,
             Pipes::given(None, output.try_clone()?, output),
-            self.recorder.as_ref(),
+            self.overseer.as_ref(),
         )?)
     }
 

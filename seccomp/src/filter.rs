@@ -35,6 +35,13 @@ pub struct Filtered {
     pub program: Program,
 }
 
+impl Filtered {
+    /// The program as it is saved: in hexadecimal digits.
+    pub fn program_text(&self) -> String {
+        text(&self.program)
+    }
+}
+
 impl Filter {
     /// What it was made of; `unconfined` when there is none.
     pub fn profile(&self) -> &str {
@@ -62,12 +69,16 @@ impl Filter {
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 fn as_text<S: Serializer>(program: &Program, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&text(program))
+}
+
+fn text(program: &Program) -> String {
     let mut text = String::new();
     for byte in program.to_bytes() {
         text.push(DIGITS[usize::from(byte >> 4)].into());
         text.push(DIGITS[usize::from(byte & 15)].into());
     }
-    serializer.serialize_str(&text)
+    text
 }
 
 fn of_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Program, D::Error> {

@@ -71,7 +71,7 @@ pub use policy::{Comparison, Condition, Flags, Newest, Policy, Rule, Unknown};
 pub use profile_error::{Place, ProfileError};
 pub use profiles::{BuiltIn, UnknownProfile};
 pub use program::Program;
-pub use record::{RecordError, Recorded, Recorder, record_to};
+pub use record::{RecordError, Recorded, Recorder, Refusal, Watcher, record_to, watch_to};
 pub use simulate::Outcome;
 pub use table::is_known;
 pub use verify::{Invalid, MAX_INSTRUCTIONS, verify};

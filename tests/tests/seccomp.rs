@@ -340,6 +340,7 @@ fn what_a_container_calls_is_recorded_and_enough_for_the_next() {
     host.sh(&root, &replay, script).run().code(7);
     let outside = host.sh(&root, &replay, "mkdir /tmp/x").run();
     assert_ne!(outside.status.code(), Some(0));
+    outside.warns("seccomp: p.json: mkdir refused to mkdir: errno EPERM");
     host.assert_nothing_left(&before);
 }
 

@@ -82,7 +82,7 @@ pub(crate) struct DumpArgs {
 #[command(after_help = "Examples:\n  \
     coop seccomp diff default strict\n  \
     coop seccomp diff /usr/share/containers/seccomp.json default\n\n\
-    Exit status: 0 when they mean the same, 1 when they do not.")]
+    Exit status: 0 when they mean the same, 1 when they do not, 2 when Coop fails.")]
 pub(crate) struct DiffProfilesArgs {
     #[command(flatten)]
     pub context: ContextArgs,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result};
 use coop_launcher::store::StackName;
+use coop_seccomp::Filter;
 use serde::Serialize;
 
 use crate::args::{ConfigArgs, DocumentFormat, PlanArgs, StackArgs};
@@ -84,12 +85,21 @@ pub(super) fn plan(host: &Host, stack: &StackArgs, args: &PlanArgs) -> Result<i3
         &existing,
     ))?;
     let document = Document::new(&plan);
-    print(&match args.format {
+    let mut text = match args.format {
         DocumentFormat::Yaml => stack::yaml_document(&document).context("write the plan")?,
         DocumentFormat::Json => {
             serde_json::to_string_pretty(&document).context("write the plan")? + "\n"
         }
-    })?;
+    };
+    // Of a thousand digits nobody learns anything: `coop seccomp dump` shows what they are.
+    for draft in &plan.drafts {
+        if let Filter::Filtered(filtered) = &draft.plan.seccomp {
+            let length = filtered.program.instructions().len();
+            let short = format!("{length} instructions");
+            text = text.replace(&filtered.program_text(), &short);
+        }
+    }
+    print(&text)?;
     Ok(0)
 }
 

@@ -105,7 +105,12 @@ pub(crate) const FAILED: i32 = 125;
 pub(crate) fn failed(command: &Command) -> i32 {
     match command {
         Command::Run(_) | Command::Create(_) => FAILED,
-        Command::Seccomp(args) if matches!(args.command, SeccompCommand::Record(_)) => FAILED,
+        Command::Seccomp(args) => match args.command {
+            SeccompCommand::Record(_) => FAILED,
+            // As diff(1): 1 is its answer.
+            SeccompCommand::Diff(_) => 2,
+            _ => 1,
+        },
         _ => 1,
     }
 }

@@ -2,19 +2,19 @@
 
 use std::io::IsTerminal;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use coop_launcher::supervisor::{Foreground, OnSignal, Supervisor};
 use coop_launcher::terminal::{DetachKeys, RawMode};
 
 use super::FAILED;
-use super::seccomp::Recorder;
+use super::seccomp::{Recorder, Watcher};
 use super::up::Failures;
 use crate::args::RunArgs;
 use crate::host::Host;
 use crate::plan::{self, ContainerPlan};
 use crate::single;
+use crate::stage::Overseer;
 use crate::supervise::{self, Keeper, Vacancy};
 use crate::ui::ContainerOutput;
 use crate::wire::Wires;
@@ -81,17 +81,27 @@ fn foreground(
     args: &RunArgs,
     recorder: Option<Recorder>,
 ) -> Result<i32> {
+    let watcher = match recorder {
+        Some(_) => None,
+        None => Watcher::start(plan)?,
+    };
+    let overseer = match (&recorder, &watcher) {
+        (Some(recorder), _) => Some(recorder.overseer()),
+        (None, watcher) => watcher.as_ref().map(Watcher::overseer),
+    };
     let part = Part {
         input: args.interactive,
         usage: args.usage,
         detach_keys: &args.detach_keys,
-        recorder: recorder.as_ref().map(Recorder::socket),
+        overseer: overseer.as_ref(),
     };
     let output = watch(host, plan, vacancy, part)?;
     let code = finish(&output);
-    // One that the user has left goes on to be recorded.
-    if let Some(recorder) = recorder.filter(|_| !output.detached) {
-        recorder.finish()?;
+    drop(overseer);
+    // A container that the user has left goes on, and those who answer for its filter with it.
+    if !output.detached {
+        recorder.map(Recorder::finish).transpose()?;
+        watcher.map(Watcher::finish).transpose()?;
     }
     if output.failures.exit_code.is_some() {
         supervise::remove(host, &plan.unit.id)?;
@@ -100,7 +110,7 @@ fn foreground(
 }
 
 /// What the user has to do with a run besides its output.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Part<'a> {
     /// The user's input goes to the container.
     pub(super) input: bool,
@@ -108,8 +118,8 @@ pub(super) struct Part<'a> {
     pub(super) usage: bool,
     /// What leaves a container with a terminal.
     pub(super) detach_keys: &'a DetachKeys,
-    /// Who takes notes of what it calls.
-    pub(super) recorder: Option<&'a Rc<OwnedFd>>,
+    /// Who answers for its filter.
+    pub(super) overseer: Option<&'a Overseer>,
 }
 
 /// Runs a container in the foreground: this process is its supervisor.
@@ -127,8 +137,8 @@ pub(super) fn watch(
     if part.usage {
         wires = wires.with_usage();
     }
-    if let Some(recorder) = part.recorder {
-        wires = wires.with_recorder(Rc::clone(recorder));
+    if let Some(overseer) = part.overseer {
+        wires = wires.with_overseer(overseer.clone());
     }
     if part.input {
         if terminal {

@@ -1,24 +1,37 @@
 //! `coop seccomp`.
 
+mod oversee;
 mod record;
 mod show;
+mod watch;
 
 use anyhow::Result;
 use coop_seccomp::{Capabilities, Context, KernelVersion};
 
 use crate::args::{ContextArgs, SeccompCommand};
 use crate::plan;
+use crate::ui::print;
 
 pub(super) use record::Recorder;
+pub(super) use watch::Watcher;
 
 /// `coop seccomp`.
 pub(super) fn seccomp(command: &SeccompCommand) -> Result<i32> {
     match command {
-        SeccompCommand::Explain(args) => show::explain(args),
-        SeccompCommand::Dump(args) => show::dump(args),
-        SeccompCommand::Diff(args) => show::diff(args),
+        SeccompCommand::Explain(args) => answer(&show::explain(args)?),
+        SeccompCommand::Dump(args) => answer(&show::dump(args)?),
+        SeccompCommand::Diff(args) => {
+            let differences = show::diff(args)?;
+            print(&differences)?;
+            Ok(i32::from(!differences.is_empty()))
+        }
         SeccompCommand::Record(args) => record::record(args),
     }
+}
+
+fn answer(text: &str) -> Result<i32> {
+    print(text)?;
+    Ok(0)
 }
 
 /// For whom profiles are resolved: a container with these capabilities.

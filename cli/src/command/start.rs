@@ -68,7 +68,7 @@ fn start_attached(host: &Host, state: &State, args: &StartArgs) -> Result<i32> {
                 input: false,
                 usage: false,
                 detach_keys: &args.detach_keys,
-                recorder: None,
+                overseer: None,
             };
             Ok(run::finish(&run::watch(host, &plan, vacancy, part)?))
         }

@@ -19,5 +19,5 @@ pub(crate) use namespaces::Namespaces;
 pub(crate) use network::{Links, Network};
 pub(crate) use privileges::Privileges;
 pub(crate) use rootfs::Rootfs;
-pub(crate) use seccomp::{Confining, NoNewPrivileges, Seccomp};
+pub(crate) use seccomp::{Confining, NoNewPrivileges, Overseer, Seccomp};
 pub(crate) use transfer::{Transfer, Work};

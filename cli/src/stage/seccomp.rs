@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use coop_launcher::{BoxError, ChildSide, Confine, Confinement, Stage};
-use coop_seccomp::{BuiltIn, Capabilities, Filter};
+use coop_seccomp::{BuiltIn, Capabilities, Filter, Filtered};
 
 use crate::plan::seccomp_context;
 
@@ -31,19 +31,42 @@ enum Moment {
     Last,
 }
 
+/// A process that answers for filters, by the socket that it takes listeners from.
+#[derive(Clone)]
+pub(crate) enum Overseer {
+    /// Notes what is called, and lets it be called.
+    Recorder(Rc<OwnedFd>),
+    /// Tells what is refused.
+    Watcher(Rc<OwnedFd>),
+}
+
 /// What is loaded.
 #[derive(Clone)]
 pub(crate) enum Confining {
-    /// The plan's filter.
+    /// A filter.
     Filter(Filter),
-    /// One that allows all, and has who holds the socket's other end told what is called.
+    /// One whose refusals are told.
+    Watched(Rc<OwnedFd>, Filtered),
+    /// One that notes all and refuses nothing.
     Recording(Rc<OwnedFd>),
 }
 
 impl Confining {
+    /// The filter, as the overseer wants it.
+    pub(crate) fn of(overseer: Option<&Overseer>, filter: &Filter) -> Self {
+        match (overseer, filter) {
+            (Some(Overseer::Recorder(socket)), _) => Self::Recording(Rc::clone(socket)),
+            (Some(Overseer::Watcher(socket)), Filter::Filtered(filtered)) => {
+                Self::Watched(Rc::clone(socket), filtered.clone())
+            }
+            (_, filter) => Self::Filter(filter.clone()),
+        }
+    }
+
     fn confine(&self) -> Result<(), BoxError> {
         match self {
             Self::Filter(filter) => Ok(filter.apply()?),
+            Self::Watched(watcher, filtered) => Ok(coop_seccomp::watch_to(watcher, filtered)?),
             Self::Recording(recorder) => Ok(coop_seccomp::record_to(recorder)?),
         }
     }

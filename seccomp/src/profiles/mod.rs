@@ -105,9 +105,11 @@ impl FromStr for BuiltIn {
     }
 }
 
-/// Some calls, whatever their arguments.
-fn allow<'a>(groups: impl IntoIterator<Item = &'a &'a [&'a str]>) -> Rule {
-    let names = groups.into_iter().flat_map(|group| group.iter().copied());
+/// Some calls, whatever their arguments: each group is a list of names, with spaces between.
+fn allow<'a>(groups: impl IntoIterator<Item = &'a &'a str>) -> Rule {
+    let names = groups
+        .into_iter()
+        .flat_map(|group| group.split_ascii_whitespace());
     Rule::new(names, Action::Allow)
 }
 
@@ -116,12 +118,22 @@ const AF_UNIX: u64 = 1;
 const AF_INET: u64 = 2;
 const AF_INET6: u64 = 10;
 const AF_NETLINK: u64 = 16;
+/// `linux/netlink.h`
+const NETLINK_AUDIT: u64 = 9;
 
 /// The families of everyone: local, internet.
 fn plain_sockets(rules: &mut Vec<Rule>) {
     for family in [AF_UNIX, AF_INET, AF_INET6] {
         rules.push(Rule::new(["socket"], Action::Allow).when(Condition::equal(0, family)));
     }
+}
+
+/// There is no audit, says the answer to who asks for it.
+fn no_audit() -> Rule {
+    const EINVAL: u16 = 22;
+    Rule::new(["socket"], Action::Errno(EINVAL))
+        .when(Condition::equal(0, AF_NETLINK))
+        .when(Condition::equal(2, NETLINK_AUDIT))
 }
 
 /// What a process may do to its terminal: anything but to type into it. The kernel looks at the

@@ -1,7 +1,7 @@
 //! The profile `strict`: what is left when a program does its work and nothing else.
 
 use super::default::ALWAYS;
-use super::{AF_NETLINK, allow, ioctls, plain_sockets, processes_without_namespaces};
+use super::{AF_NETLINK, allow, ioctls, no_audit, plain_sockets, processes_without_namespaces};
 use crate::{Action, Condition, Rule};
 
 /// The rules, for every context: what a capability is about is refused, whoever has it.
@@ -15,6 +15,7 @@ pub(super) fn rules(rules: &mut Vec<Rule>) {
     rules.push(allow(ALWAYS));
     processes_without_namespaces(rules);
     plain_sockets(rules);
+    rules.push(no_audit());
     rules.push(
         Rule::new(["socket"], Action::Allow)
             .when(Condition::equal(0, AF_NETLINK))

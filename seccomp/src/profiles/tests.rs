@@ -55,17 +55,26 @@ fn contexts() -> Vec<Context> {
         "CAP_AUDIT_WRITE",
         "CAP_NET_RAW",
     ];
-    let mut sets = vec![Capabilities::NONE, Capabilities::ALL];
-    sets.extend(capabilities.map(|name| Capabilities::NONE.with(name).unwrap()));
-    let kernels = [(4, 4), (6, 1)].map(|(major, minor)| KernelVersion { major, minor });
+    let (old, new) = (
+        KernelVersion { major: 4, minor: 4 },
+        KernelVersion { major: 6, minor: 1 },
+    );
     let mut contexts = Vec::new();
     for arch in [Arch::X86_64, Arch::Aarch64, Arch::Riscv64] {
-        for capabilities in &sets {
-            contexts.extend(kernels.map(|kernel| Context {
+        let mut add = |capabilities, kernel| {
+            contexts.push(Context {
                 arch,
-                capabilities: *capabilities,
+                capabilities,
                 kernel,
-            }));
+            });
+        };
+        add(Capabilities::NONE, old);
+        add(Capabilities::NONE, new);
+        add(Capabilities::ALL, new);
+        if arch == Arch::X86_64 {
+            for name in capabilities {
+                add(Capabilities::NONE.with(name).unwrap(), new);
+            }
         }
     }
     contexts

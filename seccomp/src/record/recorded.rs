@@ -6,8 +6,17 @@ use crate::Arch;
 use crate::oci::{EPERM, Seccomp, Syscall};
 
 /// Calls that happen to a program by chance: it got a signal or it got none, was stopped while it
-/// slept, or had another way to its end.
-const BY_CHANCE: [&str; 4] = ["exit", "exit_group", "restart_syscall", "rt_sigreturn"];
+/// slept, had another way to its end, two threads wanted the same, or memory was given back.
+const BY_CHANCE: [&str; 8] = [
+    "exit",
+    "exit_group",
+    "futex",
+    "madvise",
+    "munmap",
+    "restart_syscall",
+    "rt_sigreturn",
+    "sched_yield",
+];
 
 /// What a [`Recorder`](super::Recorder) has noted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

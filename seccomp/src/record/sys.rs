@@ -56,9 +56,9 @@ pub(super) fn sendmsg(
     let sent = unsafe {
         libc::syscall(
             libc::SYS_sendmsg,
-            socket.as_raw_fd(),
+            libc::c_long::from(socket.as_raw_fd()),
             &raw const message.header,
-            flags,
+            libc::c_long::from(flags),
         )
     };
     match sent {

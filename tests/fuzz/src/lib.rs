@@ -6,6 +6,7 @@
 
 mod archives;
 mod files;
+mod profiles;
 mod scratch;
 mod values;
 
@@ -90,6 +91,11 @@ pub const TARGETS: &[Target] = &[
         coop_net::fuzzing::names,
     ),
     target("reference", "names of images", values::reference),
+    target(
+        "seccomp_profile",
+        "profiles of the OCI, Docker and Podman",
+        profiles::seccomp_profile,
+    ),
     target("template", "Go templates", coop::fuzzing::template),
     target(
         "filters",

@@ -2,31 +2,24 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
-use coop_launcher::helper;
 use coop_launcher::session::{Session, SessionEnd};
 use coop_launcher::{Pipeline, Process};
-use coop_seccomp::Recorded;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use coop_seccomp::{Filter, Recorded};
 
+use super::oversee::Overseeing;
 use crate::args::RecordArgs;
-use crate::stage::{Confining, NoNewPrivileges, Seccomp};
+use crate::stage::{Confining, NoNewPrivileges, Overseer, Seccomp};
 
 /// A process that takes notes of what others call, until the last of them has ended.
-///
-/// It is a process of its own since who starts a container waits for its `execve`, which in turn
-/// waits for the answer of who takes notes.
-pub(in crate::command) struct Recorder {
-    process: OwnedFd,
-    socket: Rc<OwnedFd>,
-}
+pub(in crate::command) struct Recorder(Overseeing);
 
 impl Recorder {
-    /// Starts it. Before anything is locked: what this process holds, that one does as well.
+    /// Starts it. Without `output` the profile goes to standard output.
     pub(in crate::command) fn start(output: Option<&Path>) -> Result<Self> {
         if let Some(path) = output {
             // Now, and not when the work is done.
@@ -37,43 +30,17 @@ impl Recorder {
                 .open(path)
                 .with_context(failed)?;
         }
-        let (ours, theirs) = socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .context("make a socket pair")?;
-        let mut ours = Some(ours);
-        let process = helper::start(|| {
-            // Or it would wait for itself.
-            drop(ours.take());
-            match take_notes(&theirs, output) {
-                Ok(()) => 0,
-                Err(error) => {
-                    crate::ui::error(&error);
-                    1
-                }
-            }
-        })
-        .context("start the recorder")?;
-        let socket = ours.context("start the recorder")?;
-        Ok(Self {
-            process,
-            socket: Rc::new(socket),
-        })
+        Overseeing::start(|socket| take_notes(socket, output)).map(Self)
     }
 
     /// Where containers hand over.
-    pub(in crate::command) fn socket(&self) -> &Rc<OwnedFd> {
-        &self.socket
+    pub(in crate::command) fn overseer(&self) -> Overseer {
+        Overseer::Recorder(Rc::clone(&self.0.socket))
     }
 
     /// Waits until the notes are written. Nobody else must have the socket any more.
     pub(in crate::command) fn finish(self) -> Result<()> {
-        drop(self.socket);
-        let status = coop_ns::pidfd::wait(self.process.as_fd())?;
-        if !status.success() {
+        if !self.0.finish()? {
             bail!("the profile was not written");
         }
         Ok(())
@@ -136,7 +103,7 @@ pub(super) fn record(args: &RecordArgs) -> Result<i32> {
     if !rustix::process::geteuid().is_root() {
         pipeline = pipeline.stage(NoNewPrivileges);
     }
-    let recording = Confining::Recording(Rc::clone(recorder.socket()));
+    let recording = Confining::of(Some(&recorder.overseer()), &Filter::Unconfined);
     let started = pipeline
         .stage(Seccomp::last(recording))
         .clone_child(None)
