@@ -70,8 +70,15 @@ fn known(instructions: &[Instruction]) -> Vec<Option<Known>> {
                     (code::LD_W_ABS, Call::ARCH) => Holds::Arch,
                     (code::LD_W_ABS, Call::NUMBER) => Holds::Number,
                     // These leave the accumulator as it is.
-                    (code::LDX_W_LEN | code::LDX_IMM | code::LDX_MEM, _)
-                    | (code::ST | code::STX | code::TAX, _) => before.holds,
+                    (
+                        code::LDX_W_LEN
+                        | code::LDX_IMM
+                        | code::LDX_MEM
+                        | code::ST
+                        | code::STX
+                        | code::TAX,
+                        _,
+                    ) => before.holds,
                     _ => Holds::Other,
                 };
                 arrive(at + 1, Known { holds, ..before });

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use crate::args::{Cli, Command, SeccompCommand};
 
-    /// What the command prints; on x86_64, whatever this machine is.
+    /// What the command prints; on `x86_64`, whatever this machine is.
     fn told(line: &str) -> Result<String> {
         let words = shlex::split(&format!("coop seccomp {line} --arch x86_64")).unwrap();
         let Command::Seccomp(args) = Cli::try_parse_from(words).unwrap().command else {
