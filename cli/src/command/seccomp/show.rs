@@ -106,7 +106,7 @@ mod tests {
             "explain strict 101",
             "explain unconfined mount",
         ] {
-            assert_snapshot!(line, told(line).unwrap());
+            assert_snapshot!(line.replace([' ', '-'], "_"), told(line).unwrap());
         }
         for (line, why) in [
             ("explain default opennat", "no system call is named"),
@@ -133,6 +133,6 @@ mod tests {
     #[test]
     fn profiles_are_compared() {
         assert_eq!(told("diff default default").unwrap(), "");
-        assert_snapshot!("diff default strict", told("diff default strict").unwrap());
+        assert_snapshot!("diff_default_strict", told("diff default strict").unwrap());
     }
 }
