@@ -7,6 +7,7 @@ mod exec;
 mod lifecycle;
 mod memory;
 mod run;
+mod seccomp;
 mod stack;
 mod steady;
 
@@ -39,6 +40,8 @@ pub(crate) enum Scenario {
     Steady,
     /// 1,000 containers at once: the first and the last compared
     Crowd,
+    /// Instructions that a seccomp filter executes, beside libseccomp's
+    Seccomp,
 }
 
 /// What came of a scenario.
@@ -51,7 +54,7 @@ pub(crate) struct Outcome {
 
 impl Scenario {
     /// All of them, in the order in which they are shown.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Run,
         Self::Bridge,
         Self::Lifecycle,
@@ -60,6 +63,7 @@ impl Scenario {
         Self::Memory,
         Self::Steady,
         Self::Crowd,
+        Self::Seccomp,
     ];
 
     /// As it is written on the command line.
@@ -76,7 +80,7 @@ impl Scenario {
             Self::Bridge | Self::Lifecycle => 20,
             Self::Stack => 10,
             Self::Steady => 5,
-            Self::Memory => 1,
+            Self::Memory | Self::Seccomp => 1,
             Self::Crowd => 1_000,
         }
     }
@@ -95,6 +99,7 @@ impl Scenario {
             Self::Memory => memory::contest(stand),
             Self::Steady => steady::contest(stand, rounds),
             Self::Crowd => crowd::contest(stand, rounds.counted),
+            Self::Seccomp => seccomp::contest(stand),
         }
     }
 }
