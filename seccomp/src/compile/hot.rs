@@ -58,7 +58,7 @@ const HOT: &[(u64, &[&str])] = &[
 ];
 
 /// The weight of a call that is not hot.
-const USUAL: u64 = 4;
+const USUAL: u64 = 16;
 
 /// How often a call is expected, compared with others.
 pub(super) fn weight(name: &str) -> u64 {
@@ -69,5 +69,5 @@ pub(super) fn weight(name: &str) -> u64 {
 
 /// The same for an ABI that hardly any program uses, beside one that all do.
 pub(super) fn rare(name: &str) -> u64 {
-    u64::from(weight(name) > USUAL)
+    u64::from(HOT.iter().any(|(_, names)| names.contains(&name)))
 }

@@ -45,14 +45,18 @@ impl Probe {
 /// All calls of the target's own ABI.
 pub(super) fn all(policy: &Policy, target: Arch) -> Vec<Probe> {
     let calls = target.calls();
-    calls.map(|(number, name)| Probe::new(policy, target, number, name)).collect()
+    calls
+        .map(|(number, name)| Probe::new(policy, target, number, name))
+        .collect()
 }
 
 /// The hottest.
 pub(super) fn hottest(policy: &Policy, target: Arch) -> Vec<Probe> {
-    let number = |name: &&str| target.number_of(name).map(|number| (number, *name));
+    let number = |name: &&'static str| target.number_of(name).map(|number| (number, *name));
     let calls = HOTTEST.iter().filter_map(number);
-    calls.map(|(number, name)| Probe::new(policy, target, number, name)).collect()
+    calls
+        .map(|(number, name)| Probe::new(policy, target, number, name))
+        .collect()
 }
 
 /// Every number that may be a call on every ABI, with arguments around every constant of its
@@ -64,14 +68,14 @@ pub(super) fn everything(policy: &Policy, target: Arch) -> Vec<Call> {
         for number in (base..base + 600).chain([0xf_0001, 0xf_0005, u32::MAX - 1, u32::MAX]) {
             let plain = Call::new(arch, number);
             calls.push(plain);
-            // What multiplexed calls mean differs by design: here only the safe reading exists.
             let name = plain.arch().and_then(|arch| arch.name_of(number));
-            for condition in name
-                .into_iter()
-                .flat_map(|name| rules(policy, name))
-                .flat_map(|rule| &rule.conditions)
-            {
+            let about = name.into_iter().flat_map(|name| rules(policy, name));
+            for condition in about.flat_map(|rule| &rule.conditions) {
                 for value in around(condition) {
+                    // libseccomp takes the arguments of x32 for 32 bits, which they are not.
+                    if arch == Arch::X32 && value > u64::from(u32::MAX) {
+                        continue;
+                    }
                     let mut arguments = [0; 6];
                     arguments[usize::from(condition.index)] = value;
                     calls.push(plain.with(arguments));

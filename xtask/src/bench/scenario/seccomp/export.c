@@ -5,7 +5,8 @@
  *     export names < policy
  *
  * OPTIMIZE is SCMP_FLTATR_CTL_OPTIMIZE: 1, libseccomp's default, or 2, a binary tree. With
- * "names", the names in the policy that libseccomp does not know are written instead.
+ * "names", a line "TOKEN NUMBER NAME" is written for each name and architecture of the policy
+ * instead: negative numbers are those of calls that the architecture does not have.
  * A line of the policy is one of
  *
  *     default ACTION              first of all
@@ -30,6 +31,7 @@ static void fail(const char *what, int error)
 }
 
 static int only_names;
+static unsigned archs[8], arch_count;
 
 static void add_rule(scmp_filter_ctx ctx, char *rest, unsigned default_action)
 {
@@ -50,9 +52,13 @@ static void add_rule(scmp_filter_ctx ctx, char *rest, unsigned default_action)
 		rest += used;
 	}
 	number = seccomp_syscall_resolve_name(name);
-	if (number == __NR_SCMP_ERROR && only_names)
-		puts(name);
-	if (number == __NR_SCMP_ERROR || action == default_action || only_names)
+	if (only_names) {
+		for (index = 0; index < arch_count; index++)
+			printf("%u %d %s\n", archs[index],
+			       seccomp_syscall_resolve_name_arch(archs[index], name), name);
+		return;
+	}
+	if (number == __NR_SCMP_ERROR || action == default_action)
 		return;
 	error = seccomp_rule_add_array(ctx, action, number, count, conditions);
 	if (error < 0)
@@ -86,6 +92,9 @@ int main(int argc, char **argv)
 			if (error < 0)
 				fail("foreign", error);
 		} else if (sscanf(line, "arch %u", &value) == 1) {
+			if (arch_count == sizeof(archs) / sizeof(*archs))
+				fail("too many architectures", E2BIG);
+			archs[arch_count++] = value;
 			error = seccomp_arch_add(ctx, value);
 			if (error < 0 && error != -EEXIST)
 				fail("arch", error);

@@ -1,10 +1,12 @@
 //! libseccomp, as a program of its own: Coop is never linked with it.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 use coop_seccomp::{Action, Arch, Comparison, Policy, Program};
@@ -33,8 +35,7 @@ impl Exporter {
     /// # Errors
     /// When files cannot be written.
     pub(super) fn build(directory: &Path) -> Result<Result<Self, String>> {
-        fs::create_dir_all(directory)
-            .with_context(|| format!("create {}", directory.display()))?;
+        fs::create_dir_all(directory).with_context(|| format!("create {}", directory.display()))?;
         let source = directory.join("export.c");
         fs::write(&source, SOURCE).with_context(|| format!("write {}", source.display()))?;
         let program = directory.join("export");
@@ -68,14 +69,33 @@ impl Exporter {
         Ok(Program::from_bytes(&bytes)?)
     }
 
-    /// The names in a policy that libseccomp does not know.
+    /// The names in a policy that libseccomp does not know on some ABI that has them.
     ///
     /// # Errors
-    /// When it cannot be asked.
-    pub(super) fn unheard(&self, policy: &Policy, target: Arch) -> Result<Vec<String>> {
-        let names = self.ask("names", &text(policy, target)?)?;
-        let names = String::from_utf8(names).context("read names")?;
-        Ok(names.lines().map(str::to_owned).collect())
+    /// When it cannot be asked, or has another number for a call.
+    pub(super) fn unheard(&self, policy: &Policy, target: Arch) -> Result<HashSet<String>> {
+        let answer = String::from_utf8(self.ask("names", &text(policy, target)?)?)?;
+        let mut unheard = HashSet::new();
+        for line in answer.lines() {
+            let mut words = line.splitn(3, ' ');
+            let mut word = || words.next().context("a short line of libseccomp's");
+            let (number_of_arch, number, name) = (word()?, word()?, word()?);
+            let arch = Arch::ALL
+                .into_iter()
+                .find(|arch| number_of_arch.parse() == Ok(token(*arch)))
+                .with_context(|| format!("libseccomp knows an architecture {number_of_arch}"))?;
+            let theirs: i64 = number.parse().with_context(|| line.to_owned())?;
+            let ours = arch.number_of(name).map(i64::from);
+            match ours {
+                Some(_) if theirs < 0 => {
+                    unheard.insert(name.to_owned());
+                }
+                None if theirs < 0 => {}
+                _ if ours == Some(theirs) => {}
+                _ => bail!("{name} on {arch}: {theirs} to libseccomp, {ours:?} to coop"),
+            }
+        }
+        Ok(unheard)
     }
 
     fn ask(&self, argument: &str, policy: &str) -> Result<Vec<u8>> {
@@ -86,15 +106,21 @@ impl Exporter {
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("start {}", self.program.display()))?;
-        // It writes nothing before it has read all.
+        // It may write before it has read all.
         let mut input = child.stdin.take().context("no standard input")?;
-        let written = input.write_all(policy.as_bytes());
-        drop(input);
+        let policy = policy.to_owned();
+        let writer = thread::spawn(move || input.write_all(policy.as_bytes()));
         let output = child.wait_with_output().context("wait for libseccomp")?;
         if !output.status.success() {
-            bail!("libseccomp: {}", String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "libseccomp: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
-        written.context("hand the policy to libseccomp")?;
+        match writer.join() {
+            Ok(written) => written.context("hand the policy to libseccomp")?,
+            Err(_) => bail!("the thread that hands over the policy has panicked"),
+        }
         Ok(output.stdout)
     }
 }
@@ -120,7 +146,11 @@ fn text(policy: &Policy, target: Arch) -> Result<String> {
                     Some(mask) => [mask, condition.value],
                     None => [condition.value, 0],
                 };
-                write!(text, " {} {operation} {} {}", condition.index, values[0], values[1])?;
+                write!(
+                    text,
+                    " {} {operation} {} {}",
+                    condition.index, values[0], values[1]
+                )?;
             }
             writeln!(text)?;
         }

@@ -153,7 +153,9 @@ impl Compared {
             of_call.sum::<f64>() / probes.len() as f64
         };
         let programs = self.programs.iter();
-        programs.map(|(name, program)| (*name, mean(program))).collect()
+        programs
+            .map(|(name, program)| (*name, mean(program)))
+            .collect()
     }
 
     fn report(&self, policy: &str) -> (Vec<Row>, Vec<Goal>) {
