@@ -58,7 +58,7 @@ use std::fmt;
 pub use action::Action;
 pub use arch::{Arch, UnknownArch};
 pub use call::Call;
-pub use compile::CompileError;
+pub use compile::{CompileError, MAX_CONDITIONS};
 pub use context::{Capabilities, Context, KernelVersion, NotAVersion};
 pub use difference::{Decision, Difference, Subject};
 pub use errno::errno_of_name;

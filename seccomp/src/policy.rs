@@ -121,6 +121,11 @@ pub struct Rule {
 
 /// A comparison of an argument with a number, both unsigned.
 ///
+/// The whole register is compared, and the kernel cuts off what does not fit the argument's type:
+/// of `socket(2)`'s `int domain` it looks at 32 bits. A rule that *allows* a value is safe all the
+/// same. One that *refuses* a value is passed by with a bit above, unless it compares under a mask
+/// ([`Condition::equal_int`]).
+///
 /// On an ABI with arguments of 32 bits ([`Arch::argument_bits`]) the kernel uses the low half
 /// of a register alone, so nothing else is looked at: [`Eq`](Comparison::Eq),
 /// [`Ne`](Comparison::Ne) and [`MaskedEq`](Comparison::MaskedEq) compare the low halves of both
@@ -267,6 +272,12 @@ impl Condition {
     /// The argument is `value`.
     pub const fn equal(index: u8, value: u64) -> Self {
         Self::new(index, Comparison::Eq, value)
+    }
+
+    /// The argument is `value` as the kernel sees one of 32 bits: `int`, `unsigned int`.
+    pub const fn equal_int(index: u8, value: u32) -> Self {
+        let mask = u32::MAX as u64;
+        Self::new(index, Comparison::MaskedEq { mask }, value as u64)
     }
 
     /// The argument has none of the bits of `mask`.

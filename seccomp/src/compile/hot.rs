@@ -58,7 +58,7 @@ const HOT: &[(u64, &[&str])] = &[
 ];
 
 /// The weight of a call that is not hot.
-const USUAL: u64 = 16;
+const USUAL: u64 = 40;
 
 /// How often a call is expected, compared with others.
 pub(super) fn weight(name: &str) -> u64 {

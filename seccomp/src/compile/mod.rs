@@ -23,6 +23,10 @@ use checks::Strategy;
 use graph::{Graph, NodeId};
 use tree::Range;
 
+/// How many conditions a rule may have. One for each end of each argument would be twelve; what
+/// has hundreds is no policy but an attempt on the compiler.
+pub const MAX_CONDITIONS: usize = 64;
+
 /// Why there is no program for a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -34,6 +38,14 @@ pub enum CompileError {
         rule: usize,
         /// The argument.
         index: u8,
+    },
+    /// More conditions in one rule than [`MAX_CONDITIONS`].
+    #[error("rule {rule} has {count} conditions, more than {MAX_CONDITIONS}")]
+    Conditions {
+        /// Which of [`Policy::rules`].
+        rule: usize,
+        /// How many it has.
+        count: usize,
     },
     /// The program is longer than the kernel takes ([`Invalid::TooLong`]).
     #[error("the policy is too large for one filter")]
@@ -57,15 +69,14 @@ impl Policy {
     }
 
     fn check(&self) -> Result<(), CompileError> {
-        for (rule, Condition { index, .. }) in self
-            .rules
-            .iter()
-            .enumerate()
-            .flat_map(|(at, rule)| rule.conditions.iter().map(move |condition| (at, condition)))
-        {
-            if *index > Condition::LAST_INDEX {
-                let index = *index;
-                return Err(CompileError::Argument { rule, index });
+        for (at, rule) in self.rules.iter().enumerate() {
+            let count = rule.conditions.len();
+            if count > MAX_CONDITIONS {
+                return Err(CompileError::Conditions { rule: at, count });
+            }
+            let mut indices = rule.conditions.iter().map(|condition| condition.index);
+            if let Some(index) = indices.find(|index| *index > Condition::LAST_INDEX) {
+                return Err(CompileError::Argument { rule: at, index });
             }
         }
         Ok(())
