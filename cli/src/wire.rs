@@ -18,8 +18,8 @@ use crate::joined;
 use crate::plan::{Connection, ContainerPlan, ProcessPlan};
 use crate::rootless;
 use crate::stage::{
-    Cgroup, Confining, Console, Join, Links, Namespaces, Network, Overseer, Privileges, Rootfs,
-    Seccomp, Transfer,
+    Cgroup, Confining, Console, Guard, Join, Links, Namespaces, Network, Overseer, Privileges,
+    Rootfs, Seccomp, Transfer,
 };
 
 /// What happens to a container, in order.
@@ -62,7 +62,8 @@ fn confined(
     process: &ProcessPlan,
     overseer: Option<&Overseer>,
 ) -> Pipeline {
-    let privileges = Privileges::new(&plan.privileges, &process.user, &process.cwd);
+    let pipeline = pipeline.stage(Guard::new(plan));
+    let privileges = Privileges::new(&plan.privileges, process);
     let confining = Confining::of(overseer, &plan.seccomp);
     if plan.privileges.no_new_privileges {
         pipeline.stage(privileges).stage(Seccomp::last(confining))

@@ -206,11 +206,14 @@ pub enum Error {
     },
     /// The kernel cannot enforce Landlock rules as they are meant.
     #[error(
-        "landlock: {} is needed (Linux 6.2), and this kernel has {}",
-        version(LANDLOCK_VERSION),
+        "landlock: {} is needed (Linux {}), and this kernel has {}",
+        version(*needed),
+        if *needed < LANDLOCK_VERSION { "5.19" } else { "6.2" },
         version(*found)
     )]
     LandlockUnsupported {
+        /// The version that the rules need.
+        needed: u32,
         /// The version that it has; 0 is none, or one that is switched off.
         found: u32,
     },

@@ -4,6 +4,7 @@
 
 mod cgroup;
 mod console;
+mod guard;
 mod join;
 mod namespaces;
 mod network;
@@ -14,6 +15,7 @@ mod transfer;
 
 pub(crate) use cgroup::Cgroup;
 pub(crate) use console::Console;
+pub(crate) use guard::Guard;
 pub(crate) use join::Join;
 pub(crate) use namespaces::Namespaces;
 pub(crate) use network::{Links, Network};

@@ -1,4 +1,4 @@
-//! Who the process is and what it may do: user, groups, capabilities, limits, `no_new_privs`, keys,
+//! Who the process is and what it may do: user, groups, capabilities, limits, `no_new_privs`,
 //! labels of security modules, Landlock.
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -6,11 +6,11 @@ use std::path::Path;
 
 use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
 use coop_ns::privileges::{
-    Capabilities, Landlock, LandlockAccess, Procfs, User, new_session_keyring, set_oom_score_adj,
+    Capabilities, Landlock, LandlockAccess, Procfs, User, set_oom_score_adj,
 };
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-use crate::plan::{FileRule, PrivilegesPlan};
+use crate::plan::{FileRule, PrivilegesPlan, ProcessPlan};
 
 /// See the module.
 pub(crate) struct Privileges {
@@ -22,12 +22,12 @@ pub(crate) struct Privileges {
 }
 
 impl Privileges {
-    /// What `plan` says, as `user` of the container's own `/etc/passwd`, in `cwd`.
-    pub(crate) fn new(plan: &PrivilegesPlan, user: &str, cwd: &str) -> Self {
+    /// What `plan` says, for this process of the container.
+    pub(crate) fn new(plan: &PrivilegesPlan, process: &ProcessPlan) -> Self {
         Self {
             plan: plan.clone(),
-            user: user.to_owned(),
-            cwd: cwd.to_owned(),
+            user: process.user.clone(),
+            cwd: process.cwd.clone(),
             proc: None,
         }
     }
@@ -66,8 +66,6 @@ impl Stage for Privileges {
     }
 
     fn enter(&mut self, child: &mut ChildSide<'_>) -> Result<(), BoxError> {
-        // Keys of who called Coop are not the container's.
-        new_session_keyring()?;
         let mut user = coop_fs::lookup_user(&self.user)?;
         for group in &self.plan.group_add {
             let gid = coop_fs::lookup_group(group)?;

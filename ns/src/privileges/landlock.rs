@@ -33,6 +33,7 @@ const EXECUTE: u64 = 1;
 const WRITE_FILE: u64 = 1 << 1;
 const READ_FILE: u64 = 1 << 2;
 const READ_DIR: u64 = 1 << 3;
+const REFER: u64 = 1 << 13;
 const TRUNCATE: u64 = 1 << 14;
 const ALL: u64 = (1 << 15) - 1;
 
@@ -63,16 +64,33 @@ impl Landlock {
     /// [`Error::LandlockUnsupported`] when the kernel is too old or Landlock is off: rules that
     /// it cannot enforce are not left out. [`Error::Landlock`].
     pub fn new() -> Result<Self, Error> {
+        Self::about(ALL, LANDLOCK_VERSION)
+    }
+
+    /// Rules by which no program is executed but those below `root`; of anything else they say
+    /// nothing. What is reached by a link of the kernel's, such as `/proc/self/exe` of a launcher
+    /// that came from elsewhere, is not below (CVE-2019-5736).
+    ///
+    /// # Errors
+    /// As [`Landlock::new`], but Linux 5.19 will do.
+    pub fn executing_below(root: BorrowedFd<'_>) -> Result<Self, Error> {
+        // Without a word about it, moving files from one directory to another is denied.
+        let rules = Self::about(EXECUTE | REFER, 2)?;
+        sys::landlock_allow_beneath(rules.ruleset.as_fd(), root, EXECUTE | REFER)
+            .map_err(failed("add a rule"))?;
+        Ok(rules)
+    }
+
+    fn about(rights: u64, needed: u32) -> Result<Self, Error> {
+        let unsupported = |found| Err(Error::LandlockUnsupported { needed, found });
         match sys::landlock_version() {
-            Ok(version) if version >= LANDLOCK_VERSION => {}
-            Ok(found) => return Err(Error::LandlockUnsupported { found }),
+            Ok(version) if version >= needed => {}
+            Ok(found) => return unsupported(found),
             // Not built in, or not among the security modules that were chosen at boot.
-            Err(Errno::NOSYS | Errno::OPNOTSUPP) => {
-                return Err(Error::LandlockUnsupported { found: 0 });
-            }
+            Err(Errno::NOSYS | Errno::OPNOTSUPP) => return unsupported(0),
             Err(source) => return Err(failed("ask for the version")(source)),
         }
-        let ruleset = sys::landlock_create_ruleset(ALL).map_err(failed("make rules"))?;
+        let ruleset = sys::landlock_create_ruleset(rights).map_err(failed("make rules"))?;
         Ok(Self { ruleset })
     }
 
