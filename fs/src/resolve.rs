@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2, readlinkat,
+    FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstat, fstatfs, mkdirat, openat,
+    openat2, readlinkat,
 };
 use rustix::io::Errno;
 
@@ -175,6 +176,12 @@ impl<'a> Walk<'a> {
     }
 
     fn follow(&mut self, symlink: &OwnedFd) -> Result<(), Error> {
+        let filesystem = fstatfs(symlink).map_err(at(Operation::Inspect, self.target))?;
+        // Nothing can be made there; and the text of a magic link, such as a descriptor's, is not
+        // where it leads.
+        if filesystem.f_type == PROC_SUPER_MAGIC {
+            return Err(at(Operation::Open, self.target)(Errno::LOOP));
+        }
         self.symlinks += 1;
         if self.symlinks > MAX_SYMLINKS {
             return Err(Error::SymlinkLoop {

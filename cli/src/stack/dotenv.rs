@@ -78,14 +78,15 @@ pub(crate) fn parse(
     let mut entries = Entries::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let line = 1 + text[..text.len() - rest.len()].matches('\n').count();
+        let line = || 1 + text[..text.len() - rest.len()].matches('\n').count();
         let (first, after) = rest.split_once('\n').unwrap_or((rest, ""));
         let bare = first.trim();
         if bare.is_empty() || bare.starts_with('#') {
             rest = after;
             continue;
         }
-        let (entry, after) = entry(rest.trim_start(), &entries, host).map_err(|why| (line, why))?;
+        let (entry, after) =
+            entry(rest.trim_start(), &entries, host).map_err(|why| (line(), why))?;
         entries.push(entry);
         rest = after;
     }
