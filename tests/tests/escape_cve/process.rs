@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use coop_tests::{Host, Rootfs, capabilities, status_field, wait_until};
+use coop_tests::{Host, Rootfs, capabilities, wait_until};
 
 use crate::{QUIET, SLEEP, program, wait_until_it_says};
 
@@ -284,10 +284,9 @@ fn a_huge_environment_is_an_error_of_that_container() {
     let root = Rootfs::new(&host);
     let before = host.snapshot();
     let file = host.file("env", format!("HUGE={}\n", "x".repeat(200_000)));
-    let many: String = (0..40_000)
-        .map(|n| format!("V{n}={}\n", "x".repeat(100)))
-        .collect();
-    let many = host.file("many", many);
+    let line = |n| format!("V{n}={}\n", "x".repeat(100));
+    let many: Vec<_> = (0..40_000).map(line).collect();
+    let many = host.file("many", many.concat());
     for file in [file, many] {
         let flags = ["--network", "none", "--env-file", file.to_str().unwrap()];
         let output = host.sh(&root, &flags, "true").run();
