@@ -25,6 +25,7 @@ fn main() -> Result<ExitCode> {
         upper: scratch.path().join("upper"),
         work: scratch.path().join("work"),
         marks: coop_fs::Marks::Trusted,
+        context: None,
     };
     coop_fs::prepare_upper(&overlay, 0, 0)?;
     let root = coop_fs::build_overlay(&overlay, None)?;

@@ -65,6 +65,7 @@ pub(crate) struct Layers {
     /// The upper and the work directory.
     pub(crate) writable: Option<(OwnedFd, OwnedFd)>,
     pub(crate) marks: Marks,
+    pub(crate) context: Option<String>,
     pub(crate) changes: Changes,
     pub(crate) attributes: MountAttrFlags,
 }
@@ -182,6 +183,9 @@ impl Layers {
         for (key, value) in OPTIONS {
             options.push_str(&[",", key, "=", value].concat());
         }
+        if let Some(label) = &self.context {
+            options.push_str(&[",context=\"", label, "\""].concat());
+        }
         if self.marks == Marks::User {
             options.push_str(",userxattr");
         }
@@ -211,6 +215,9 @@ impl Layers {
         }
         if self.marks == Marks::User {
             fsconfig_set_flag(context, "userxattr")?;
+        }
+        if let Some(label) = &self.context {
+            fsconfig_set_string(context, "context", label)?;
         }
         if self.changes == Changes::Discarded {
             match fsconfig_set_flag(context, "volatile") {

@@ -30,6 +30,7 @@
 //!     upper: "/var/tmp/box/upper".into(),
 //!     work: "/var/tmp/box/work".into(),
 //!     marks: coop_fs::Marks::Trusted,
+//!     context: None,
 //! };
 //! coop_fs::prepare_upper(&overlay, 0, 0)?;
 //! let root = coop_fs::build_overlay(&overlay, None)?;

@@ -29,6 +29,10 @@ pub struct Overlay {
     /// Where the kernel keeps its marks on files in `upper`.
     #[serde(default, skip_serializing_if = "Marks::is_default")]
     pub marks: Marks,
+    /// The `SELinux` context of all files in it, on a host that has `SELinux`: `context=` of
+    /// `mount(8)`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
 }
 
 /// Makes the upper and the work directory (and what is above them), owned by the host
@@ -217,6 +221,7 @@ pub(crate) fn merge_readonly(lowers: &[PathBuf]) -> Result<OwnedFd, Error> {
         upper: PathBuf::new(),
         work: PathBuf::new(),
         marks: Marks::Trusted,
+        context: None,
     };
     let readonly = MountAttrFlags::MOUNT_ATTR_RDONLY;
     let layers = overlay.layers(open_dirs(lowers)?, readonly)?;
@@ -247,6 +252,7 @@ impl Overlay {
             lowers,
             writable,
             marks: self.marks,
+            context: self.context.clone(),
             changes: Changes::Kept,
             attributes,
         })

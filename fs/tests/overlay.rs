@@ -189,6 +189,7 @@ fn a_missing_layer_is_named() {
         upper: "/u".into(),
         work: "/w".into(),
         marks: coop_fs::Marks::Trusted,
+        context: None,
     };
     assert!(chain(&coop_fs::build_overlay(&empty, None).unwrap_err()).contains("0 layers"));
 }

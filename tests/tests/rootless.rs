@@ -128,6 +128,42 @@ fn subordinate_ids_are_the_containers_other_users() {
 }
 
 #[test]
+fn a_user_keeps_its_ids_where_it_asks_for_it() {
+    if !has_helpers() {
+        coop_tests::skip!("newuidmap is not installed");
+    }
+    let host = Host::new();
+    let user = User::with_ranges(&host);
+    let shared = user.home().join("shared");
+    fs::create_dir(&shared).unwrap();
+    chown(&shared, Some(USER), Some(USER)).unwrap();
+    let volume = format!("{}:/shared", shared.display());
+    let keep = ["--userns", "keep-id", "-v", &volume];
+    let script = "id -u; id -g; touch /shared/mine; stat -c %u /shared /etc/passwd; \
+                  grep CapEff /proc/self/status";
+    let output = user.sh(&keep, script).run();
+    let id = USER.to_string();
+    let none = "CapEff:\t0000000000000000";
+    assert_eq!(output.success().lines(), [&id, &id, &id, "0", none], "{output}");
+    assert_eq!(fs::metadata(shared.join("mine")).unwrap().uid(), USER);
+    // Root inside is one of its subordinate ids, and not the user.
+    let output = user.sh(&[&keep[..], &["-u", "0"]].concat(), "id -u; touch /shared/x").run();
+    assert_eq!((output.code(1).text(), output.stdout.lines().count()), ("0", 1));
+    // Maps count the user's own ids, and have no others.
+    let named = ["--uidmap", "0:5:100", "--uidmap", "100:0:1"];
+    let output = user.sh(&named, "cat /proc/self/uid_map").run();
+    let map: Vec<_> = output.success().text().split_whitespace().collect();
+    assert_eq!(map, ["0", "5", "100", "100", "0", "1"]);
+    for (map, why) in [
+        ("0:1:65537", "not this user's"),
+        ("0:0:2", "cannot have both"),
+        ("1:1:5", "no id 0"),
+    ] {
+        user.sh(&["--uidmap", map], "true").run().fails(125, &[why]);
+    }
+}
+
+#[test]
 fn a_container_lives_and_ends_as_with_root_and_leaves_nothing() {
     let host = Host::new();
     let user = User::new(&host);

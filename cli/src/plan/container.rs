@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use coop_cgroup::CgroupPath;
-use coop_fs::{Marks, Overlay, RootSource, Sysctl};
+use coop_fs::{Marks, Mount, Overlay, RootSource, Sysctl};
 use coop_image::Image;
 use coop_launcher::store::{ContainerId, Name, StackName};
 use coop_launcher::supervisor::UnitSpec;
@@ -12,6 +12,7 @@ use coop_seccomp::Filter;
 use super::connection::{check_external, connection, resolver};
 use super::grants::{GrantedFile, Hidden, grants};
 use super::ids::Ids;
+use super::labels::labels;
 use super::mounts::{Mounts, Places, mounts};
 use super::namespaces::{IpcSharing, Peers, namespaces};
 use super::privileges::{privileges, system_paths_unconfined};
@@ -111,6 +112,10 @@ pub(super) fn draft(
     let (hostname, domainname) = names(service, &id, peers)?;
     let shown_hostname = hostname.clone().unwrap_or_else(crate::host::hostname);
     mounts.extend(grants.mounts);
+    let labels = labels(service, &id)?;
+    if let Some(context) = &labels.files {
+        label_memory(&mut mounts, context);
+    }
     let ids = Ids::new(host, service)?;
     let mut process = process::process(service, &config, &shown_hostname, variables)?;
     if service.user.is_none()
@@ -173,7 +178,7 @@ pub(super) fn draft(
             .chain(service.labels()?)
             .collect(),
         annotations: service.isolation.annotations.clone().into_iter().collect(),
-        root: root(service, image.as_ref(), &dir),
+        root: root(service, image.as_ref(), &dir, labels.files.as_deref()),
         root_readonly: service.read_only,
         mounts,
         anonymous_volumes: volumes
@@ -198,7 +203,7 @@ pub(super) fn draft(
         limits: limits::limits(service, options)?,
         network: connection,
         process,
-        privileges: privileges(service, &id)?,
+        privileges: privileges(service, labels.process)?,
         seccomp: Filter::default(),
         health_command: health.map(|(command, _)| command),
         remove_at_exit: options.remove_at_exit,
@@ -235,13 +240,19 @@ fn image_of(host: &Host, service: &Service) -> Result<Option<Image>> {
     }
 }
 
-fn root(service: &Service, image: Option<&Image>, dir: &std::path::Path) -> RootSource {
+fn root(
+    service: &Service,
+    image: Option<&Image>,
+    dir: &std::path::Path,
+    context: Option<&str>,
+) -> RootSource {
     let overlay = |lowers| {
         RootSource::Overlay(Overlay {
             lowers,
             upper: dir.join("upper"),
             work: dir.join("work"),
             marks: Marks::Trusted,
+            context: context.map(str::to_owned),
         })
     };
     match (image, &service.rootfs) {
@@ -258,6 +269,16 @@ fn root(service: &Service, image: Option<&Image>, dir: &std::path::Path) -> Root
             },
         },
         (None, None) => overlay(Vec::new()),
+    }
+}
+
+/// Gives what is in memory the container's `SELinux` label, too.
+fn label_memory(mounts: &mut [Mount], context: &str) {
+    for mount in mounts {
+        if let Mount::Tmpfs { options, .. } = mount {
+            // Quoted: its categories are separated as options are.
+            options.data.push(format!("context=\"{context}\""));
+        }
     }
 }
 

@@ -3,17 +3,15 @@
 use anyhow::{Context, Result, bail};
 use coop_cgroup::{Access, DeviceRule, default_devices};
 use coop_fs::{Device, DeviceNode};
-use coop_launcher::store::ContainerId;
-use coop_ns::privileges::{Capability, CapabilitySet, Rlimit};
+use coop_ns::privileges::{Capability, CapabilitySet, Label, Rlimit};
 use rustix::fs::{FileType, major, minor};
 
-use super::labels::labels;
 use super::{FileRule, PrivilegesPlan};
 use crate::stack::Service;
 use crate::stack::value::{DeviceMapping, SecurityOpt};
 
-/// Capabilities, limits, groups and labels of a service.
-pub(super) fn privileges(service: &Service, id: &ContainerId) -> Result<PrivilegesPlan> {
+/// Capabilities, limits and groups of a service, and the labels that it has.
+pub(super) fn privileges(service: &Service, labels: Vec<Label>) -> Result<PrivilegesPlan> {
     let isolation = &service.isolation;
     let rlimits = isolation
         .ulimits
@@ -42,7 +40,7 @@ pub(super) fn privileges(service: &Service, id: &ContainerId) -> Result<Privileg
             .collect(),
         oom_score_adj: isolation.oom_score_adj.map(|adjustment| adjustment.0),
         ambient: added_by_name(service)?,
-        labels: labels(service, id)?.process,
+        labels,
         landlock: isolation
             .landlock
             .iter()

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
 
-use coop_fs::{Changes, Mount, OpenMount, Overlay, Root, RootSettings, RootSource};
+use coop_fs::{Changes, Marks, Mount, OpenMount, Overlay, Root, RootSettings, RootSource};
 use coop_launcher::store::{ContainerId, OwnLock};
 use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
 use coop_ns::{Handle, IdMaps, Namespace};
@@ -27,6 +27,8 @@ pub(crate) struct Rootfs {
     /// mounted has to be id-mapped then.
     id_maps: Option<IdMaps>,
     changes: Changes,
+    /// Whether it is not root's: nothing can be id-mapped then.
+    ordinary_user: bool,
     /// Held until the container runs: nobody else may mount what it has changed.
     _lock: Option<OwnLock>,
     /// Closed when the child has gone on, which takes longer than one thinks.
@@ -60,6 +62,10 @@ impl Rootfs {
             } else {
                 Changes::Kept
             },
+            ordinary_user: matches!(
+                &plan.root,
+                RootSource::Overlay(overlay) if overlay.marks == Marks::User
+            ),
             _lock: None,
             layers: Vec::new(),
         }
@@ -139,6 +145,8 @@ impl Rootfs {
             Mount::Bind { source, .. } if self.is_own(source) => {
                 coop_fs::chown_file(source, uid, gid)
             }
+            // An ordinary user's, who knows: as they are, they are the user's own inside.
+            Mount::Bind { .. } if self.ordinary_user => Ok(()),
             Mount::Bind { target, .. } => {
                 let (name, target) = (&self.name, target.display());
                 log::warn!("{name}: {target}: {error}: its files will belong to nobody");

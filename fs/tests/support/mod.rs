@@ -104,6 +104,7 @@ impl Container {
             upper: path("upper-of-box/upper"),
             work: path("upper-of-box/work"),
             marks: coop_fs::Marks::Trusted,
+            context: None,
         };
         Self {
             dir,

@@ -53,6 +53,7 @@ fn plan() -> ContainerPlan {
             upper: "/data/c/upper".into(),
             work: "/data/c/work".into(),
             marks: coop_fs::Marks::Trusted,
+            context: None,
         }),
         root_readonly: true,
         mounts: vec![
