@@ -83,24 +83,38 @@ fn wait_until_it_says(host: &Host, name: &str, text: &str) {
 /// A row of `SECURITY.md` is worth what it names.
 #[test]
 fn what_the_table_names_is_there() {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the checkout");
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the checkout");
     let text = fs::read_to_string(top.join("SECURITY.md")).expect("SECURITY.md");
     let mut sources = String::new();
-    for dir in ["tests/tests", "tests/tests/escape_cve", "image/tests", "fs/tests"] {
+    for dir in [
+        "tests/tests",
+        "tests/tests/escape_cve",
+        "image/tests",
+        "fs/tests",
+    ] {
         for entry in fs::read_dir(top.join(dir)).expect(dir).flatten() {
             sources.push_str(&fs::read_to_string(entry.path()).unwrap_or_default());
         }
     }
-    let rows = text.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let rows = text
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains('`'));
     let (mut tests, mut files) = (0, 0);
     for row in rows {
         for word in row.split('`').skip(1).step_by(2) {
-            let plain = word.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit());
+            let plain = word
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit());
             if word.contains('/') && !word.starts_with('/') && !word.contains(' ') {
                 assert!(top.join(word).exists(), "no file {word}: {row}");
                 files += 1;
             } else if plain && word.matches('_').count() > 2 {
-                assert!(sources.contains(&format!("fn {word}()")), "no test {word}: {row}");
+                assert!(
+                    sources.contains(&format!("fn {word}()")),
+                    "no test {word}: {row}"
+                );
                 tests += 1;
             }
         }

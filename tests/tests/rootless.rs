@@ -144,11 +144,18 @@ fn a_user_keeps_its_ids_where_it_asks_for_it() {
     let output = user.sh(&keep, script).run();
     let id = USER.to_string();
     let none = "CapEff:\t0000000000000000";
-    assert_eq!(output.success().lines(), [&id, &id, &id, "0", none], "{output}");
+    assert_eq!(
+        output.success().lines(),
+        [&id, &id, &id, "0", none],
+        "{output}"
+    );
     assert_eq!(fs::metadata(shared.join("mine")).unwrap().uid(), USER);
     // Root inside is one of its subordinate ids, and not the user.
     let root = [&keep[..], &["-u", "0"]].concat();
-    user.sh(&root, "id -u; touch /shared/roots").run().success().prints("0");
+    user.sh(&root, "id -u; touch /shared/roots")
+        .run()
+        .success()
+        .prints("0");
     assert_eq!(fs::metadata(shared.join("roots")).unwrap().uid(), 700_000);
     // Maps count the user's own ids, and have no others.
     let named = ["--uidmap", "0:5:100", "--uidmap", "100:0:1"];
