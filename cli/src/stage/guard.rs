@@ -13,8 +13,9 @@ use crate::plan::ContainerPlan;
 pub(crate) struct Guard {
     /// How the container's ids map to ours; none: they are the same.
     id_maps: Option<IdMaps>,
-    /// Who may mount can do without our binary; and under Landlock nobody could mount.
-    may_mount: bool,
+    /// Who may mount, or trace processes of others, can do without our binary; and under Landlock
+    /// nobody could do either.
+    may_do_without: bool,
     guards_binary: bool,
 }
 
@@ -24,7 +25,8 @@ impl Guard {
         let capabilities = plan.privileges.capabilities;
         Self {
             id_maps: plan.id_maps.clone(),
-            may_mount: capabilities.contains(Capability::SYS_ADMIN),
+            may_do_without: capabilities.contains(Capability::SYS_ADMIN)
+                || capabilities.contains(Capability::SYS_PTRACE),
             guards_binary: false,
         }
     }
@@ -36,7 +38,7 @@ impl Stage for Guard {
     }
 
     fn prepare(&mut self, _launch: &mut Prepare<'_>) -> Result<(), BoxError> {
-        self.guards_binary = !self.may_mount && owns_our_binary(self.id_maps.as_ref());
+        self.guards_binary = !self.may_do_without && owns_our_binary(self.id_maps.as_ref());
         Ok(())
     }
 
@@ -70,8 +72,7 @@ fn owns_our_binary(id_maps: Option<&IdMaps>) -> bool {
 
 /// Has nothing be executed that is not the container's: a program whose interpreter is
 /// `/proc/self/exe` would be us, in the hands of the container, which could then write to our file
-/// (CVE-2019-5736). By Landlock, since a container that has our ids is stopped by nothing else;
-/// and it keeps processes that may trace others from one that is still us.
+/// (CVE-2019-5736). By Landlock, since a container that has our ids is stopped by nothing else.
 fn guard_binary() -> Result<(), BoxError> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(CWD, "/", flags, Mode::empty())?;
