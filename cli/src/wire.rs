@@ -19,7 +19,7 @@ use crate::plan::{Connection, ContainerPlan, ProcessPlan};
 use crate::rootless;
 use crate::stage::{
     Cgroup, Confining, Console, Guard, Join, Links, Namespaces, Network, Overseer, Privileges,
-    Rootfs, Seccomp, Transfer,
+    Rootfs, Seccomp, Transfer, UserNamespace,
 };
 
 /// What happens to a container, in order.
@@ -37,8 +37,9 @@ pub(crate) fn pipeline(
     }
     let network = network(plan, batch)?;
     let cgroup = Cgroup::new(host, plan)?;
-    let rootfs = Rootfs::new(plan, &joined).locked(lock_changes(plan, host)?);
-    let pipeline = Pipeline::new(process).stage(Namespaces::new(plan, &joined));
+    let user = UserNamespace::default();
+    let rootfs = Rootfs::new(plan, &joined, &user).locked(lock_changes(plan, host)?);
+    let pipeline = Pipeline::new(process).stage(Namespaces::new(plan, &joined, &user));
     let (pipeline, network) = match network {
         // The host has no part in it: done while the root is built.
         Network::Loopback => (pipeline.stage(network), Network::Shared),
@@ -127,9 +128,10 @@ pub(crate) fn files_pipeline(
         pipeline.stage(Join::files(init, plan.own_namespaces()))
     } else {
         let files = only_files(plan);
+        let user = UserNamespace::default();
         pipeline
-            .stage(Namespaces::new(&files, &[]))
-            .stage(Rootfs::new(&files, &[]))
+            .stage(Namespaces::new(&files, &[], &user))
+            .stage(Rootfs::new(&files, &[], &user))
     };
     Ok(pipeline.stage(transfer))
 }

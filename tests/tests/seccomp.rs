@@ -15,7 +15,9 @@ const ENOSYS: i32 = 38;
 const CALLS: &str = "/srv/calls";
 
 fn mount() -> String {
-    format!("{}:{CALLS}:ro", env!("CARGO_BIN_EXE_calls"))
+    let program = std::env::var("COOP_CALLS");
+    let program = program.unwrap_or_else(|_| env!("CARGO_BIN_EXE_calls").to_owned());
+    format!("{program}:{CALLS}:ro")
 }
 
 /// How calls end in a container with these flags.

@@ -17,7 +17,7 @@ pub(crate) use cgroup::Cgroup;
 pub(crate) use console::Console;
 pub(crate) use guard::Guard;
 pub(crate) use join::Join;
-pub(crate) use namespaces::Namespaces;
+pub(crate) use namespaces::{Namespaces, UserNamespace};
 pub(crate) use network::{Links, Network};
 pub(crate) use privileges::Privileges;
 pub(crate) use rootfs::Rootfs;

@@ -1,12 +1,17 @@
 //! New and joined namespaces, the id maps of the user namespace, the names of the UTS namespace.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
-use coop_ns::{IdMaps, hostname, idmap, privileges};
+use coop_ns::{Handle, IdMaps, Namespace, hostname, idmap, privileges};
 
 use crate::joined::Joined;
 use crate::plan::ContainerPlan;
+
+/// The container's new user namespace, for the stages that come later: an ordinary user can look
+/// at the child only as long as the child has not hidden itself, which it does in the first stage.
+pub(crate) type UserNamespace = Rc<OnceCell<Handle>>;
 
 /// See the module.
 pub(crate) struct Namespaces {
@@ -15,17 +20,19 @@ pub(crate) struct Namespaces {
     id_maps: Option<IdMaps>,
     hostname: Option<String>,
     domainname: Option<String>,
+    user: UserNamespace,
 }
 
 impl Namespaces {
     /// The plan's new namespaces, and those that it joins.
-    pub(crate) fn new(plan: &ContainerPlan, joined: &[Joined]) -> Self {
+    pub(crate) fn new(plan: &ContainerPlan, joined: &[Joined], user: &UserNamespace) -> Self {
         Self {
             new: plan.namespaces,
             joined: joined.to_vec(),
             id_maps: plan.id_maps.clone(),
             hostname: plan.hostname.clone(),
             domainname: plan.domainname.clone(),
+            user: Rc::clone(user),
         }
     }
 
@@ -65,6 +72,11 @@ impl Stage for Namespaces {
         if let Some(maps) = self.new_maps() {
             log::info!("writing id maps");
             idmap::write(child.pid(), maps)?;
+            if !maps.is_identity() {
+                let user = Handle::open(child.pid(), Namespace::User)?;
+                // This is the only one who sets it.
+                let _ = self.user.set(user);
+            }
         }
         Ok(())
     }

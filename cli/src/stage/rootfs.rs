@@ -9,6 +9,7 @@ use coop_launcher::store::{ContainerId, OwnLock};
 use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
 use coop_ns::{Handle, IdMaps, Namespace};
 
+use super::UserNamespace;
 use crate::joined::Joined;
 use crate::plan::ContainerPlan;
 
@@ -26,6 +27,8 @@ pub(crate) struct Rootfs {
     /// How ids of its own user namespace differ from the launcher's, if they do: what is
     /// mounted has to be id-mapped then.
     id_maps: Option<IdMaps>,
+    /// That namespace, when it is a new one.
+    user: UserNamespace,
     changes: Changes,
     /// Whether it is not root's: nothing can be id-mapped then.
     ordinary_user: bool,
@@ -36,7 +39,7 @@ pub(crate) struct Rootfs {
 }
 
 impl Rootfs {
-    pub(crate) fn new(plan: &ContainerPlan, joined: &[Joined]) -> Self {
+    pub(crate) fn new(plan: &ContainerPlan, joined: &[Joined], user: &UserNamespace) -> Self {
         let memory_of = joined
             .iter()
             .find(|it| it.namespaces.contains(coop_ns::Namespaces::IPC));
@@ -57,6 +60,7 @@ impl Rootfs {
             mounts: Vec::new(),
             memory_of: memory_of.map(|it| Rc::clone(&it.of)),
             id_maps: plan.id_maps.clone().filter(|maps| !maps.is_identity()),
+            user: Rc::clone(user),
             changes: if plan.remove_at_exit {
                 Changes::Discarded
             } else {
@@ -186,15 +190,20 @@ impl Stage for Rootfs {
     }
 
     fn attach(&mut self, child: &mut Waiting) -> Result<(), BoxError> {
-        let userns = match &self.id_maps {
-            Some(_) => Some(Handle::open(child.pid(), Namespace::User)?),
-            None => None,
+        let joined;
+        let userns = match (&self.id_maps, self.user.get()) {
+            (None, _) => None,
+            (Some(_), Some(new)) => Some(new),
+            (Some(_), None) => {
+                joined = Handle::open(child.pid(), Namespace::User)?;
+                Some(&joined)
+            }
         };
         log::info!("building root filesystem");
-        let Root { mount, layers } = self.build(userns.as_ref())?;
+        let Root { mount, layers } = self.build(userns)?;
         child.pass(mount);
         self.layers = layers;
-        if let (Some(userns), Some(maps)) = (&userns, &self.id_maps) {
+        if let (Some(userns), Some(maps)) = (userns, &self.id_maps) {
             for mount in &self.mounts {
                 self.id_map(mount, userns, maps)?;
             }

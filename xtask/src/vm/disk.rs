@@ -74,6 +74,7 @@ pub(crate) fn tests(built: &Built, directory: &Path) -> Result<PathBuf> {
         ("fault/coop".to_owned(), built.coop_with_faults.clone()),
         ("bin/floor".to_owned(), built.floor.clone()),
         ("bin/hostile".to_owned(), built.hostile.clone()),
+        ("bin/calls".to_owned(), built.calls.clone()),
     ];
     for program in &built.tests {
         let name = format!("programs/{}", program.name);

@@ -61,6 +61,8 @@ pub(crate) struct Built {
     pub(crate) floor: PathBuf,
     /// The program that the hostile-container suite runs in containers.
     pub(crate) hostile: PathBuf,
+    /// The program that makes system calls by number, for the tests of filters.
+    pub(crate) calls: PathBuf,
     pub(crate) coop: PathBuf,
     pub(crate) coop_with_faults: PathBuf,
 }
@@ -89,6 +91,7 @@ pub(crate) fn build(directory: &Path) -> Result<Built> {
         |name| binary_in(&messages, name).with_context(|| format!("cargo named no {name}"));
     let (init, floor) = (binary("guest-init")?, binary("floor")?);
     let hostile = binary("hostile")?;
+    let calls = binary("calls")?;
     let mut tests = tests_in(&messages);
     tests.sort_by(|a, b| a.name.cmp(&b.name));
 
@@ -102,6 +105,7 @@ pub(crate) fn build(directory: &Path) -> Result<Built> {
         init,
         floor,
         hostile,
+        calls,
         coop: coop(&[], "coop")?,
         coop_with_faults: coop(&["--features", "fault"], "coop-with-faults")?,
     })
