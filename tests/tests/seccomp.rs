@@ -399,10 +399,29 @@ fn a_command_of_the_host_is_recorded_too() {
     output.code(3).says("hello");
     let text = fs::read_to_string(host.work().join("p.json")).unwrap();
     assert!(text.contains("\"write\""), "{text}");
-    let missing = host
-        .coop(["seccomp", "record", "--", "/no/such/program"])
-        .run();
-    missing.fails(127, &["/no/such/program"]);
+}
+
+#[test]
+fn what_was_never_started_is_not_recorded() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    let missing = "/no/such/program";
+    let output = host.coop(["seccomp", "record", "--", missing]).run();
+    output.fails(127, &[missing]);
+    assert_eq!(output.stdout, "");
+    let kept = host.work().join("kept.json");
+    fs::write(&kept, "as it was").unwrap();
+    for file in ["new.json", "kept.json"] {
+        let record = ["seccomp", "record", "-o", file, "--", missing];
+        host.coop(record).run().fails(127, &[missing]);
+        let run = host.coop(["run", "--rm", "--network", "none", "--seccomp-record", file]);
+        let run = run.arg("--rootfs").arg(root.path());
+        run.args(["--", missing]).run().fails(127, &[missing]);
+        let unknown = ["run", "--rm", "--seccomp-record", file, "no/such/image"];
+        host.coop(unknown).run().fails(125, &["no/such/image"]);
+    }
+    assert!(!host.work().join("new.json").exists());
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "as it was");
 }
 
 #[test]
