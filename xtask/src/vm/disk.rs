@@ -33,6 +33,7 @@ const TOOLS: &[&str] = &[
     "xz-utils",
     "zstd",
     "groff-base",
+    "apparmor",
 ];
 
 /// Counted up when images are made in another way, so that old ones are not used.
