@@ -47,6 +47,9 @@ const REFUSED: [&str; 10] = [
 const ALG: &str = "41:38:5:0";
 const VSOCK: &str = "41:40:1:0";
 const AUDIT: &str = "41:16:3:9";
+/// The same for a kernel that looks at 32 bits of it.
+const AUDIT_AND_MORE: &str = "41:16:3:4294967305";
+const VSOCK_PAIR: &str = "53:40:1:0";
 const CLONE3: &str = "435";
 const X32_GETPID: &str = "1073741863";
 
@@ -64,9 +67,18 @@ fn the_default_filter_is_in_force() {
             &host,
             &root,
             &[],
-            &[ALG, VSOCK, AUDIT, CLONE3, X32_GETPID, "9999"]
+            &[
+                ALG,
+                VSOCK,
+                VSOCK_PAIR,
+                AUDIT,
+                AUDIT_AND_MORE,
+                CLONE3,
+                X32_GETPID,
+                "9999"
+            ]
         ),
-        [EPERM, EPERM, EINVAL, ENOSYS, ENOSYS, ENOSYS]
+        [EPERM, EPERM, EPERM, EINVAL, EINVAL, ENOSYS, ENOSYS, ENOSYS]
     );
     // Every thread has it.
     assert_eq!(
