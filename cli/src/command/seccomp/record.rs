@@ -93,7 +93,13 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}", std::process::id()));
     let temporary = PathBuf::from(temporary);
-    let written = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path));
+    // A new file: in a directory of everyone's, such as /tmp, somebody may have put a link there.
+    let mut file = fs::File::options()
+        .write(true)
+        .create_new(true)
+        .open(&temporary)?;
+    let written = file.write_all(text.as_bytes());
+    let written = written.and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
@@ -138,4 +144,29 @@ pub(super) fn record(args: &RecordArgs) -> Result<i32> {
     };
     recorder.finish()?;
     Ok(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_replaces_a_file_and_follows_no_link_on_its_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("p.json");
+        fs::write(&path, "before").unwrap();
+        write(&path, "text").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "text");
+
+        let victim = directory.path().join("victim");
+        fs::write(&victim, "untouched").unwrap();
+        let temporary = format!("p.json.{}", std::process::id());
+        std::os::unix::fs::symlink(&victim, directory.path().join(temporary)).unwrap();
+        assert_eq!(
+            write(&path, "other").unwrap_err().kind(),
+            ErrorKind::AlreadyExists
+        );
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "text");
+    }
 }
