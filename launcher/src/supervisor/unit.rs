@@ -167,6 +167,14 @@ impl Unit {
         matches!(self.phase, Phase::Running(_))
     }
 
+    /// Whether its process has ended, be it known here yet or not.
+    pub(super) fn has_ended(&self) -> bool {
+        match &self.phase {
+            Phase::Running(pidfd) => exit::has_ended(pidfd.as_fd()),
+            _ => true,
+        }
+    }
+
     pub(super) fn pid(&self) -> Option<Pid> {
         self.state.pid.and_then(|pid| Pid::from_raw(pid as i32))
     }
