@@ -92,8 +92,8 @@ impl Stage for Privileges {
         };
         if let Some(proc) = &self.proc {
             for label in &self.plan.labels {
-                let set = label.set_on_exec(proc);
-                set.map_err(|error| anyhow::Error::from(error).context(remedy(label)))?;
+                let set = label.set_on_exec(proc).map_err(anyhow::Error::from);
+                set.map_err(|error| format!("{error:#}\n  help: {}", remedy(label)))?;
             }
         }
         // Last of what takes paths, and while there is the right to do it.
@@ -119,11 +119,9 @@ impl Stage for Privileges {
 fn remedy(label: &Label) -> &'static str {
     match label {
         Label::AppArmor(_) => {
-            "  help: load the profile with apparmor_parser -r FILE; aa-status lists what is loaded"
+            "load the profile with apparmor_parser -r FILE; aa-status lists what is loaded"
         }
-        Label::SeLinux(_) => {
-            "  help: the host's policy has to know the context: seinfo -t lists its types"
-        }
+        Label::SeLinux(_) => "the host's policy has to know the context: seinfo -t lists its types",
     }
 }
 
