@@ -187,6 +187,18 @@ fn a_flag_that_the_kernel_does_not_know_is_told() {
     assert!(matches!(error, LoadError::Unsupported { .. }), "{error:?}");
 }
 
+/// A profile may ask for it that notifies nobody.
+#[test]
+fn a_flag_about_listeners_means_nothing_without_one() {
+    let program = compiled(vec![Rule::new(["getppid"], Action::Errno(126))]);
+    let refused = thread::spawn(move || {
+        set_no_new_privs(true).unwrap();
+        program.load(Flags::WAIT_KILLABLE_RECV).unwrap();
+        call("getppid", [0; 2])
+    });
+    assert_eq!(refused.join().unwrap(), Err(Errno::NOKEY));
+}
+
 #[test]
 fn the_kernel_knows_all_actions() {
     for action in [

@@ -73,7 +73,9 @@ pub fn record_to(socket: &OwnedFd) -> Result<(), RecordError> {
 fn load(program: &Program, flags: Flags) -> Result<Listener, LoadError> {
     // So that a signal does not have a call begin anew again and again; from Linux 5.19.
     match program.load_with_listener(flags | Flags::WAIT_KILLABLE_RECV) {
-        Err(LoadError::Unsupported { .. }) => program.load_with_listener(flags),
+        Err(LoadError::Unsupported { .. }) => {
+            program.load_with_listener(flags - Flags::WAIT_KILLABLE_RECV)
+        }
         loaded => loaded,
     }
 }
