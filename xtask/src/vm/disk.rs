@@ -34,6 +34,7 @@ const TOOLS: &[&str] = &[
     "zstd",
     "groff-base",
     "apparmor",
+    "secilc",
 ];
 
 /// Counted up when images are made in another way, so that old ones are not used.
