@@ -1,11 +1,11 @@
 //! The files that Coop writes for each container: its hosts, hostname and resolv.conf.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use coop_net::Lease;
 
 use crate::host::Host;
 use crate::plan::{Connection, ContainerPlan, Resolver};
@@ -24,28 +24,28 @@ impl<'a> Names<'a> {
         let stack: Vec<_> = stack.collect();
         let mut lines = HashMap::new();
         for plan in &stack {
-            if let Connection::Bridge { network, .. } = &plan.network {
+            for network in plan.network.networks() {
                 lines
-                    .entry(network.as_str())
+                    .entry(network)
                     .or_insert_with(|| coop_net::hosts_lines(&entries(network, &[], &stack)));
             }
         }
         Self { stack, lines }
     }
 
-    /// The names of all containers on the same network, as this one knows them.
-    fn of_neighbours(&self, plan: &ContainerPlan) -> Cow<'_, str> {
-        let Connection::Bridge { network, .. } = &plan.network else {
-            return Cow::Borrowed("");
-        };
-        match self.lines.get(network.as_str()) {
-            Some(lines) if plan.resolver.links.is_empty() => Cow::Borrowed(lines),
-            _ => Cow::Owned(coop_net::hosts_lines(&entries(
-                network,
-                &plan.resolver.links,
-                &self.stack,
-            ))),
+    /// The names of all containers on the same networks, as this one knows them.
+    fn of_neighbours(&self, plan: &ContainerPlan) -> String {
+        let mut text = String::new();
+        for network in plan.network.networks() {
+            match self.lines.get(network) {
+                Some(lines) if plan.resolver.links.is_empty() => text += lines,
+                _ => {
+                    let entries = entries(network, &plan.resolver.links, &self.stack);
+                    text += &coop_net::hosts_lines(&entries);
+                }
+            }
         }
+        text
     }
 }
 
@@ -85,15 +85,19 @@ pub(crate) fn write_hosts(host: &Host, plan: &ContainerPlan, names: &Names<'_>) 
 }
 
 fn hosts(plan: &ContainerPlan, names: &Names<'_>) -> String {
-    let mut text = match crate::realize::address(plan) {
+    let own = |address: IpAddr| (address, vec![hostname(plan)]);
+    let mut text = if plan.network == Connection::Host {
         // On the host's network, the host's names are the container's.
-        None if plan.network == Connection::Host => {
-            std::fs::read_to_string("/etc/hosts").unwrap_or_default()
+        std::fs::read_to_string("/etc/hosts").unwrap_or_default()
+    } else {
+        let mut entries: Vec<_> = { plan.network.leases() }
+            .flat_map(Lease::addresses)
+            .map(own)
+            .collect();
+        if entries.is_empty() {
+            entries.push(own(Ipv4Addr::LOCALHOST.into()));
         }
-        address => {
-            let own = (address.unwrap_or(Ipv4Addr::LOCALHOST), vec![hostname(plan)]);
-            coop_net::hosts_file(&own, &[]) + &names.of_neighbours(plan)
-        }
+        coop_net::hosts_file(&entries) + &names.of_neighbours(plan)
     };
     for (name, address) in &plan.resolver.hosts {
         let address = match address {
@@ -120,11 +124,9 @@ fn hostname(plan: &ContainerPlan) -> String {
 
 /// Where a container reaches the machine that it runs on.
 fn gateway(plan: &ContainerPlan) -> IpAddr {
-    match &plan.network {
-        Connection::Bridge {
-            lease: Some(lease), ..
-        } => lease.gateway.into(),
-        _ => Ipv4Addr::LOCALHOST.into(),
+    match plan.network.main_lease() {
+        Some(lease) => lease.gateway.into(),
+        None => Ipv4Addr::LOCALHOST.into(),
     }
 }
 
@@ -133,24 +135,20 @@ fn entries(
     own: &str,
     links: &[(String, String)],
     stack: &[&ContainerPlan],
-) -> Vec<(Ipv4Addr, Vec<String>)> {
-    let named = |other: &&ContainerPlan| match &other.network {
-        Connection::Bridge {
-            network,
-            names,
-            lease: Some(lease),
-            ..
-        } if *network == own => {
-            let linked = { links.iter() }.filter(|(to, _)| other.service.as_ref() == Some(to));
-            let aliases = linked.map(|(_, alias)| alias);
-            Some((
-                lease.address,
-                names.iter().chain(aliases).cloned().collect(),
-            ))
+) -> Vec<(IpAddr, Vec<String>)> {
+    let mut entries = Vec::new();
+    for other in stack {
+        let Some(attached) = other.network.attached_to(own) else {
+            continue;
+        };
+        let linked = { links.iter() }.filter(|(to, _)| other.service.as_ref() == Some(to));
+        let aliases = linked.map(|(_, alias)| alias);
+        let names: Vec<_> = attached.names.iter().chain(aliases).cloned().collect();
+        for address in { attached.lease.iter() }.flat_map(Lease::addresses) {
+            entries.push((address, names.clone()));
         }
-        _ => None,
-    };
-    stack.iter().filter_map(named).collect()
+    }
+    entries
 }
 
 /// The text with what the container is given instead: as Docker, each of name servers, domains

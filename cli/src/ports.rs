@@ -16,10 +16,10 @@ pub(crate) fn check(host: &Host, stack: &Stack, plan: &StackPlan) -> Result<()> 
 }
 
 fn check_container(host: &Host, stack: &Stack, draft: &Draft) -> Result<()> {
-    let Connection::Bridge { ports, .. } = &draft.plan.network else {
+    let Connection::Bridge(bridged) = &draft.plan.network else {
         return Ok(());
     };
-    for port in ports.iter().filter(|port| port.host_port != 0) {
+    for port in { bridged.ports.iter() }.filter(|port| port.host_port != 0) {
         if let Err(error) = coop_net::reserve(std::slice::from_ref(port)) {
             return Err(explain(host, stack, draft, *port, error));
         }
@@ -78,11 +78,9 @@ fn explain(
 
 /// The container of ours that publishes the port.
 fn publisher(host: &Host, port: PortMapping) -> Option<String> {
-    let publishes = |plan: &ContainerPlan| match &plan.network {
-        Connection::Bridge {
-            lease: Some(lease), ..
-        } => lease.ports.iter().any(|taken| taken.conflicts(&port)),
-        _ => false,
+    let publishes = |plan: &ContainerPlan| {
+        let mut taken = plan.network.leases().flat_map(|lease| &lease.ports);
+        taken.any(|taken| taken.conflicts(&port))
     };
     let states = host.store.list().ok()?;
     states
@@ -151,11 +149,9 @@ services:
     fn a_container_of_ours_is_known_by_its_name() {
         let fixture = Fixture::new();
         let mut plan = fixture.plan(FILE).unwrap().drafts.remove(0).plan;
-        let Connection::Bridge { ports, lease, .. } = &mut plan.network else {
-            panic!("not on a bridge")
-        };
+        let ports = plan.network.published().to_vec();
         let address = [10, 208, 3, 2].into();
-        *lease = Some(Lease {
+        plan.network.attached_mut()[0].lease = Some(Lease {
             network: "other_default".into(),
             container: plan.unit.id.to_string(),
             names: Vec::new(),
@@ -168,7 +164,10 @@ services:
             bridge: "coop-1".into(),
             host_interface: "coop-v1".into(),
             interface: "eth0".into(),
-            ports: ports.clone(),
+            ports,
+            ipv6: None,
+            gw_priority: 0,
+            link_local: Vec::new(),
         });
         let name = Name::parse("other-web-1").unwrap();
         let mut state = State::new(plan.unit.id.clone(), name, plan.stack.clone(), "x".into());

@@ -8,13 +8,12 @@ mod ids;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result};
 use coop_fs::RootSource;
 use coop_launcher::Journal;
 use coop_launcher::store::{ContainerId, Event, Lock, Name, StackName, State, Status};
-use coop_net::{LeaseRequest, NetworkSpec};
+use coop_net::{Ipv6Net, Ipv6Spec, Lease, LeaseRequest, NetworkSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::files::Names;
@@ -131,10 +130,8 @@ fn fault(step: &str) -> Result<()> {
 fn networks_of(drafts: &[Draft]) -> Vec<String> {
     let mut networks: Vec<_> = drafts
         .iter()
-        .filter_map(|draft| match &draft.plan.network {
-            Connection::Bridge { network, .. } => Some(network.clone()),
-            _ => None,
-        })
+        .flat_map(|draft| draft.plan.network.networks())
+        .map(str::to_owned)
         .collect();
     networks.sort();
     networks.dedup();
@@ -173,26 +170,20 @@ fn lease_and_save(
 
 /// One lease call for each network, for all of its containers.
 fn lease_addresses(host: &Host, drafts: &mut [Draft]) -> Result<()> {
-    let mut requests: HashMap<String, (NetworkSpec, Vec<LeaseRequest>)> = HashMap::new();
+    let mut requests: BTreeMap<String, (NetworkSpec, Vec<LeaseRequest>)> = BTreeMap::new();
     for draft in drafts.iter() {
-        if let Connection::Bridge {
-            network,
-            options,
-            names,
-            ports,
-            ..
-        } = &draft.plan.network
-        {
+        let Connection::Bridge(bridged) = &draft.plan.network else {
+            continue;
+        };
+        for (index, attached) in bridged.attached.iter().enumerate() {
             requests
-                .entry(network.clone())
-                .or_insert_with(|| (spec(host, network, options), Vec::new()))
+                .entry(attached.network.clone())
+                .or_insert_with(|| {
+                    let spec = spec(host, &attached.network, &attached.options);
+                    (spec, Vec::new())
+                })
                 .1
-                .push(LeaseRequest {
-                    container: draft.plan.unit.id.to_string(),
-                    names: names.clone(),
-                    ports: ports.clone(),
-                    address: None,
-                });
+                .push(bridged.request(index, draft.plan.unit.id.as_str()));
         }
     }
     for (network, (spec, requests)) in requests {
@@ -208,10 +199,12 @@ fn lease_addresses(host: &Host, drafts: &mut [Draft]) -> Result<()> {
             .map(|lease| (lease.container.clone(), lease))
             .collect();
         for draft in drafts.iter_mut() {
-            if let Connection::Bridge { lease: slot, .. } = &mut draft.plan.network
-                && let Some(lease) = leases.remove(draft.plan.unit.id.as_str())
-            {
-                *slot = Some(lease);
+            let Some(lease) = leases.remove(draft.plan.unit.id.as_str()) else {
+                continue;
+            };
+            let mut attached = draft.plan.network.attached_mut().iter_mut();
+            if let Some(attached) = attached.find(|attached| attached.network == network) {
+                attached.lease = Some(lease);
             }
         }
     }
@@ -220,14 +213,12 @@ fn lease_addresses(host: &Host, drafts: &mut [Draft]) -> Result<()> {
 
 /// What a network is asked to be: an external one is as it is.
 fn spec(host: &Host, network: &str, options: &NetworkOptions) -> NetworkSpec {
-    let mut spec = options.spec(network);
     if options.external
         && let Ok(Some(existing)) = host.networks.get(network)
     {
-        spec.internal = existing.internal;
-        spec.mtu = existing.mtu;
+        return NetworkSpec::from(&existing);
     }
-    spec
+    options.spec(network)
 }
 
 /// Puts the addresses of a network's containers on record again, the same as their plans have
@@ -237,17 +228,15 @@ pub(crate) fn lease_again(host: &Host, network: &str) -> Result<()> {
     let (mut leases, mut asked) = (Vec::new(), None);
     for id in host.store.ids()? {
         // Another version's plan cannot be started either.
-        if let Ok(plan) = host.store.load_config::<ContainerPlan>(&id)
-            && let Connection::Bridge {
-                network: own,
-                options,
-                lease: Some(lease),
-                ..
-            } = plan.network
-            && own == network
-        {
-            asked.get_or_insert_with(|| options.spec(network));
-            leases.push(lease);
+        let Ok(plan) = host.store.load_config::<ContainerPlan>(&id) else {
+            continue;
+        };
+        let Some(attached) = plan.network.attached_to(network) else {
+            continue;
+        };
+        if let Some(lease) = &attached.lease {
+            asked.get_or_insert_with(|| attached.options.spec(network));
+            leases.push(lease.clone());
         }
     }
     let (Some(first), Some(asked)) = (leases.first(), asked) else {
@@ -255,19 +244,17 @@ pub(crate) fn lease_again(host: &Host, network: &str) -> Result<()> {
     };
     let spec = NetworkSpec {
         subnet: Some(first.subnet()),
+        gateway: Some(first.gateway),
+        ipv6: { first.ipv6.as_ref() }.map(|ipv6| Ipv6Spec {
+            subnet: Ipv6Net::new(ipv6.address, ipv6.prefix_len),
+            gateway: Some(ipv6.gateway),
+            ..asked.ipv6.clone().unwrap_or_default()
+        }),
         internal: first.internal,
         mtu: first.mtu,
         ..asked
     };
-    let requests: Vec<_> = leases
-        .iter()
-        .map(|lease| LeaseRequest {
-            container: lease.container.clone(),
-            names: lease.names.clone(),
-            ports: lease.ports.clone(),
-            address: Some(lease.address),
-        })
-        .collect();
+    let requests: Vec<_> = leases.iter().map(Lease::request).collect();
     fault("again")?;
     host.networks.lease(&spec, &requests).with_context(|| {
         format!("give the containers of network {network} the addresses that they had")
@@ -395,7 +382,7 @@ fn remove_containers_but_volumes(host: &Host, plans: &[ContainerPlan]) -> Result
     // itself and many at a time.
     let mut networks: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for plan in plans {
-        if let Connection::Bridge { network, .. } = &plan.network {
+        for network in plan.network.networks() {
             let ids = networks.entry(network).or_default();
             ids.push(plan.unit.id.as_str());
         }
@@ -450,12 +437,4 @@ fn remove_changes(host: &Host, id: &ContainerId) -> Result<()> {
     coop_fs::remove_tree(&dir.join("upper"))?;
     coop_fs::remove_tree(&dir.join("work"))?;
     Ok(())
-}
-
-/// The container's address, when it has one.
-pub(crate) fn address(plan: &ContainerPlan) -> Option<Ipv4Addr> {
-    match &plan.network {
-        Connection::Bridge { lease, .. } => lease.as_ref().map(|lease| lease.address),
-        _ => None,
-    }
 }

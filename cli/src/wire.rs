@@ -10,7 +10,7 @@ use coop_launcher::stdio::{Pipes, Terminal};
 use coop_launcher::store::{ConfigStamp, ContainerId, Name, OwnLock, State, StoreError};
 use coop_launcher::supervisor::{UnitSpec, Wiring};
 use coop_launcher::{BoxError, Pipeline, Process};
-use coop_net::PendingRules;
+use coop_net::{Lease, PendingRules};
 use rustix::process::Pid;
 
 use crate::host::Host;
@@ -168,11 +168,12 @@ fn network(plan: &ContainerPlan, batch: &Links) -> anyhow::Result<Network> {
     Ok(match &plan.network {
         Connection::Host | Connection::Container(_) => Network::Shared,
         Connection::None => Network::Loopback,
-        Connection::Bridge { network, lease, .. } => {
-            let lease = lease
-                .clone()
-                .with_context(|| format!("no address of network {network}"))?;
-            Network::bridge(lease, batch)
+        Connection::Bridge(bridged) => {
+            let leases = { bridged.attached.iter() }.map(|attached| {
+                let lease = attached.lease.clone();
+                lease.with_context(|| format!("no address of network {}", attached.network))
+            });
+            Network::bridge(leases.collect::<Result<_, _>>()?, batch)
         }
     })
 }
@@ -277,6 +278,26 @@ impl<'a> Wires<'a> {
         cgroup.context("the container was started without a cgroup: none was delegated to its user")
     }
 
+    /// Sees to it that the network is there by the time that the container is, and that its
+    /// published ports are nobody else's.
+    fn make_ready(&self, id: &ContainerId, lease: &Lease) -> Result<(), BoxError> {
+        let network = &lease.network;
+        if !self.host.networks.has_lease(network, id.as_str())? {
+            crate::realize::lease_again(self.host, network)?;
+        }
+        let reserved = coop_net::reserve(&lease.ports)?;
+        self.ports.borrow_mut().push((id.clone(), reserved));
+        if !self.ready.borrow().contains(network) {
+            self.host.networks.ensure_bridge(network)?;
+            // `nft` mostly waits for the kernel, longer than all the rest of a launch
+            // takes: it is started before the first clone.
+            let rules = self.host.networks.apply_rules(network)?;
+            self.rules.borrow_mut().insert(network.clone(), rules);
+            self.ready.borrow_mut().insert(network.clone());
+        }
+        Ok(())
+    }
+
     /// How often the kernel killed something in the container for want of memory.
     fn oom_kills(&self, id: &ContainerId) -> anyhow::Result<u64> {
         let plan = self.plan(id)?;
@@ -312,25 +333,8 @@ impl Wiring for Wires<'_> {
     fn pipeline(&self, id: &ContainerId) -> Result<Pipeline, BoxError> {
         let plan = self.plan(id)?;
         crate::grants::provide(&plan)?;
-        if let Connection::Bridge {
-            network,
-            lease: Some(lease),
-            ..
-        } = &plan.network
-        {
-            if !self.host.networks.has_lease(network, id.as_str())? {
-                crate::realize::lease_again(self.host, network)?;
-            }
-            let reserved = coop_net::reserve(&lease.ports)?;
-            self.ports.borrow_mut().push((id.clone(), reserved));
-            if !self.ready.borrow().contains(network) {
-                self.host.networks.ensure_bridge(network)?;
-                // `nft` mostly waits for the kernel, longer than all the rest of a launch
-                // takes: it is started before the first clone.
-                let rules = self.host.networks.apply_rules(network)?;
-                self.rules.borrow_mut().insert(network.clone(), rules);
-                self.ready.borrow_mut().insert(network.clone());
-            }
+        for lease in plan.network.leases() {
+            self.make_ready(id, lease)?;
         }
         let stdin = self.stdin.take();
         let overseer = self.overseer.as_ref();
@@ -405,10 +409,7 @@ impl Wiring for Wires<'_> {
 
     fn adopted(&self, id: &ContainerId) {
         let Ok(plan) = self.plan(id) else { return };
-        if let Connection::Bridge {
-            lease: Some(lease), ..
-        } = &plan.network
-        {
+        for lease in plan.network.leases() {
             match coop_net::reserve(&lease.ports) {
                 Ok(reserved) => self.ports.borrow_mut().push((id.clone(), reserved)),
                 // The rules are in the kernel: connections go to the container all the same.

@@ -105,7 +105,7 @@ fn container(
         own_network()?;
         born.send(gettid())?;
         wait.recv()?;
-        coop_net::configure(&lease, &host)?;
+        coop_net::configure(std::slice::from_ref(&lease), &host)?;
         work()
     });
     let start = move || {

@@ -13,7 +13,8 @@ use rustix::net::{SendFlags, send};
 use rustix::process::Pid;
 
 use crate::error::Error;
-use crate::spec::{DEFAULT_MTU, Lease};
+use crate::lease::Lease;
+use crate::spec::DEFAULT_MTU;
 use crate::sys::Control;
 use crate::tool::{self, IP, Running};
 

@@ -7,8 +7,9 @@ use rustix::io::Errno;
 
 use crate::apply::control;
 use crate::error::{Error, errno, interface};
+use crate::mac::Mac;
 use crate::naming;
-use crate::spec::{Mac, Network};
+use crate::spec::Network;
 use crate::store::Store;
 use crate::sys::Control;
 

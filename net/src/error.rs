@@ -1,13 +1,15 @@
 //! What can go wrong, one variant per step.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
 use crate::holder::Holder;
+use crate::mac::Mac;
 use crate::ports::{PortMapping, Protocol};
 use crate::subnet::Ipv4Net;
+use crate::subnet6::Ipv6Net;
 
 /// A step of this crate that failed.
 ///
@@ -42,9 +44,31 @@ pub enum Error {
         /// The network.
         network: String,
         /// The subnet asked for.
-        subnet: Ipv4Net,
+        subnet: String,
         /// The route, address or network in the way.
-        with: Ipv4Net,
+        with: String,
+    },
+    /// An IPv6 subnet that leaves no room for a gateway and a container.
+    #[error("network {network}: subnet {subnet} is unusable: the prefix must be from /8 to /126")]
+    Subnet6Size {
+        /// The network.
+        network: String,
+        /// The subnet asked for.
+        subnet: Ipv6Net,
+    },
+    /// A gateway, range or reserved address that the subnet does not have.
+    #[error(
+        "network {network}: {what} {address} is not in its subnet {subnet}, or of another use there"
+    )]
+    Outside {
+        /// The network.
+        network: String,
+        /// What it is.
+        what: &'static str,
+        /// The address or range.
+        address: String,
+        /// The subnet.
+        subnet: String,
     },
     /// Every subnet of the pool overlaps with a route of the host.
     #[error("network {network}: no free subnet left: give one with `subnet`")]
@@ -84,9 +108,9 @@ pub enum Error {
         /// The container that asked.
         container: String,
         /// The address it asked for.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// The subnet of the network.
-        subnet: Ipv4Net,
+        subnet: String,
     },
     /// A fixed address that another container has.
     #[error("container {container}: address {address} of network {network} is leased to {holder}")]
@@ -96,9 +120,73 @@ pub enum Error {
         /// The container that asked.
         container: String,
         /// The address it asked for.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// The container that has it.
         holder: String,
+    },
+    /// A fixed IPv6 address in a network without IPv6.
+    #[error(
+        "container {container}: network {network} has no IPv6, so no address {address}\n  help: enable_ipv6: true for the network"
+    )]
+    NoIpv6 {
+        /// The network.
+        network: String,
+        /// The container that asked.
+        container: String,
+        /// The address it asked for.
+        address: Ipv6Addr,
+    },
+    /// Every IPv6 address near the start of the subnet is leased.
+    #[error("network {network}: no free address left in {subnet}")]
+    Subnet6Full {
+        /// The network.
+        network: String,
+        /// Its subnet, or the range in it.
+        subnet: Ipv6Net,
+    },
+    /// A hardware address that no single interface can have.
+    #[error("container {container}: {mac} is not the hardware address of one interface")]
+    InvalidMac {
+        /// The container that asked.
+        container: String,
+        /// The address.
+        mac: Mac,
+    },
+    /// A hardware address that another container of the network has.
+    #[error(
+        "container {container}: hardware address {mac} is that of {holder} in network {network}"
+    )]
+    MacTaken {
+        /// The network.
+        network: String,
+        /// The container that asked.
+        container: String,
+        /// The address.
+        mac: Mac,
+        /// The container that has it.
+        holder: String,
+    },
+    /// A name that the container's end of a link cannot have.
+    #[error(
+        "container {container}: invalid interface name {name:?}: use up to 15 letters, digits, '_', '.' and '-', and start with a letter or digit"
+    )]
+    InvalidInterface {
+        /// The container that asked.
+        container: String,
+        /// The name.
+        name: String,
+    },
+    /// A port published on an IPv6 address of the host, for a container without IPv6.
+    #[error(
+        "container {container}: cannot publish port {mapping}: network {network} has no IPv6\n  help: enable_ipv6: true for the network"
+    )]
+    PortWithoutIpv6 {
+        /// The network.
+        network: String,
+        /// The container that asked.
+        container: String,
+        /// What it asked for.
+        mapping: PortMapping,
     },
     /// Two containers of one network publish the same host port.
     #[error("container {container}: port {mapping} is published by container {holder} too")]

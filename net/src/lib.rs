@@ -34,7 +34,7 @@
 //! links.add(&leases[1], pid_of_db)?;
 //! links.commit()?;
 //! rules.wait()?;
-//! // Each container: coop_net::configure(&lease, &host)?
+//! // Each container: coop_net::configure(&[lease], &host)?
 //!
 //! networks.release_all("shop")?; // links, rules, bridge, files: all gone
 //! # drop((held, host));
@@ -49,6 +49,7 @@ mod allocate;
 mod apply;
 mod batch;
 mod bridge;
+mod create;
 mod error;
 mod files;
 mod forwarding;
@@ -56,9 +57,12 @@ mod forwarding;
 pub mod fuzzing;
 mod guest;
 mod holder;
+mod lease;
+mod mac;
 mod naming;
 mod networks;
 mod pool;
+mod pool6;
 mod ports;
 mod probe;
 mod release;
@@ -67,6 +71,7 @@ mod rules;
 mod spec;
 mod store;
 mod subnet;
+mod subnet6;
 mod sys;
 mod tool;
 
@@ -76,12 +81,15 @@ pub use error::Error;
 pub use files::{HostsEntry, host_resolv_conf, hosts_file, hosts_lines, resolv_conf};
 pub use guest::{HostSocket, configure, loopback_up};
 pub use holder::Holder;
+pub use lease::{Ipv6Lease, Lease, LeaseRequest, default_routes};
+pub use mac::{Mac, MacError};
 pub use networks::Networks;
-pub use ports::{ParseError, PortMapping, Protocol};
+pub use ports::{ParseError, PortMapping, Protocol, ProtocolError};
 pub use release::Finding;
 pub use reserve::reserve;
-pub use spec::{DEFAULT_MTU, Lease, LeaseRequest, Mac, MacError, Network, NetworkSpec};
+pub use spec::{DEFAULT_MTU, Ipv6Spec, Ipv6Subnet, Network, NetworkSpec};
 pub use subnet::{Ipv4Net, SubnetError};
+pub use subnet6::Ipv6Net;
 pub use tool::find_tools;
 
 /// The README's example compiles, too.

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use crate::allocate::allocate;
 use crate::apply::{self, PendingRules};
 use crate::bridge;
+use crate::create;
 use crate::error::{Error, interface};
 use crate::forwarding;
-use crate::naming;
+use crate::lease::{Lease, LeaseRequest};
 use crate::pool;
 use crate::reserve;
-use crate::spec::{Lease, LeaseRequest, Network, NetworkSpec, check_bridge, check_name};
+use crate::spec::{Network, NetworkSpec, check_bridge, check_name};
 use crate::store::{self, Lock, Store};
-use crate::subnet::Ipv4Net;
 
 /// The networks whose state is in one directory, such as `/run/coop/networks`:
 ///
@@ -85,9 +85,9 @@ impl Networks {
     ) -> Result<Vec<Lease>, Error> {
         let existing = store.leases()?;
         let network = match store.network()? {
-            Some(network) if !existing.is_empty() => same(network, spec)?,
+            Some(network) if !existing.is_empty() || network.kept => create::same(network, spec)?,
             Some(network)
-                if same(network.clone(), spec).is_ok()
+                if create::same(network.clone(), spec).is_ok()
                     && requests.len() <= pool::room(network.subnet.prefix_len()) =>
             {
                 network
@@ -108,7 +108,7 @@ impl Networks {
         Ok(leases)
     }
 
-    /// Decides on the subnet, one for so many containers, and records the network.
+    /// Decides what the network is, with room for so many containers, and records it.
     fn create(
         &self,
         spec: &NetworkSpec,
@@ -117,76 +117,12 @@ impl Networks {
     ) -> Result<Network, Error> {
         // One at a time, or two networks choose the same subnet.
         let _lock = forwarding::lock(&self.directory)?;
-        let bridge = spec
-            .bridge
-            .clone()
-            .unwrap_or_else(|| naming::bridge(&self.directory, &spec.name));
-        let used = self.used(&spec.name, &bridge)?;
-        let network = || spec.name.clone();
-        let subnet = match spec.subnet {
-            Some(subnet) if !(8..=30).contains(&subnet.prefix_len()) => {
-                return Err(Error::SubnetSize {
-                    network: network(),
-                    subnet,
-                });
-            }
-            Some(subnet) => match pool::conflict(subnet, &used) {
-                Some(with) => {
-                    return Err(Error::SubnetOverlaps {
-                        network: network(),
-                        subnet,
-                        with,
-                    });
-                }
-                None => subnet,
-            },
-            None => {
-                let seed = naming::hash(&[
-                    self.directory.as_os_str().as_encoded_bytes(),
-                    spec.name.as_bytes(),
-                ]);
-                pool::choose(seed, pool::prefix_for(containers), &used)
-                    .ok_or_else(|| Error::PoolExhausted { network: network() })?
-            }
-        };
-        let network = Network {
-            name: network(),
-            subnet,
-            gateway: subnet.first_host(),
-            bridge,
-            internal: spec.internal,
-            mtu: spec.mtu,
-        };
+        let others: Vec<_> = { self.list()?.into_iter() }
+            .filter(|other| other.name != spec.name)
+            .collect();
+        let network = create::decide(&self.directory, spec, &others, containers)?;
         store.write_network(&network)?;
         Ok(network)
-    }
-
-    /// Every subnet that a new network must keep clear of.
-    fn used(&self, network: &str, bridge: &str) -> Result<Vec<Ipv4Net>, Error> {
-        let mut used = pool::routes()?;
-        // A bridge of ours that outlived its files is no obstacle but the thing itself.
-        let left_over = apply::control(bridge)?.address(bridge).ok().flatten();
-        if let Some((address, netmask)) = left_over {
-            let own = Ipv4Net::with_mask(address, netmask);
-            used.retain(|route| {
-                *route != own && !(route.prefix_len() == 32 && own.contains(route.network()))
-            });
-        }
-        for other in self
-            .list()?
-            .into_iter()
-            .filter(|other| other.name != network)
-        {
-            if other.bridge == bridge {
-                return Err(Error::BridgeForeign {
-                    network: network.to_owned(),
-                    bridge: bridge.to_owned(),
-                    what: format!("the bridge of network {}", other.name),
-                });
-            }
-            used.push(other.subnet);
-        }
-        Ok(used)
     }
 
     /// Makes the bridge of a network that has leases: address, MTU, up. Idempotent; for a
@@ -287,37 +223,4 @@ impl Networks {
             .is_up(bridge)
             .map_err(interface("read the flags", bridge))
     }
-}
-
-/// The network as it is, when that is what `spec` asks for.
-fn same(network: Network, spec: &NetworkSpec) -> Result<Network, Error> {
-    let differs = |setting, have: String, want: String| {
-        Err(Error::Differs {
-            network: spec.name.clone(),
-            setting,
-            have,
-            want,
-        })
-    };
-    if let Some(subnet) = spec.subnet.filter(|subnet| *subnet != network.subnet) {
-        return differs("subnet", network.subnet.to_string(), subnet.to_string());
-    }
-    if let Some(bridge) = spec
-        .bridge
-        .as_ref()
-        .filter(|bridge| **bridge != network.bridge)
-    {
-        return differs("bridge", network.bridge, bridge.clone());
-    }
-    if spec.internal != network.internal {
-        return differs(
-            "internal setting",
-            network.internal.to_string(),
-            spec.internal.to_string(),
-        );
-    }
-    if spec.mtu != network.mtu {
-        return differs("MTU", network.mtu.to_string(), spec.mtu.to_string());
-    }
-    Ok(network)
 }

@@ -9,9 +9,10 @@ use crate::batch;
 use crate::bridge;
 use crate::error::Error;
 use crate::forwarding;
+use crate::lease::Lease;
 use crate::naming;
 use crate::networks::Networks;
-use crate::spec::{Lease, check_name};
+use crate::spec::check_name;
 use crate::store::{Lock, Store};
 
 impl Networks {

@@ -5,11 +5,13 @@
 //! defends its own bridge, and knows nothing of the others.
 
 use std::fmt::{self, Write};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
+use crate::lease::Lease;
 use crate::naming;
+use crate::ports::PortMapping;
 use crate::probe::Mark;
-use crate::spec::{Lease, Network};
+use crate::spec::Network;
 
 /// A ruleset and the mark that tells it from every other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,11 +157,14 @@ fn published(leases: &[Lease]) -> (Vec<Entry>, Vec<Entry>) {
     for lease in leases {
         for port in &lease.ports {
             let target = format!("{} . {}", lease.address, port.container_port);
-            if port.host_ip == Ipv4Addr::UNSPECIFIED {
+            let IpAddr::V4(host_ip) = port.address() else {
+                continue;
+            };
+            if host_ip == Ipv4Addr::UNSPECIFIED {
                 on_any.push((format!("{} . {}", port.protocol, port.host_port), target));
             } else {
                 on_one.push((
-                    format!("{} . {} . {}", port.host_ip, port.protocol, port.host_port),
+                    format!("{host_ip} . {} . {}", port.protocol, port.host_port),
                     target,
                 ));
             }
@@ -274,7 +279,8 @@ pub(crate) fn uses_loopback(leases: &[Lease]) -> bool {
     leases
         .iter()
         .flat_map(|lease| &lease.ports)
-        .any(|port| port.host_ip.is_unspecified() || port.host_ip.is_loopback())
+        .map(PortMapping::address)
+        .any(|address| address.is_ipv4() && (address.is_unspecified() || address.is_loopback()))
 }
 
 /// Whether an interface name can stand in a ruleset: no quote, and no `*`, which would

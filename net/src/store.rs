@@ -16,7 +16,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, state};
-use crate::spec::{Lease, Network};
+use crate::lease::Lease;
+use crate::spec::Network;
 
 /// The directory of one network.
 #[derive(Debug, Clone)]

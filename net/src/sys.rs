@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use rustix::io::{Errno, Result};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
-use crate::spec::Mac;
+use crate::mac::Mac;
 
 // linux/sockios.h and linux/ethtool.h; the libc crate has them only for some targets.
 const SIOCBRADDBR: c_ulong = 0x89a0;

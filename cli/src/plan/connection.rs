@@ -1,16 +1,18 @@
 //! How a container is connected, and what it knows of others.
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use anyhow::Result;
 use coop_launcher::store::{Name, StackName};
 use coop_net::{Ipv4Net, NetworkSpec};
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::{Connection, NamespaceOf};
+use super::{Attached, Bridged, Connection, NamespaceOf, Wanted};
 use crate::load::Located;
 use crate::stack::value::{ExtraHost, HostAddress, NetworkMode};
-use crate::stack::{Diagnostic, NodePath, Service, Stack};
+use crate::stack::{Attachment, Diagnostic, Network, NodePath, Service, Stack};
 
 /// The network that all single containers share: Docker's name for the same thing.
 pub(crate) const SHARED_NETWORK: &str = "bridge";
@@ -20,7 +22,7 @@ const DEFAULT: &str = "default";
 
 /// How a network is made when it is not there yet.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct NetworkOptions {
     /// It has no way out.
     pub internal: bool,
@@ -31,6 +33,14 @@ pub(crate) struct NetworkOptions {
 }
 
 impl NetworkOptions {
+    fn of(network: &Network) -> Self {
+        Self {
+            internal: network.internal,
+            subnet: network.subnet(),
+            external: network.external,
+        }
+    }
+
     /// What the network of this name is asked to be.
     pub(crate) fn spec(&self, name: &str) -> NetworkSpec {
         NetworkSpec {
@@ -94,37 +104,69 @@ pub(super) fn connection(
         // One that joins what does not exist has been refused.
         (Some(NetworkMode::Bridge | NetworkMode::Of(_)) | None, None) => {}
     }
-    let attached = service.networking.networks.first();
-    let key = attached.map_or(DEFAULT, |(key, _)| key);
-    let aliases = attached.map_or(&[] as &[String], |(_, attachment)| &attachment.aliases);
-    let declared = stack.networks.get(key);
-    let network = match (service_name, declared) {
-        (None, _) => SHARED_NETWORK.to_owned(),
-        (Some(_), None) => format!("{stack_name}_{key}"),
-        (Some(_), Some(_)) => stack.network_name(key),
-    };
-    Connection::Bridge {
-        network,
-        options: declared
-            .map(|network| NetworkOptions {
-                internal: network.internal,
-                subnet: network.subnet(),
-                external: network.external,
-            })
-            .unwrap_or_default(),
-        names: service_name
-            .into_iter()
-            .map(str::to_owned)
-            .chain([name.to_string()])
-            .chain(aliases.iter().cloned())
-            .collect(),
+    let names: Vec<_> = { service_name.into_iter() }
+        .map(str::to_owned)
+        .chain([name.to_string()])
+        .collect();
+    Connection::Bridge(Bridged {
+        attached: attachments(stack, stack_name, service, service_name, &names),
         ports: service
             .ports
             .iter()
             .flat_map(|port| port.mappings().to_vec())
             .collect(),
-        lease: None,
+    })
+}
+
+/// Its place in each of its networks, in the order of its interfaces.
+fn attachments(
+    stack: &Stack,
+    stack_name: &StackName,
+    service: &Service,
+    service_name: Option<&str>,
+    names: &[String],
+) -> Vec<Attached> {
+    let on_default = [(DEFAULT.to_owned(), Attachment::default())];
+    let on_default: IndexMap<_, _> = on_default.into();
+    let networks = &service.networking.networks;
+    let networks = if networks.is_empty() {
+        &on_default
+    } else {
+        networks
+    };
+    let mut networks: Vec<_> = networks.iter().collect();
+    // As compose: those of a higher priority are connected first, the others in their order.
+    networks.sort_by_key(|(_, attachment)| Reverse(attachment.priority));
+    let mut free = (0..).map(|number| format!("eth{number}")).filter(|name| {
+        let chosen =
+            |(_, attachment): &(_, &Attachment)| attachment.interface_name.as_ref() == Some(name);
+        !networks.iter().any(chosen)
+    });
+    let mut attached = Vec::with_capacity(networks.len());
+    for (key, attachment) in &networks {
+        let declared = stack.networks.get(*key);
+        let network = match (service_name, declared) {
+            (None, _) => SHARED_NETWORK.to_owned(),
+            (Some(_), None) => format!("{stack_name}_{key}"),
+            (Some(_), Some(_)) => stack.network_name(key),
+        };
+        let interface = { attachment.interface_name.clone() }.or_else(|| free.next());
+        attached.push(Attached {
+            network,
+            options: declared.map(NetworkOptions::of).unwrap_or_default(),
+            names: names.iter().chain(&attachment.aliases).cloned().collect(),
+            interface: interface.unwrap_or_default(),
+            wanted: Wanted {
+                address: attachment.ipv4_address,
+                address6: attachment.ipv6_address,
+                mac: attachment.mac_address,
+                link_local: attachment.link_local_ips.clone(),
+            },
+            gw_priority: attachment.gw_priority,
+            lease: None,
+        });
     }
+    attached
 }
 
 /// Refuses a stack whose external networks are not there.
@@ -134,21 +176,21 @@ pub(super) fn check_external(
     service: &str,
     connection: &Connection,
 ) -> Result<()> {
-    let Connection::Bridge {
+    for Attached {
         network, options, ..
-    } = connection
-    else {
-        return Ok(());
-    };
-    if !options.external || networks.get(network)?.is_some() {
-        return Ok(());
+    } in connection.attached()
+    {
+        if !options.external || networks.get(network)?.is_some() {
+            continue;
+        }
+        let key = { stack.networks.keys() }.find(|key| stack.network_name(key) == *network);
+        let path = NodePath::root()
+            .key("networks")
+            .key(key.map_or(DEFAULT, String::as_str));
+        let message =
+            format!("{service}: network {network} declared as external, but could not be found");
+        let help = "bring the stack up that it belongs to, or remove external: true";
+        return Err(Located(Diagnostic::at(path, message).help(help)).into());
     }
-    let key = { stack.networks.keys() }.find(|key| stack.network_name(key) == *network);
-    let path = NodePath::root()
-        .key("networks")
-        .key(key.map_or(DEFAULT, String::as_str));
-    let message =
-        format!("{service}: network {network} declared as external, but could not be found");
-    let help = "bring the stack up that it belongs to, or remove external: true";
-    Err(Located(Diagnostic::at(path, message).help(help)).into())
+    Ok(())
 }

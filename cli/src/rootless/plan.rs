@@ -7,7 +7,7 @@ use coop_fs::{Marks, Mount, RootSource};
 
 use super::Rootless;
 use crate::host::Host;
-use crate::plan::{Connection, ContainerPlan, DEFAULT_PIDS};
+use crate::plan::{Bridged, Connection, ContainerPlan, DEFAULT_PIDS};
 use crate::stack::Service;
 use crate::stack::value::NetworkMode;
 
@@ -52,7 +52,7 @@ fn ids(rootless: &Rootless, plan: &mut ContainerPlan) {
 }
 
 fn network(rootless: &Rootless, service: &Service, plan: &mut ContainerPlan) -> Result<()> {
-    let Connection::Bridge { ports, .. } = &plan.network else {
+    let Connection::Bridge(Bridged { ports, .. }) = &plan.network else {
         return Ok(());
     };
     let help = "use the host's network (--network host, network_mode: host), or sudo";

@@ -8,15 +8,14 @@ use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
 use coop_net::{HostSocket, Lease, LinkBatch};
 
 /// See the module.
-#[allow(clippy::large_enum_variant)] // one of each container, and most have the large one
 pub(crate) enum Network {
     /// The host's own network, or that of another container: nothing to do.
     Shared,
     /// Only a loopback interface.
     Loopback,
-    /// A link to a bridge, made with those of the batch.
+    /// A link to the bridge of each network, made with those of the batch.
     Bridge {
-        lease: Lease,
+        leases: Vec<Lease>,
         batch: Links,
         host: Option<HostSocket>,
     },
@@ -26,10 +25,10 @@ pub(crate) enum Network {
 pub(crate) type Links = Rc<RefCell<Option<LinkBatch>>>;
 
 impl Network {
-    /// A link with this place in its network.
-    pub(crate) fn bridge(lease: Lease, batch: &Links) -> Self {
+    /// Links with these places in their networks.
+    pub(crate) fn bridge(leases: Vec<Lease>, batch: &Links) -> Self {
         Self::Bridge {
-            lease,
+            leases,
             batch: Rc::clone(batch),
             host: None,
         }
@@ -63,14 +62,18 @@ impl Stage for Network {
     }
 
     fn attach(&mut self, child: &mut Waiting) -> Result<(), BoxError> {
-        let Self::Bridge { lease, batch, .. } = self else {
+        let Self::Bridge { leases, batch, .. } = self else {
             return Ok(());
         };
-        log::info!("connecting to network {}: {}", lease.network, lease.address);
-        match batch.borrow_mut().as_mut() {
-            Some(batch) => Ok(batch.add(lease, child.pid())?),
-            None => Err("the batch of links is closed already".into()),
+        let mut batch = batch.borrow_mut();
+        let batch = batch
+            .as_mut()
+            .ok_or("the batch of links is closed already")?;
+        for lease in leases {
+            log::info!("connecting to network {}: {}", lease.network, lease.address);
+            batch.add(lease, child.pid())?;
         }
+        Ok(())
     }
 
     fn enter(&mut self, _child: &mut ChildSide<'_>) -> Result<(), BoxError> {
@@ -78,10 +81,10 @@ impl Stage for Network {
             Self::Shared => Ok(()),
             Self::Loopback => Ok(coop_net::loopback_up()?),
             Self::Bridge {
-                lease,
+                leases,
                 host: Some(host),
                 ..
-            } => Ok(coop_net::configure(lease, host)?),
+            } => Ok(coop_net::configure(leases, host)?),
             Self::Bridge { .. } => Err("the link was not prepared".into()),
         }
     }

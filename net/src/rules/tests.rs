@@ -7,9 +7,16 @@ fn network(internal: bool) -> Network {
         name: "shop".into(),
         subnet,
         gateway: subnet.first_host(),
+        range: None,
+        ipv6: None,
+        reserved: std::collections::BTreeMap::new(),
         bridge: "coop-0123456789".into(),
         internal,
+        apart: false,
+        routed: false,
         mtu: 1500,
+        kept: false,
+        labels: std::collections::BTreeMap::new(),
     }
 }
 

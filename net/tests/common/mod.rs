@@ -269,7 +269,8 @@ impl World {
             .map(|(ns, lease)| {
                 let own = lease.clone();
                 let host = host.clone();
-                ns.run(move || coop_net::configure(&own, &host)).unwrap();
+                ns.run(move || coop_net::configure(std::slice::from_ref(&own), &host))
+                    .unwrap();
                 Container { ns, lease }
             })
             .collect()

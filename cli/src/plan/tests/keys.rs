@@ -116,6 +116,31 @@ fn each_key_of_a_service_changes_the_plan() {
     }));
     assert_each_changes_the_plan(trials!(Attachment {
         aliases: ("networks: {back: }", "networks: {back: {aliases: [www]}}"),
+        gw_priority: ("networks: {back: }", "networks: {back: {gw_priority: 1}}"),
+        interface_name: (
+            "networks: {back: }",
+            "networks: {back: {interface_name: lan}}"
+        ),
+        ipv4_address: (
+            "networks: {back: }",
+            "networks: {back: {ipv4_address: 10.9.0.9}}"
+        ),
+        ipv6_address: (
+            "networks: {back: }",
+            "networks: {back: {ipv6_address: 'fd00::9'}}"
+        ),
+        link_local_ips: (
+            "networks: {back: }",
+            "networks: {back: {link_local_ips: [169.254.9.9]}}"
+        ),
+        mac_address: (
+            "networks: {back: }",
+            "networks: {back: {mac_address: '02:00:00:00:00:01'}}"
+        ),
+        priority: (
+            "networks: {back: , default: }",
+            "networks: {back: , default: {priority: 1}}"
+        ),
     }));
     assert_each_changes_the_plan(trials!(Grant {
         source: (SECRET, "secrets: [{source: key}]"),

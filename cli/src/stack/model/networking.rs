@@ -1,10 +1,10 @@
 //! What a service says about its network, beside `network_mode` and `ports`.
 
 use super::super::value::ExtraHost;
-use coop_net::Ipv4Net;
+use coop_net::{Ipv4Net, Mac};
 use indexmap::IndexMap;
 use serde::Serialize;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Keys of a service.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -24,7 +24,7 @@ pub(crate) struct Networking {
     /// Entries of `/etc/hosts`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extra_hosts: Vec<ExtraHost>,
-    /// The network that it is on, when it is not the stack's own.
+    /// The networks that it is on, when it is not the stack's own.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub networks: IndexMap<String, Attachment>,
 }
@@ -35,6 +35,32 @@ pub(crate) struct Attachment {
     /// Further names of the service in this network.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
+    /// Among its networks, the one with the highest number has the default route.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub gw_priority: i32,
+    /// The name of its interface; `None`: the next free one of `eth0`, `eth1`, ...
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface_name: Option<String>,
+    /// A fixed address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipv4_address: Option<Ipv4Addr>,
+    /// A fixed IPv6 address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipv6_address: Option<Ipv6Addr>,
+    /// Further addresses, of the link alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub link_local_ips: Vec<IpAddr>,
+    /// The hardware address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac_address: Option<Mac>,
+    /// The networks with the highest numbers are connected first.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub priority: i32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_zero(number: &i32) -> bool {
+    *number == 0
 }
 
 /// An entry of the top-level `networks`.

@@ -61,16 +61,7 @@ pub(super) const MOUNTED_VOLUME: &[&str] = &["labels", "subpath"];
 pub(super) const VOLUME: &[&str] = &["driver_opts"];
 
 /// `services.*.networks.*`.
-pub(super) const ATTACHMENT: &[&str] = &[
-    "driver_opts",
-    "gw_priority",
-    "interface_name",
-    "ipv4_address",
-    "ipv6_address",
-    "link_local_ips",
-    "mac_address",
-    "priority",
-];
+pub(super) const ATTACHMENT: &[&str] = &["driver_opts"];
 
 /// `networks.*`.
 pub(super) const NETWORK: &[&str] = &[

@@ -4,11 +4,12 @@ use super::super::diagnostic::Diagnostic;
 use super::super::model::{Attachment, Ipam, IpamConfig, Network, Networking};
 use super::super::name::check_service_name;
 use super::super::node::Node;
+use super::super::path::NodePath;
 use super::super::value::{ExtraHost, ParseError};
 use super::scalar::OneOrMany;
 use super::{At, Fields, Problems, Read, keys};
 use indexmap::IndexMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Reads the keys of a service.
 pub(super) fn networking(f: &mut Fields<'_>, out: &mut Problems) -> Networking {
@@ -168,8 +169,101 @@ impl Read for Attachment {
                 out.error(&path, &error.why, Some(error.form));
             }
         }
+        let interface_name: Option<String> = fields.get("interface_name", out);
+        if let Some(name) = &interface_name {
+            check_interface(&path.key("interface_name"), name, out);
+        }
+        let attachment = Self {
+            aliases,
+            gw_priority: fields.or_default("gw_priority", out),
+            interface_name,
+            ipv4_address: { fields.parse("ipv4_address", "a string", out) }
+                .map(|Address(address)| address),
+            ipv6_address: { fields.parse("ipv6_address", "a string", out) }
+                .map(|Address(address)| address),
+            link_local_ips: link_local(&mut fields, out),
+            mac_address: { fields.parse("mac_address", "a string", out) }.map(|Hardware(mac)| mac),
+            priority: fields.or_default("priority", out),
+        };
         fields.finish(keys::ATTACHMENT, out);
-        Some(Self { aliases })
+        Some(attachment)
+    }
+}
+
+/// What the kernel takes for an interface, and `ip` for one word.
+fn check_interface(path: &NodePath, name: &str, out: &mut Problems) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let fits = name.len() < 16
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.bytes().all(plain)
+        && !matches!(name, "lo" | "all" | "default");
+    if !fits {
+        let message = format!("invalid interface name {name:?}");
+        let help = "use up to 15 letters, digits, '_', '.' and '-', and start with a letter or \
+                    digit";
+        out.error(path, &message, Some(help));
+    }
+}
+
+/// Addresses that mean something on one link only.
+fn link_local(fields: &mut Fields<'_>, out: &mut Problems) -> Vec<IpAddr> {
+    let path = fields.path("link_local_ips");
+    let texts: Vec<String> = fields.or_default("link_local_ips", out);
+    let mut addresses = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        let is_local = |address: &IpAddr| match address {
+            IpAddr::V4(address) => address.is_link_local(),
+            IpAddr::V6(address) => address.is_unicast_link_local(),
+        };
+        match text.parse().ok().filter(is_local) {
+            Some(address) => addresses.push(address),
+            None => out.error(
+                &path.index(index),
+                &format!("{text:?} is not a link-local address"),
+                Some("write an address of 169.254.0.0/16 or fe80::/10"),
+            ),
+        }
+    }
+    addresses
+}
+
+/// An address of one family.
+struct Address<T>(T);
+
+impl std::str::FromStr for Address<Ipv4Addr> {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let wrong = |_| ParseError::new("not an IPv4 address", "write an address such as 10.9.0.2");
+        text.parse().map(Self).map_err(wrong)
+    }
+}
+
+impl std::str::FromStr for Address<Ipv6Addr> {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let wrong = |_| ParseError::new("not an IPv6 address", "write an address such as fd00::2");
+        text.parse().map(Self).map_err(wrong)
+    }
+}
+
+struct Hardware(coop_net::Mac);
+
+impl std::str::FromStr for Hardware {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let mac = text
+            .parse()
+            .ok()
+            .filter(|mac: &coop_net::Mac| mac.is_of_one());
+        mac.map(Self).ok_or_else(|| {
+            ParseError::new(
+                "not the hardware address of an interface",
+                "write one such as 02:42:0a:00:00:02, with an even first byte",
+            )
+        })
     }
 }
 

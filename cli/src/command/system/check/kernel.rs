@@ -8,7 +8,7 @@ use coop_net::Finding;
 use super::files::{exists, planned};
 use super::{Findings, lasting};
 use crate::host::Host;
-use crate::plan::{Connection, ContainerPlan};
+use crate::plan::ContainerPlan;
 
 pub(super) fn check(host: &Host, findings: &mut Findings) -> Result<()> {
     cgroups(host, findings)?;
@@ -97,13 +97,9 @@ fn has_running(host: &Host, network: &str) -> Result<bool> {
             continue;
         }
         let plan = host.store.load_config::<ContainerPlan>(&state.id);
-        if plan.is_ok_and(|plan| is_on(&plan, network)) {
+        if plan.is_ok_and(|plan| plan.network.attached_to(network).is_some()) {
             return Ok(true);
         }
     }
     Ok(false)
-}
-
-fn is_on(plan: &ContainerPlan, network: &str) -> bool {
-    matches!(&plan.network, Connection::Bridge { network: own, .. } if own == network)
 }
