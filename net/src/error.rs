@@ -136,6 +136,12 @@ pub enum Error {
         /// The address it asked for.
         address: Ipv6Addr,
     },
+    /// A network with IPv6 on a host without.
+    #[error("network {network}: this host's kernel has no IPv6 (enable_ipv6)")]
+    NoIpv6Here {
+        /// The network.
+        network: String,
+    },
     /// Every IPv6 address near the start of the subnet is leased.
     #[error("network {network}: no free address left in {subnet}")]
     Subnet6Full {

@@ -1,6 +1,6 @@
 //! Hardware addresses.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,20 @@ impl Mac {
     pub fn for_address(address: Ipv4Addr) -> Self {
         let [a, b, c, d] = address.octets();
         Self([0x02, 0x42, a, b, c, d])
+    }
+
+    /// The IPv6 address that the kernel gives an interface with it, for the link alone
+    /// (RFC 4291, appendix A).
+    pub fn link_local(self) -> Ipv6Addr {
+        let mac = self.0;
+        let mut bytes = [0; 16];
+        bytes[..2].copy_from_slice(&[0xfe, 0x80]);
+        bytes[8..11].copy_from_slice(&mac[..3]);
+        bytes[11..13].copy_from_slice(&[0xff, 0xfe]);
+        bytes[13..].copy_from_slice(&mac[3..]);
+        // Whether it is administered locally is said the other way round.
+        bytes[8] ^= 2;
+        Ipv6Addr::from(bytes)
     }
 
     /// Whether an interface can have it: it is not a group's, and not all zeros.
@@ -96,6 +110,12 @@ mod tests {
         ] {
             assert!(text.parse::<Mac>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_kernel_makes_an_address_of_it() {
+        let mac = Mac::for_address(Ipv4Addr::new(172, 17, 0, 2));
+        assert_eq!(mac.link_local().to_string(), "fe80::42:acff:fe11:2");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The networks of a state directory.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::allocate::allocate;
-use crate::apply::{self, PendingRules};
+use crate::apply::{self, Applied, PendingRules};
 use crate::bridge;
 use crate::create;
 use crate::error::{Error, interface};
@@ -147,9 +148,32 @@ impl Networks {
     /// [`Error::NoNetwork`], [`Error::MissingTool`], [`Error::Tool`], errors of the state
     /// directory.
     pub fn apply_rules(&self, network: &str) -> Result<PendingRules, Error> {
-        let (store, lock) = self.locked(network)?;
-        let known = self.known(network, &store)?;
-        apply::start(&self.directory, &known, &store.leases()?, &lock)
+        self.apply_all_rules([network])
+    }
+
+    /// As [`apply_rules`](Self::apply_rules), for several networks by one `nft`.
+    ///
+    /// # Errors
+    /// As [`apply_rules`](Self::apply_rules).
+    pub fn apply_all_rules<'a>(
+        &self,
+        networks: impl IntoIterator<Item = &'a str>,
+    ) -> Result<PendingRules, Error> {
+        // In one order, or two processes wait for each other's locks.
+        let names: BTreeSet<&str> = networks.into_iter().collect();
+        let locked: Vec<_> = { names.iter() }
+            .map(|name| self.locked(name))
+            .collect::<Result<_, _>>()?;
+        let mut applied = Vec::with_capacity(locked.len());
+        for (name, (store, lock)) in names.into_iter().zip(&locked) {
+            applied.push(Applied {
+                network: self.known(name, store)?,
+                leases: store.leases()?,
+                store,
+                lock,
+            });
+        }
+        apply::start(&self.directory, applied)
     }
 
     /// The networks there are, by name.

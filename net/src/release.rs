@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::apply;
+use crate::apply::{self, Applied};
 use crate::batch;
 use crate::bridge;
 use crate::error::Error;
@@ -59,9 +59,18 @@ impl Networks {
             Some(known) if published => {
                 let mut stay: Vec<Lease> = store.leases()?;
                 stay.retain(|lease| !going.contains(lease.container.as_str()));
-                Some(apply::start(self.directory(), &known, &stay, &lock)?)
+                let applied = Applied {
+                    network: known,
+                    leases: stay,
+                    store: &store,
+                    lock: &lock,
+                };
+                Some(apply::start(self.directory(), vec![applied])?)
             }
-            _ => None,
+            _ => {
+                store.depart(containers.len())?;
+                None
+            }
         };
         // `nft` works meanwhile.
         batch::remove_links(&links)?;
@@ -142,8 +151,7 @@ impl Networks {
         // Side by side: both wait for RCU grace periods, the bridge for two long ones.
         let removed = bridge.map_or(Ok(()), bridge::remove);
         if let Some(nft) = nft {
-            nft.wait()?
-                .map_err(|message| apply::refused(network, &message))?;
+            nft.wait(network)?;
         }
         removed
     }

@@ -162,6 +162,29 @@ impl Store {
         gone(fs::remove_file(&path)).map_err(state("remove", &path))
     }
 
+    /// Notes that rules of so many links were left in the kernel.
+    pub(crate) fn depart(&self, links: usize) -> Result<(), Error> {
+        let path = self.path.join("departed");
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path);
+        file.and_then(|mut file| file.write_all(&vec![b'.'; links]))
+            .map_err(state("write", &path))
+    }
+
+    /// How many links have gone whose rules are still in the kernel.
+    pub(crate) fn departed(&self) -> u64 {
+        fs::metadata(self.path.join("departed")).map_or(0, |file| file.len())
+    }
+
+    /// Their rules go.
+    pub(crate) fn forget_departed(&self) -> Result<(), Error> {
+        let path = self.path.join("departed");
+        gone(fs::remove_file(&path)).map_err(state("remove", &path))
+    }
+
     /// Notes that the bridge is this crate's to remove, before it is made.
     pub(crate) fn own_bridge(&self) -> Result<(), Error> {
         let path = self.bridge_mark();

@@ -3,12 +3,14 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::fs::{Access, MemfdFlags, access, memfd_create};
 
 use crate::error::{Error, errno};
+use crate::sys;
 
 /// Where tools are looked for. The caller's PATH has no say in what runs as root.
 const PATH: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -57,12 +59,27 @@ impl Tool {
         stdin: Stdio,
         stdout: Stdio,
     ) -> Result<Running, Error> {
+        self.start_keeping(arguments, stdin, stdout, Vec::new())
+    }
+
+    /// Starts the tool, and lets it hold further descriptors for as long as it runs.
+    pub(crate) fn start_keeping(
+        self,
+        arguments: &[&str],
+        stdin: Stdio,
+        stdout: Stdio,
+        kept: Vec<OwnedFd>,
+    ) -> Result<Running, Error> {
         let path = self.find()?;
         // A memory file and not a pipe: it never fills up, and its end does not depend
         // on a container's process that inherited a copy of the write end.
         let errors = memory_file("errors").map_err(self.failed("start"))?;
         let stderr = errors.try_clone().map_err(self.failed("start"))?;
-        let child = Command::new(path)
+        let mut command = Command::new(path);
+        if !kept.is_empty() {
+            sys::keep_on_exec(&mut command, kept);
+        }
+        let child = command
             .args(arguments)
             .env_clear()
             .env("LC_ALL", "C")

@@ -280,10 +280,12 @@ fn twenty_containers_take_one_ip_and_one_nft() {
         sees("neighbour", common::OUTSIDE)
     );
 
-    // One more without a port: the rules are there, and no process is needed for them.
+    // One more: what may come in by its link is added. Once more: it is there.
     counts();
     containers.extend(world.up(&spec("shop"), &[ask("late", "")]));
-    assert_eq!(counts(), [1, 0]);
+    assert_eq!(counts(), [1, 1]);
+    world.with(|networks| networks.apply_rules("shop").unwrap().wait().unwrap());
+    assert_eq!(counts(), [0, 0]);
     // One that goes, when its link has gone with it: no process at all.
     let late = containers.pop().unwrap();
     world

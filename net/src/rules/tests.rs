@@ -42,13 +42,13 @@ fn leases(network: &Network, ports: &[&str]) -> Vec<Lease> {
     .unwrap()
 }
 
-fn text(network: &Network, ports: &[&str], opened: &[String]) -> String {
+fn text(network: &Network, ports: &[&str], opened: &Opened) -> String {
     render("coop_0123456789", network, &leases(network, ports), opened).replacement()
 }
 
 #[test]
 fn a_network_without_published_ports() {
-    insta::assert_snapshot!(text(&network(false), &["", ""], &[]));
+    insta::assert_snapshot!(text(&network(false), &["", ""], &Opened::default()));
 }
 
 #[test]
@@ -57,20 +57,30 @@ fn published_ports_and_an_interface_that_was_opened() {
     insta::assert_snapshot!(text(
         &network(false),
         &ports,
-        &["eth0".into(), "wlan0".into()]
+        &Opened {
+            v4: vec!["eth0".into(), "wlan0".into()],
+            ..Opened::default()
+        }
     ));
 }
 
 #[test]
 fn an_internal_network() {
-    insta::assert_snapshot!(text(&network(true), &[""], &[]));
+    insta::assert_snapshot!(text(&network(true), &[""], &Opened::default()));
 }
 
 #[test]
 fn the_mark_changes_with_the_content_and_only_then() {
     let network = network(false);
-    let render =
-        |ports: &[&str]| render("coop_0123456789", &network, &leases(&network, ports), &[]).mark;
+    let render = |ports: &[&str]| {
+        render(
+            "coop_0123456789",
+            &network,
+            &leases(&network, ports),
+            &Opened::default(),
+        )
+        .mark
+    };
     assert_eq!(render(&[""]), render(&["", "", ""]));
     assert_ne!(render(&[""]), render(&["80:80"]));
     assert_ne!(render(&["80:80"]), render(&["81:80"]));
