@@ -168,6 +168,7 @@ services:
             ipv6: None,
             gw_priority: 0,
             link_local: Vec::new(),
+            apart: false,
         });
         let name = Name::parse("other-web-1").unwrap();
         let mut state = State::new(plan.unit.id.clone(), name, plan.stack.clone(), "x".into());

@@ -201,7 +201,10 @@ pub(crate) struct Wires<'a> {
     host: &'a Host,
     links: Links,
     /// The rules of the batch's networks, on their way into the kernel.
-    rules: RefCell<BTreeMap<String, PendingRules>>,
+    rules: RefCell<Vec<PendingRules>>,
+    /// The networks of the containers that somebody asked about since the last batch: those of
+    /// the next one. For each, one of them.
+    batch: RefCell<BTreeMap<String, ContainerId>>,
     /// Networks that the batch has made ready: for all of their leases, so once is enough.
     ready: RefCell<BTreeSet<String>>,
     /// The first container's standard input, until it takes it.
@@ -222,6 +225,7 @@ impl<'a> Wires<'a> {
             host,
             links: Links::default(),
             rules: RefCell::default(),
+            batch: RefCell::default(),
             ready: RefCell::default(),
             stdin: RefCell::default(),
             usage: None,
@@ -278,6 +282,11 @@ impl<'a> Wires<'a> {
         cgroup.context("the container was started without a cgroup: none was delegated to its user")
     }
 
+    fn forget_batch(&self) {
+        self.ready.take();
+        self.batch.take();
+    }
+
     /// Sees to it that the network is there by the time that the container is, and that its
     /// published ports are nobody else's.
     fn make_ready(&self, id: &ContainerId, lease: &Lease) -> Result<(), BoxError> {
@@ -288,13 +297,29 @@ impl<'a> Wires<'a> {
         let reserved = coop_net::reserve(&lease.ports)?;
         self.ports.borrow_mut().push((id.clone(), reserved));
         if !self.ready.borrow().contains(network) {
-            self.host.networks.ensure_bridge(network)?;
-            // `nft` mostly waits for the kernel, longer than all the rest of a launch
-            // takes: it is started before the first clone.
-            let rules = self.host.networks.apply_rules(network)?;
-            self.rules.borrow_mut().insert(network.clone(), rules);
-            self.ready.borrow_mut().insert(network.clone());
+            self.make_networks_ready(id, network)?;
         }
+        Ok(())
+    }
+
+    /// Makes this network ready, and those of all containers of the batch with it: one `nft` for
+    /// all of them.
+    ///
+    /// It mostly waits for the kernel, longer than all the rest of a launch takes: it is started
+    /// before the first clone.
+    fn make_networks_ready(&self, id: &ContainerId, network: &str) -> Result<(), BoxError> {
+        let networks = &self.host.networks;
+        let mut batch = self.batch.take();
+        batch.insert(network.to_owned(), id.clone());
+        for (network, id) in &batch {
+            if !networks.has_lease(network, id.as_str())? {
+                crate::realize::lease_again(self.host, network)?;
+            }
+            networks.ensure_bridge(network)?;
+        }
+        let rules = networks.apply_all_rules(batch.keys().map(String::as_str))?;
+        self.rules.borrow_mut().push(rules);
+        self.ready.borrow_mut().extend(batch.into_keys());
         Ok(())
     }
 
@@ -327,7 +352,14 @@ pub(crate) fn write_name(plan: &mut serde_json::Value, name: &Name) {
 
 impl Wiring for Wires<'_> {
     fn spec(&self, id: &ContainerId) -> Result<UnitSpec, BoxError> {
-        Ok(self.plan(id)?.unit.clone())
+        let plan = self.plan(id)?;
+        for network in plan.network.networks() {
+            let mut batch = self.batch.borrow_mut();
+            batch
+                .entry(network.to_owned())
+                .or_insert_with(|| id.clone());
+        }
+        Ok(plan.unit.clone())
     }
 
     fn pipeline(&self, id: &ContainerId) -> Result<Pipeline, BoxError> {
@@ -369,19 +401,22 @@ impl Wiring for Wires<'_> {
         )?)
     }
 
-    /// One `ip` for all links; `nft` works meanwhile.
+    /// One `ip` for all links, of all parts; `nft` works meanwhile.
     fn commit_batch(&self) -> Result<(), BoxError> {
-        if let Some(links) = self.links.take() {
-            links.commit()?;
+        if let Some(links) = &mut *self.links.borrow_mut() {
+            links.sync()?;
         }
         Ok(())
     }
 
-    /// One `nft` for each network, begun with its first container: until now nobody could send
+    /// One `nft` for all networks, begun with the first container: until now nobody could send
     /// anything.
     fn end_batch(&self) -> Result<(), BoxError> {
-        self.ready.take();
-        for pending in self.rules.take().into_values() {
+        self.forget_batch();
+        if let Some(links) = self.links.take() {
+            links.commit()?;
+        }
+        for pending in self.rules.take() {
             pending.wait()?;
         }
         Ok(())
@@ -420,7 +455,7 @@ impl Wiring for Wires<'_> {
 
     /// Waits for what was begun, and forgets it.
     fn abandon_batch(&self) {
-        self.ready.take();
+        self.forget_batch();
         self.rules.take();
         self.links.take();
     }

@@ -162,6 +162,7 @@ fn lease(
         ipv6,
         gw_priority: request.gw_priority,
         link_local: request.link_local.clone(),
+        apart: network.apart,
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A veth pair is the one thing here that no ioctl can make.
 
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -26,7 +26,8 @@ use crate::tool::{self, IP, Running};
 pub struct LinkBatch {
     // Before `ip`, which is waited for when it is dropped.
     commands: Input,
-    ip: Running,
+    /// `None` once it has failed.
+    ip: Option<Running>,
     control: Control,
     /// Who each line is for: `ip` names the line that failed.
     lines: Vec<Line>,
@@ -43,7 +44,7 @@ impl Drop for Input {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Line {
     container: String,
     interface: String,
@@ -59,10 +60,12 @@ impl LinkBatch {
         // that waits for its go-ahead still has a copy of the descriptor. `ip` would
         // wait for the end of a pipe forever, and we for `ip`.
         let (ours, theirs) = UnixStream::pair().map_err(IP.failed("start"))?;
+        let answers = theirs.try_clone().map_err(IP.failed("start"))?;
+        // One line for each thing that is shown.
         let ip = IP.start(
-            &["-batch", "-"],
+            &["-oneline", "-batch", "-"],
             Stdio::from(OwnedFd::from(theirs)),
-            Stdio::null(),
+            Stdio::from(OwnedFd::from(answers)),
         )?;
         let control = Control::open().map_err(|source| Error::Tool {
             operation: "start",
@@ -70,7 +73,7 @@ impl LinkBatch {
             source,
         })?;
         Ok(Self {
-            ip,
+            ip: Some(ip),
             commands: Input(ours),
             control,
             lines: Vec::new(),
@@ -95,6 +98,10 @@ impl LinkBatch {
                 interface: lease.host_interface.clone(),
             });
         }
+        self.send(&text)
+    }
+
+    fn send(&self, text: &str) -> Result<(), Error> {
         let mut rest = text.as_bytes();
         while !rest.is_empty() {
             // No SIGPIPE: when `ip` has given up already, `commit` tells why.
@@ -133,20 +140,46 @@ impl LinkBatch {
         Ok(true)
     }
 
+    /// Waits until every link that was queued is there. More can be queued then.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub fn sync(&mut self) -> Result<(), Error> {
+        // What it prints comes after all that it did before.
+        self.lines.push(Line::default());
+        self.send("link show dev lo\n")?;
+        let mut byte = [0];
+        loop {
+            match self.commands.0.read(&mut byte) {
+                Ok(1) if byte == *b"\n" => return Ok(()),
+                Ok(1) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // It has ended before its time.
+                Ok(_) | Err(_) => return self.finish(),
+            }
+        }
+    }
+
     /// Waits until every link is there.
     ///
     /// # Errors
     /// [`Error::Link`] with the container whose link failed and `ip`'s own words; the
     /// links queued after it are not made.
-    pub fn commit(self) -> Result<(), Error> {
+    pub fn commit(mut self) -> Result<(), Error> {
         self.commands
             .0
             .shutdown(Shutdown::Write)
             .or_else(not_connected)
             .map_err(IP.failed("feed"))?;
-        self.ip
-            .wait()?
-            .map_err(|message| explain(&self.lines, &message))
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        match self.ip.take() {
+            Some(ip) => { ip.wait()? }.map_err(|message| explain(&self.lines, &message)),
+            // It was told why.
+            None => Ok(()),
+        }
     }
 }
 
@@ -184,11 +217,18 @@ fn commands(lease: &Lease, pid: Pid, stale: bool) -> String {
     );
     // For a container that calls its own published port: where br_netfilter is loaded,
     // the frame goes back through the port that it came from.
-    let hairpin = format!("link set dev {host} type bridge_slave hairpin on\n");
+    let hairpin = if lease.ports.is_empty() {
+        ""
+    } else {
+        " hairpin on"
+    };
+    // What is isolated reaches the bridge, and nothing else that is isolated.
+    let isolated = if lease.apart { " isolated on" } else { "" };
+    let port = format!("link set dev {host} type bridge_slave{hairpin}{isolated}\n");
     [
         (stale, delete),
         (true, add),
-        (!lease.ports.is_empty(), hairpin),
+        (!hairpin.is_empty() || lease.apart, port),
     ]
     .into_iter()
     .filter_map(|(wanted, line)| wanted.then_some(line))
@@ -208,12 +248,12 @@ fn explain(lines: &[Line], message: &str) -> Error {
         .collect();
     let said = said.join("; ");
     match number.and_then(|number| lines.get(number.checked_sub(1)?)) {
-        Some(line) => Error::Link {
+        Some(line) if !line.container.is_empty() => Error::Link {
             container: line.container.clone(),
             interface: line.interface.clone(),
             message: said,
         },
-        None => Error::Links { message: said },
+        _ => Error::Links { message: said },
     }
 }
 

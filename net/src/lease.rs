@@ -88,6 +88,9 @@ pub struct Lease {
     /// Further addresses of the interface, for the link alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub link_local: Vec<IpAddr>,
+    /// Whether it does not reach the network's other containers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub apart: bool,
 }
 
 /// The IPv6 part of a lease.

@@ -23,6 +23,7 @@ fn lease(mtu: u32, ports: &str) -> Lease {
         ipv6: None,
         gw_priority: 0,
         link_local: vec![],
+        apart: false,
     }
 }
 

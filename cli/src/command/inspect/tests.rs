@@ -110,6 +110,7 @@ fn plan() -> ContainerPlan {
                     ipv6: None,
                     gw_priority: 0,
                     link_local: Vec::new(),
+                    apart: false,
                 }),
             }],
         }),
