@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use anyhow::Context;
 use coop_launcher::stdio::{Pipes, Terminal};
-use coop_launcher::store::{ConfigStamp, ContainerId, Name, OwnLock, State, StoreError};
+use coop_launcher::store::{ContainerId, FileStamp, Name, OwnLock, State, StoreError};
 use coop_launcher::supervisor::{UnitSpec, Wiring};
 use coop_launcher::{BoxError, Pipeline, Process};
 use coop_net::{Lease, PendingRules};
@@ -212,7 +212,7 @@ pub(crate) struct Wires<'a> {
     /// What each ended container had used, when somebody wants to know (`--usage`).
     usage: Option<RefCell<Vec<(String, coop_cgroup::Stats)>>>,
     /// The plan that was asked for last: one container's is read several times on its way.
-    last_plan: RefCell<Option<(ContainerId, ConfigStamp, Rc<ContainerPlan>)>>,
+    last_plan: RefCell<Option<(ContainerId, FileStamp, Rc<ContainerPlan>)>>,
     /// Who answers for the filters of its containers.
     overseer: Option<Overseer>,
     /// Published ports, held as long as their container lives.

@@ -363,6 +363,18 @@ pub enum Error {
     /// A published port as written makes no sense.
     #[error(transparent)]
     PortSyntax(#[from] crate::ports::ParseError),
+    /// The name server of a network could not listen at its gateway.
+    #[cfg(feature = "dns")]
+    #[error("network {network}: cannot answer DNS queries at {address}")]
+    NameServer {
+        /// The network.
+        network: String,
+        /// The gateway's address and port.
+        address: std::net::SocketAddr,
+        /// The kernel's answer: `EADDRINUSE` when another name server has the port.
+        #[source]
+        source: Errno,
+    },
 }
 
 fn held_by(holder: Option<&Holder>) -> String {

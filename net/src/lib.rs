@@ -50,6 +50,8 @@ mod apply;
 mod batch;
 mod bridge;
 mod create;
+#[cfg(feature = "dns")]
+pub mod dns;
 mod error;
 mod files;
 mod forwarding;

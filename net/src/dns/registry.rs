@@ -1,0 +1,132 @@
+//! The zones of networks, read from the leases and again whenever those change.
+//!
+//! Several processes change the leases of one network, and several answer from them. None tells
+//! another: each change of a lease is a change of its directory, and one look at the directory
+//! is as cheap as a query.
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use super::zone::{Member, Zone};
+use crate::networks::Networks;
+
+/// So many networks are remembered: those whose names are asked for.
+const ZONES: usize = 64;
+
+/// The kernel's clock for files is no finer: what is younger may change once more without
+/// another time.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Zones by network.
+#[derive(Debug)]
+pub(super) struct Registry {
+    networks: Networks,
+    zones: HashMap<String, Loaded>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    view: Option<Rc<View>>,
+    stamp: Stamp,
+    /// Whether a change would show in the stamp.
+    is_settled: bool,
+    /// The turn in which it was looked at last.
+    turn: u64,
+}
+
+/// A network as it is now.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) zone: Rc<Zone>,
+    /// The addresses at which its name server is.
+    pub(super) gateways: Vec<IpAddr>,
+}
+
+/// What changes with the directory of leases, and with the network's own file.
+type Stamp = [Option<(u64, i64, i64)>; 2];
+
+impl Registry {
+    pub(super) fn new(networks: Networks) -> Self {
+        Self {
+            networks,
+            zones: HashMap::new(),
+        }
+    }
+
+    /// The network as it is in this turn of the loop; none when there is none. `name` is what a
+    /// container is called.
+    pub(super) fn view(
+        &mut self,
+        network: &str,
+        turn: u64,
+        name: &dyn Fn(&str) -> Option<String>,
+    ) -> Option<Rc<View>> {
+        if let Some(loaded) = self.zones.get(network)
+            && loaded.turn == turn
+        {
+            return loaded.view.clone();
+        }
+        let directory = self.networks.directory().join(network);
+        let stamp = stamp(&directory);
+        if let Some(loaded) = self.zones.get_mut(network)
+            && loaded.stamp == stamp
+            && loaded.is_settled
+        {
+            loaded.turn = turn;
+            return loaded.view.clone();
+        }
+        if self.zones.len() >= ZONES {
+            self.zones.clear();
+        }
+        let is_settled = is_settled(&stamp);
+        let view = self.load(network, name).map(Rc::new);
+        let loaded = Loaded {
+            view: view.clone(),
+            stamp,
+            is_settled,
+            turn,
+        };
+        self.zones.insert(network.to_owned(), loaded);
+        view
+    }
+
+    fn load(&self, network: &str, name: &dyn Fn(&str) -> Option<String>) -> Option<View> {
+        let known = self.networks.get(network).ok()??;
+        let leases = self.networks.leases(network).unwrap_or_default();
+        let members = leases.into_iter().map(|lease| Member {
+            name: { name(&lease.container) }
+                .or_else(|| lease.names.first().cloned())
+                .unwrap_or_else(|| lease.container.clone()),
+            names: lease.names,
+            addresses: vec![lease.address.into()],
+            id: lease.container,
+        });
+        let subnets = vec![(known.subnet.network().into(), known.subnet.prefix_len())];
+        let zone = Zone::new(network, known.internal, subnets, members.collect());
+        Some(View {
+            zone: Rc::new(zone),
+            gateways: vec![known.gateway.into()],
+        })
+    }
+}
+
+fn stamp(directory: &Path) -> Stamp {
+    ["leases", "network.json"].map(|name| {
+        let state = fs::metadata(directory.join(name)).ok()?;
+        Some((state.ino(), state.mtime(), state.mtime_nsec()))
+    })
+}
+
+fn is_settled(stamp: &Stamp) -> bool {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let settled = now.unwrap_or_default().saturating_sub(TICK);
+    stamp.iter().flatten().all(|(_, seconds, nanoseconds)| {
+        let seconds = u64::try_from(*seconds).unwrap_or(u64::MAX);
+        Duration::new(seconds, *nanoseconds as u32) < settled
+    })
+}
