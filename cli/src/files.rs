@@ -1,6 +1,5 @@
 //! The files that Coop writes for each container: its hosts, hostname and resolv.conf.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
@@ -11,80 +10,27 @@ use crate::host::Host;
 use crate::plan::{Connection, ContainerPlan, Resolver};
 use crate::stack::value::HostAddress;
 
-/// The names of a whole stack: addresses are leased before anything starts, so they are complete.
-pub(crate) struct Names<'a> {
-    stack: Vec<&'a ContainerPlan>,
-    /// For each network the lines that all of its containers have in their hosts file: made once,
-    /// not once for each of them.
-    lines: HashMap<&'a str, String>,
-}
-
-impl<'a> Names<'a> {
-    pub(crate) fn of(stack: impl Iterator<Item = &'a ContainerPlan>) -> Self {
-        let stack: Vec<_> = stack.collect();
-        let mut lines = HashMap::new();
-        for plan in &stack {
-            for network in plan.network.networks() {
-                lines
-                    .entry(network)
-                    .or_insert_with(|| coop_net::hosts_lines(&entries(network, &[], &stack)));
-            }
-        }
-        Self { stack, lines }
-    }
-
-    /// The names of all containers on the same networks, as this one knows them.
-    fn of_neighbours(&self, plan: &ContainerPlan) -> String {
-        let mut text = String::new();
-        for network in plan.network.networks() {
-            match self.lines.get(network) {
-                Some(lines) if plan.resolver.links.is_empty() => text += lines,
-                _ => {
-                    let entries = entries(network, &plan.resolver.links, &self.stack);
-                    text += &coop_net::hosts_lines(&entries);
-                }
-            }
-        }
-        text
-    }
-}
-
 /// Writes them beside the container's plan.
-pub(crate) fn write(host: &Host, plan: &ContainerPlan, names: &Names<'_>) -> Result<()> {
+pub(crate) fn write(host: &Host, plan: &ContainerPlan) -> Result<()> {
     if matches!(plan.network, Connection::Container(_)) {
         // It has those of the other one.
         return Ok(());
     }
     write_file(host, plan, "hostname", &format!("{}\n", hostname(plan)))?;
-    let servers = coop_net::host_resolv_conf().unwrap_or_default();
-    let inherited = match plan.network {
+    let host_text = coop_net::host_resolv_conf().unwrap_or_default();
+    let text = match &plan.network {
+        Connection::Bridge(_) => by_name_server(&host_text, &gateways(plan), &plan.resolver),
         // On the host's network, the host's servers are in reach.
-        Connection::Host => servers,
-        _ => coop_net::resolv_conf(&servers),
+        Connection::Host => resolv_conf(&host_text, &plan.resolver),
+        _ => resolv_conf(&coop_net::resolv_conf(&host_text), &plan.resolver),
     };
-    write_file(
-        host,
-        plan,
-        "resolv.conf",
-        &resolv_conf(&inherited, &plan.resolver),
-    )?;
-    write_file(host, plan, "hosts", &hosts(plan, names))
+    write_file(host, plan, "resolv.conf", &text)?;
+    write_file(host, plan, "hosts", &hosts(plan))
 }
 
-/// Writes the file of names alone, after the stack has changed: in place, since a container that
-/// runs has this very file mounted.
-pub(crate) fn write_hosts(host: &Host, plan: &ContainerPlan, names: &Names<'_>) -> Result<()> {
-    if matches!(plan.network, Connection::Container(_)) {
-        return Ok(());
-    }
-    let text = hosts(plan, names);
-    if std::fs::read_to_string(path(host, plan, "hosts")).is_ok_and(|before| before == text) {
-        return Ok(());
-    }
-    write_file(host, plan, "hosts", &text)
-}
-
-fn hosts(plan: &ContainerPlan, names: &Names<'_>) -> String {
+/// The names of the container itself, and those that it was given. Its neighbours' are the name
+/// server's to know: they come and go.
+fn hosts(plan: &ContainerPlan) -> String {
     let own = |address: IpAddr| (address, vec![hostname(plan)]);
     let mut text = if plan.network == Connection::Host {
         // On the host's network, the host's names are the container's.
@@ -97,7 +43,7 @@ fn hosts(plan: &ContainerPlan, names: &Names<'_>) -> String {
         if entries.is_empty() {
             entries.push(own(Ipv4Addr::LOCALHOST.into()));
         }
-        coop_net::hosts_file(&entries) + &names.of_neighbours(plan)
+        coop_net::hosts_file(&entries)
     };
     for (name, address) in &plan.resolver.hosts {
         let address = match address {
@@ -130,25 +76,44 @@ fn gateway(plan: &ContainerPlan) -> IpAddr {
     }
 }
 
-/// The containers of a network with their names, and those that links give them.
-fn entries(
-    own: &str,
-    links: &[(String, String)],
-    stack: &[&ContainerPlan],
-) -> Vec<(IpAddr, Vec<String>)> {
-    let mut entries = Vec::new();
-    for other in stack {
-        let Some(attached) = other.network.attached_to(own) else {
-            continue;
-        };
-        let linked = { links.iter() }.filter(|(to, _)| other.service.as_ref() == Some(to));
-        let aliases = linked.map(|(_, alias)| alias);
-        let names: Vec<_> = attached.names.iter().chain(aliases).cloned().collect();
-        for address in { attached.lease.iter() }.flat_map(Lease::addresses) {
-            entries.push((address, names.clone()));
+/// Where the container's name servers are: in each of its networks, the one with its default
+/// route first. More than three are not looked at.
+fn gateways(plan: &ContainerPlan) -> Vec<IpAddr> {
+    let first = plan.network.main_lease().into_iter();
+    let mut gateways = Vec::new();
+    for lease in first.chain(plan.network.leases()) {
+        let gateway = lease.gateway.into();
+        if !gateways.contains(&gateway) && gateways.len() < 3 {
+            gateways.push(gateway);
         }
     }
-    entries
+    gateways
+}
+
+/// The text for a container whose name servers are Coop's. Servers that it was given are asked by
+/// those: they know nothing of its neighbours.
+fn by_name_server(host_text: &str, gateways: &[IpAddr], resolver: &Resolver) -> String {
+    let is_kept = |line: &&str| {
+        let word = line.split_whitespace().next();
+        matches!(word, Some("search" | "domain" | "options"))
+    };
+    let kept: Vec<_> = host_text.lines().filter(is_kept).collect();
+    let mut options = resolver.options.clone();
+    if options.is_empty() {
+        let inherited = { kept.iter() }.filter(|line| line.trim_start().starts_with("options"));
+        let words = inherited.flat_map(|line| line.split_whitespace().skip(1));
+        options.extend(words.map(str::to_owned));
+    }
+    if !options.iter().any(|option| option.starts_with("ndots:")) {
+        // As Docker: `web` is a neighbour first of all, and not a name below the host's domain.
+        options.push("ndots:0".to_owned());
+    }
+    let resolver = Resolver {
+        servers: gateways.to_vec(),
+        options,
+        ..resolver.clone()
+    };
+    resolv_conf(&kept.join("\n"), &resolver)
 }
 
 /// The text with what the container is given instead: as Docker, each of name servers, domains
@@ -180,6 +145,22 @@ fn resolv_conf(inherited: &str, resolver: &Resolver) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_container_asks_its_gateways_and_keeps_the_hosts_domains() {
+        let host =
+            "# by a tool\nnameserver 127.0.0.53\noptions edns0 trust-ad\nsearch example.org\n";
+        let gateways = [[10, 1, 2, 1].into(), [10, 1, 3, 1].into()];
+        insta::assert_snapshot!(by_name_server(host, &gateways, &Resolver::default()), @"");
+        let resolver = Resolver {
+            servers: vec![[192, 0, 2, 53].into()],
+            search: vec!["test".into()],
+            options: vec!["ndots:2".into()],
+            ..Resolver::default()
+        };
+        insta::assert_snapshot!(by_name_server(host, &gateways[..1], &resolver), @"");
+        insta::assert_snapshot!(by_name_server("", &gateways[..1], &Resolver::default()), @"");
+    }
 
     #[test]
     fn what_is_given_replaces_what_is_inherited() {

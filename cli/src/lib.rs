@@ -14,6 +14,7 @@ mod host;
 mod joined;
 mod load;
 mod name;
+mod names;
 mod plan;
 mod ports;
 mod realize;

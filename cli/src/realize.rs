@@ -16,7 +16,6 @@ use coop_launcher::store::{ContainerId, Event, Lock, Name, StackName, State, Sta
 use coop_net::{Ipv6Net, Ipv6Spec, Lease, LeaseRequest, NetworkSpec};
 use serde::{Deserialize, Serialize};
 
-use crate::files::Names;
 use crate::host::Host;
 use crate::plan::{Connection, ContainerPlan, Draft, NetworkOptions, StackPlan};
 use crate::volumes;
@@ -42,13 +41,8 @@ pub(crate) struct PlannedContainer {
     pub volumes: Vec<String>,
 }
 
-/// Makes the containers of a plan on disk. `neighbours` are the stack's containers that exist
-/// already.
-pub(crate) fn realize(
-    host: &Host,
-    plan: StackPlan,
-    neighbours: &[ContainerPlan],
-) -> Result<Vec<ContainerPlan>> {
+/// Makes the containers of a plan on disk.
+pub(crate) fn realize(host: &Host, plan: StackPlan) -> Result<Vec<ContainerPlan>> {
     let StackPlan {
         name: stack,
         drafts,
@@ -74,7 +68,7 @@ pub(crate) fn realize(
     // The stack's lock may be a supervisor's, which can end at any time.
     let _lock = Lock::file(&path)?;
     Journal::open(&path)?.record(PLANNING, &planned)?;
-    let result = lease_and_save(host, &stack, drafts, neighbours);
+    let result = lease_and_save(host, &stack, drafts);
     // What could not be given back stays on record, for the next command that looks at the
     // stack. What was made tells of itself: its containers are there.
     if result.is_ok() || give_back(host, &planned) {
@@ -142,7 +136,6 @@ fn lease_and_save(
     host: &Host,
     stack: &StackName,
     mut drafts: Vec<Draft>,
-    neighbours: &[ContainerPlan],
 ) -> Result<Vec<ContainerPlan>> {
     ids::lease(host, &mut drafts).context("lease a range of user ids")?;
     fault("ids")?;
@@ -157,14 +150,9 @@ fn lease_and_save(
         fault("save")?;
     }
     let plans: Vec<_> = drafts.into_iter().map(|draft| draft.plan).collect();
-    let names = Names::of(plans.iter().chain(neighbours));
     for plan in &plans {
-        crate::files::write(host, plan, &names).with_context(|| plan.unit.name.clone())?;
+        crate::files::write(host, plan).with_context(|| plan.unit.name.clone())?;
     }
-    for plan in neighbours {
-        crate::files::write_hosts(host, plan, &names).with_context(|| plan.unit.name.clone())?;
-    }
-    drop(names);
     Ok(plans)
 }
 

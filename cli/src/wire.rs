@@ -1,6 +1,6 @@
 //! The wiring: what happens to a container, in order.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -8,13 +8,14 @@ use std::rc::Rc;
 use anyhow::Context;
 use coop_launcher::stdio::{Pipes, Terminal};
 use coop_launcher::store::{ContainerId, FileStamp, Name, OwnLock, State, StoreError};
-use coop_launcher::supervisor::{UnitSpec, Wiring};
+use coop_launcher::supervisor::{Service, UnitSpec, Wiring};
 use coop_launcher::{BoxError, Pipeline, Process};
 use coop_net::{Lease, PendingRules};
 use rustix::process::Pid;
 
 use crate::host::Host;
 use crate::joined;
+use crate::names::NameService;
 use crate::plan::{Connection, ContainerPlan, ProcessPlan};
 use crate::rootless;
 use crate::stage::{
@@ -217,6 +218,8 @@ pub(crate) struct Wires<'a> {
     overseer: Option<Overseer>,
     /// Published ports, held as long as their container lives.
     ports: RefCell<Vec<(ContainerId, Vec<OwnedFd>)>>,
+    /// Answers the containers' questions for names, once they have a network.
+    names: OnceCell<NameService<'a>>,
 }
 
 impl<'a> Wires<'a> {
@@ -232,6 +235,7 @@ impl<'a> Wires<'a> {
             last_plan: RefCell::default(),
             overseer: None,
             ports: RefCell::default(),
+            names: OnceCell::new(),
         }
     }
 
@@ -316,11 +320,24 @@ impl<'a> Wires<'a> {
                 crate::realize::lease_again(self.host, network)?;
             }
             networks.ensure_bridge(network)?;
+            self.serve_names(network)?;
         }
         let rules = networks.apply_all_rules(batch.keys().map(String::as_str))?;
         self.rules.borrow_mut().push(rules);
         self.ready.borrow_mut().extend(batch.into_keys());
         Ok(())
+    }
+
+    /// Answers for the names of a network.
+    fn serve_names(&self, network: &str) -> Result<(), BoxError> {
+        if self.names.get().is_none() {
+            let service = NameService::new(self.host)?;
+            let _ = self.names.set(service);
+        }
+        match self.names.get() {
+            Some(names) => Ok(names.serve(network)?),
+            None => Ok(()),
+        }
     }
 
     /// How often the kernel killed something in the container for want of memory.
@@ -422,6 +439,11 @@ impl Wiring for Wires<'_> {
         Ok(())
     }
 
+    fn service(&self) -> Option<&dyn Service> {
+        let names = self.names.get()?;
+        Some(names)
+    }
+
     fn ended(&self, id: &ContainerId) -> bool {
         self.ports.borrow_mut().retain(|(holder, _)| holder != id);
         self.oom_kills(id).is_ok_and(|kills| kills > 0)
@@ -445,6 +467,9 @@ impl Wiring for Wires<'_> {
     fn adopted(&self, id: &ContainerId) {
         let Ok(plan) = self.plan(id) else { return };
         for lease in plan.network.leases() {
+            if let Err(error) = self.serve_names(&lease.network) {
+                log::warn!("{error}");
+            }
             match coop_net::reserve(&lease.ports) {
                 Ok(reserved) => self.ports.borrow_mut().push((id.clone(), reserved)),
                 // The rules are in the kernel: connections go to the container all the same.

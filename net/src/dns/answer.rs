@@ -18,13 +18,14 @@ pub(super) enum Verdict {
 }
 
 /// The answer to `query` of a container in the networks `zones`: the first network that knows
-/// the name has it. `turn` counts the queries, so that each begins with another replica.
+/// the name has it. `aliases` are names of its own for others. `turn` counts the queries, so that each begins with another replica.
 ///
 /// A name that is known is never unknown, whatever record of it is asked for, and though all
 /// who have it are gone: it does not become somebody else's outside.
 pub(super) fn answer(
     query: &Query,
     zones: &[Rc<Zone>],
+    aliases: &[(String, String)],
     standing: &dyn Fn(&Member) -> Standing,
     turn: usize,
     limit: usize,
@@ -34,9 +35,13 @@ pub(super) fn answer(
     {
         return pointer(query, zones, address);
     }
-    let Some(name) = query.name() else {
+    let Some(mut name) = query.name() else {
         return Verdict::Unknown;
     };
+    let alias = { aliases.iter() }.find(|(alias, _)| alias.eq_ignore_ascii_case(&name));
+    if let Some((_, stands_for)) = alias {
+        name = stands_for.to_ascii_lowercase();
+    }
     let mut is_known = false;
     for zone in zones {
         let named: Vec<_> = { zone.named(&name) }

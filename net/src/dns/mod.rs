@@ -37,6 +37,7 @@ mod tests;
 mod zone;
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
 pub use self::server::NameServer;
 pub use self::zone::{Member, Standing, Zone};
@@ -53,8 +54,8 @@ pub trait Containers {
     }
 
     /// Where the names of a container come from, when it asks.
-    fn resolution(&self, _id: &str) -> Resolution {
-        Resolution::default()
+    fn resolution(&self, _id: &str) -> Rc<Resolution> {
+        Rc::default()
     }
 }
 
@@ -66,6 +67,8 @@ pub struct Resolution {
     pub networks: Vec<String>,
     /// Name servers in place of the host's; none: the host's.
     pub servers: Vec<IpAddr>,
+    /// Names that it alone uses, and the names that they stand for.
+    pub aliases: Vec<(String, String)>,
 }
 
 /// Every container runs and is healthy: for who has no better knowledge.

@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use super::zone::{Member, Zone};
 use crate::networks::Networks;
+use crate::spec::Network;
 
 /// So many networks are remembered: those whose names are asked for.
 const ZONES: usize = 64;
@@ -99,20 +100,28 @@ impl Registry {
         let known = self.networks.get(network).ok()??;
         let leases = self.networks.leases(network).unwrap_or_default();
         let members = leases.into_iter().map(|lease| Member {
+            addresses: lease.addresses().collect(),
             name: { name(&lease.container) }
                 .or_else(|| lease.names.first().cloned())
                 .unwrap_or_else(|| lease.container.clone()),
             names: lease.names,
-            addresses: vec![lease.address.into()],
             id: lease.container,
         });
-        let subnets = vec![(known.subnet.network().into(), known.subnet.prefix_len())];
+        let mut subnets = vec![(known.subnet.network().into(), known.subnet.prefix_len())];
+        let ipv6 = known.ipv6.map(|ipv6| ipv6.subnet);
+        subnets.extend(ipv6.map(|subnet| (subnet.network().into(), subnet.prefix_len())));
         let zone = Zone::new(network, known.internal, subnets, members.collect());
         Some(View {
             zone: Rc::new(zone),
-            gateways: vec![known.gateway.into()],
+            gateways: gateways(&known).collect(),
         })
     }
+}
+
+/// The addresses of the network's bridge.
+pub(super) fn gateways(network: &Network) -> impl Iterator<Item = IpAddr> + use<> {
+    let ipv6 = network.ipv6.map(|ipv6| ipv6.gateway.into());
+    [IpAddr::from(network.gateway)].into_iter().chain(ipv6)
 }
 
 fn stamp(directory: &Path) -> Stamp {

@@ -131,7 +131,7 @@ impl Turn<'_> {
         if let Some(resolution) = known.get(&member.id) {
             return Rc::clone(resolution);
         }
-        let resolution = Rc::new(self.containers.resolution(&member.id));
+        let resolution = self.containers.resolution(&member.id);
         known.insert(member.id.clone(), Rc::clone(&resolution));
         resolution
     }
@@ -167,7 +167,7 @@ impl NameServer {
     pub fn serve(&mut self, network: &str) -> Result<(), Error> {
         let store = self.networks.store(network)?;
         let known = self.networks.known(network, &store)?;
-        for gateway in [IpAddr::from(known.gateway)] {
+        for gateway in super::registry::gateways(&known) {
             let address = SocketAddr::new(gateway, PORT);
             let is_served = |it: &Listener| it.network == network && it.address == address;
             if self.listeners.iter().flatten().any(is_served) {
@@ -379,7 +379,8 @@ impl NameServer {
         let zones = self.zones(&view, resolution.as_deref(), turn);
         self.queries = self.queries.wrapping_add(1);
         let standing = |member: &Member| turn.standing(member);
-        match answer(&query, &zones, &standing, self.queries, limit) {
+        let aliases = resolution.as_ref().map_or(&[][..], |it| &it.aliases);
+        match answer(&query, &zones, aliases, &standing, self.queries, limit) {
             Verdict::Answer(answer) => Some(answer),
             Verdict::Unknown if !query.is_recursive() => Some(query.refusal()),
             Verdict::Unknown => {

@@ -27,7 +27,7 @@ fn shop() -> Rc<Zone> {
 }
 
 fn says(zones: &[Rc<Zone>], name: &str, kind: RecordType, turn: usize) -> String {
-    match answer(&ask(name, kind), zones, &all_healthy, turn, 512) {
+    match answer(&ask(name, kind), zones, &[], &all_healthy, turn, 512) {
         Verdict::Answer(bytes) => words(&bytes),
         Verdict::Unknown => "unknown".to_owned(),
     }
@@ -111,7 +111,7 @@ fn a_name_stands_for_the_fittest_of_those_who_have_it() {
             "2" => second,
             _ => Standing::Healthy,
         };
-        match answer(&ask("web.", RecordType::A), &zones, &standing, 0, 512) {
+        match answer(&ask("web.", RecordType::A), &zones, &[], &standing, 0, 512) {
             Verdict::Answer(bytes) => words(&bytes),
             Verdict::Unknown => "unknown".to_owned(),
         }
@@ -161,10 +161,30 @@ fn the_first_network_that_knows_a_name_has_it() {
             Standing::Gone
         }
     };
-    let Verdict::Answer(bytes) = answer(&ask("web.", RecordType::A), &zones, &gone, 0, 512) else {
+    let Verdict::Answer(bytes) = answer(&ask("web.", RecordType::A), &zones, &[], &gone, 0, 512)
+    else {
         panic!("unknown");
     };
     assert_eq!(words(&bytes), "NoError aa ra 5=10.1.2.9");
+}
+
+#[test]
+fn a_link_is_a_name_for_one_client() {
+    let aliases = [("Database".to_owned(), "db".to_owned())];
+    let says = |name| match answer(
+        &ask(name, RecordType::A),
+        &[shop()],
+        &aliases,
+        &all_healthy,
+        0,
+        512,
+    ) {
+        Verdict::Answer(bytes) => words(&bytes),
+        Verdict::Unknown => "unknown".to_owned(),
+    };
+    assert_eq!(says("database."), "NoError aa ra 5=10.1.2.4");
+    assert_eq!(says("db."), says("database."));
+    assert_eq!(says("data."), "unknown");
 }
 
 #[test]
@@ -188,7 +208,7 @@ fn many_replicas_fill_the_answer_and_no_more() {
             Some(size) => query(&question_with_edns("web.", RecordType::A, size)),
             None => ask("web.", RecordType::A),
         };
-        let Verdict::Answer(bytes) = answer(&query, &zones, &all_healthy, 3, limit) else {
+        let Verdict::Answer(bytes) = answer(&query, &zones, &[], &all_healthy, 3, limit) else {
             panic!("unknown");
         };
         assert!(
@@ -239,7 +259,7 @@ proptest! {
             .collect();
 
         let query = ask(&format!("nAME{asked}."), RecordType::A);
-        match answer(&query, &zones, &standing, turn, 512) {
+        match answer(&query, &zones, &[], &standing, turn, 512) {
             Verdict::Unknown => prop_assert!(fittest.is_none()),
             Verdict::Answer(bytes) => {
                 let message = parsed(&bytes);
@@ -264,7 +284,7 @@ proptest! {
         let mut begun = BTreeSet::new();
         for turn in first..first + count {
             let query = ask("web.", RecordType::A);
-            let Verdict::Answer(bytes) = answer(&query, &zones, &all_healthy, turn, 512) else {
+            let Verdict::Answer(bytes) = answer(&query, &zones, &[], &all_healthy, turn, 512) else {
                 panic!("unknown");
             };
             begun.insert(parsed(&bytes).answers[0].data.to_string());
