@@ -39,6 +39,7 @@ mod screen;
 mod snapshot;
 mod soak;
 mod stack;
+mod upstream;
 mod wait;
 mod web;
 
@@ -53,6 +54,7 @@ pub use screen::Screen;
 pub use snapshot::Snapshot;
 pub use soak::{Chance, rounds};
 pub use stack::Stack;
+pub use upstream::{Says, Upstream};
 pub use wait::{wait_longer_until, wait_until};
 pub use web::{Serve, Web};
 

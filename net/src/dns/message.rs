@@ -120,7 +120,7 @@ impl Query {
     /// a container has.
     pub(super) fn name(&self) -> Option<String> {
         let mut text = String::new();
-        for label in self.question.name().iter() {
+        for label in self.question.name() {
             if !label
                 .iter()
                 .all(|byte| byte.is_ascii_graphic() && *byte != b'.')

@@ -61,7 +61,7 @@ impl Resolvers {
             let mut words = line.split_whitespace();
             match words.next() {
                 Some("nameserver") => {
-                    servers.extend(words.next().and_then(|word| server(word, scope)))
+                    servers.extend(words.next().and_then(|word| server(word, scope)));
                 }
                 Some("options") => words.for_each(|word| resolvers.option(word)),
                 _ => {}

@@ -323,9 +323,10 @@ impl NameServer {
         };
         let (client, listener) = (connection.client, connection.listener);
         let serial = connection.serial;
-        let messages = match connection.flush(now) {
-            true => connection.receive(now),
-            false => None,
+        let messages = if connection.flush(now) {
+            connection.receive(now)
+        } else {
+            None
         };
         let Some(messages) = messages else {
             self.connections[number] = None;
@@ -461,9 +462,9 @@ impl NameServer {
         match self.forwarder.ask(waiting, &resolvers, Instant::now()) {
             Asked::Answer(answer) => Some(answer),
             Asked::Later(number) => {
-                number
-                    .into_iter()
-                    .for_each(|number| self.watch_exchange(number));
+                if let Some(number) = number {
+                    self.watch_exchange(number);
+                }
                 None
             }
             Asked::Dropped => {

@@ -116,7 +116,7 @@ mod tests {
             messages.extend(take_message(&mut input));
         }
         assert_eq!(messages, [&b"first"[..], b"", b"second"]);
-        assert!(input.is_empty() && with_length(&[0; 65536]).is_none());
+        assert!(input.is_empty() && with_length(&vec![0; 65536]).is_none());
     }
 
     #[test]

@@ -75,6 +75,7 @@ pub(crate) fn tests(built: &Built, directory: &Path) -> Result<PathBuf> {
         ("bin/floor".to_owned(), built.floor.clone()),
         ("bin/hostile".to_owned(), built.hostile.clone()),
         ("bin/calls".to_owned(), built.calls.clone()),
+        ("bin/ask".to_owned(), built.ask.clone()),
     ];
     for program in &built.tests {
         let name = format!("programs/{}", program.name);

@@ -8,6 +8,7 @@ use hickory_proto::rr::RecordType;
 use proptest::prelude::*;
 
 use super::super::answer::{Verdict, answer};
+use super::super::zone::Standing::{Awaited, Gone, Healthy, Starting, Unhealthy};
 use super::super::zone::{Member, Standing, Zone};
 use super::{ask, member, parsed, query, question_with_edns, words, zone};
 
@@ -116,7 +117,6 @@ fn a_name_stands_for_the_fittest_of_those_who_have_it() {
             Verdict::Unknown => "unknown".to_owned(),
         }
     };
-    use Standing::{Awaited, Gone, Healthy, Starting, Unhealthy};
     let first = "NoError aa ra 5=10.1.2.2";
     let both = "NoError aa ra 5=10.1.2.2 5=10.1.2.3";
     for (one, other) in [

@@ -76,7 +76,9 @@ fn an_answer_is_kept_as_long_as_its_shortest_record_and_absence_by_its_soa() {
     };
     assert_eq!(kept(&|_| ()), Some(300));
     assert_eq!(
-        kept(&|it| drop(it.add_answer(a("www.test.", 20, [192, 0, 2, 2])))),
+        kept(&|it| {
+            it.add_answer(a("www.test.", 20, [192, 0, 2, 2]));
+        }),
         Some(20)
     );
     assert_eq!(kept(&|it| it.answers[0].ttl = 1_000_000), Some(3600));
