@@ -151,15 +151,27 @@ mod tests {
         let host =
             "# by a tool\nnameserver 127.0.0.53\noptions edns0 trust-ad\nsearch example.org\n";
         let gateways = [[10, 1, 2, 1].into(), [10, 1, 3, 1].into()];
-        insta::assert_snapshot!(by_name_server(host, &gateways, &Resolver::default()), @"");
+        insta::assert_snapshot!(by_name_server(host, &gateways, &Resolver::default()), @r"
+        search example.org
+        nameserver 10.1.2.1
+        nameserver 10.1.3.1
+        options edns0 trust-ad ndots:0
+        ");
         let resolver = Resolver {
             servers: vec![[192, 0, 2, 53].into()],
             search: vec!["test".into()],
             options: vec!["ndots:2".into()],
             ..Resolver::default()
         };
-        insta::assert_snapshot!(by_name_server(host, &gateways[..1], &resolver), @"");
-        insta::assert_snapshot!(by_name_server("", &gateways[..1], &Resolver::default()), @"");
+        insta::assert_snapshot!(by_name_server(host, &gateways[..1], &resolver), @r"
+        nameserver 10.1.2.1
+        search test
+        options ndots:2
+        ");
+        insta::assert_snapshot!(by_name_server("", &gateways[..1], &Resolver::default()), @r"
+        nameserver 10.1.2.1
+        options ndots:0
+        ");
     }
 
     #[test]

@@ -65,8 +65,8 @@ fn addresses(line: &str) -> Vec<&str> {
 fn a_container_knows_its_neighbours_by_all_their_names() {
     let host = Host::new();
     let root = Rootfs::new(&host);
-    let before = host.snapshot();
     host.resolve_by("search example.org\n");
+    let before = host.snapshot();
     let stack = host.services(
         &root,
         &[
