@@ -46,8 +46,9 @@ impl<'a> NameService<'a> {
         })
     }
 
-    /// Answers at the gateway of a network from now on.
-    pub(crate) fn serve(&self, network: &str) -> Result<(), coop_net::Error> {
+    /// Answers at the gateways of a network from now on. Says whether the network's rules have to
+    /// be applied for that.
+    pub(crate) fn serve(&self, network: &str) -> Result<bool, coop_net::Error> {
         self.server.borrow_mut().serve(network)
     }
 }

@@ -328,16 +328,24 @@ impl<'a> Wires<'a> {
         Ok(())
     }
 
-    /// Answers for the names of a network.
-    fn serve_names(&self, network: &str) -> Result<(), BoxError> {
+    /// Answers for the names of a network. Says whether that takes other rules.
+    fn serve_names(&self, network: &str) -> Result<bool, BoxError> {
         if self.names.get().is_none() {
             let service = NameService::new(self.host)?;
             let _ = self.names.set(service);
         }
         match self.names.get() {
             Some(names) => Ok(names.serve(network)?),
-            None => Ok(()),
+            None => Ok(false),
         }
+    }
+
+    /// The same after an adoption: the rules are in the kernel already.
+    fn serve_names_again(&self, network: &str) -> Result<(), BoxError> {
+        if self.serve_names(network)? {
+            self.host.networks.apply_rules(network)?.wait()?;
+        }
+        Ok(())
     }
 
     /// How often the kernel killed something in the container for want of memory.
@@ -467,7 +475,7 @@ impl Wiring for Wires<'_> {
     fn adopted(&self, id: &ContainerId) {
         let Ok(plan) = self.plan(id) else { return };
         for lease in plan.network.leases() {
-            if let Err(error) = self.serve_names(&lease.network) {
+            if let Err(error) = self.serve_names_again(&lease.network) {
                 log::warn!("{error}");
             }
             match coop_net::reserve(&lease.ports) {

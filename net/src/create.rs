@@ -73,6 +73,7 @@ pub(crate) fn decide(
         routed: spec.routed,
         mtu: spec.mtu,
         kept: spec.kept,
+        name_port: None,
         labels: spec.labels.clone(),
     })
 }

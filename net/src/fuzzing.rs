@@ -52,6 +52,13 @@ pub fn rules(data: &[u8]) {
     }
 }
 
+/// What a container sends to the name server, and a name server's answer to that: the two
+/// messages, the first one with its length before it.
+#[cfg(feature = "dns")]
+pub fn dns(data: &[u8]) {
+    crate::dns::fuzzing::messages(data);
+}
+
 /// `/proc/net/tcp` and its kin.
 pub fn sockets(data: &[u8]) {
     holder::parse(&String::from_utf8_lossy(data));

@@ -223,7 +223,7 @@ impl Networks {
         store.network()?.ok_or_else(|| self.unknown(network))
     }
 
-    fn locked(&self, network: &str) -> Result<(Store, Lock), Error> {
+    pub(crate) fn locked(&self, network: &str) -> Result<(Store, Lock), Error> {
         let store = self.store(network)?;
         let lock = store
             .lock_existing()?

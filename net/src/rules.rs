@@ -7,6 +7,7 @@
 
 mod filter;
 mod links;
+mod names;
 mod publish;
 
 use std::fmt::{self, Write};
@@ -176,6 +177,7 @@ fn write_packets(
     writeln!(out, "\tcounter kept_out {{\n\t}}")?;
     writeln!(out, "\tset links {{\n\t\ttype ipv4_addr . ipv4_addr\n\t}}")?;
     published.write_maps(out)?;
+    names::write_prerouting(out, network)?;
 
     writeln!(out, "\tchain output {{")?;
     writeln!(
@@ -188,6 +190,7 @@ fn write_packets(
         table_mark(table),
     )?;
     writeln!(out, "\t\tudp dport {PORT} ip saddr . ip daddr @links drop")?;
+    names::write_for_host(out, network)?;
     if !published.is_empty() {
         writeln!(out, "\t\tfib daddr type local jump publish")?;
     }

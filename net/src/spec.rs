@@ -128,6 +128,10 @@ pub struct Network {
     /// Whether it is there without a container, too.
     #[serde(default)]
     pub kept: bool,
+    /// Where at the gateway its name server listens, once it has one: what containers send to
+    /// the gateway's port 53 goes there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_port: Option<u16>,
     /// For the user.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -143,6 +147,14 @@ pub struct Ipv6Subnet {
     /// Where the addresses come from that no container asks for by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<Ipv6Net>,
+}
+
+impl Network {
+    /// The addresses of its bridge.
+    pub fn gateways(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        let ipv6 = self.ipv6.map(|ipv6| ipv6.gateway.into());
+        [IpAddr::from(self.gateway)].into_iter().chain(ipv6)
+    }
 }
 
 impl From<&Network> for NetworkSpec {
@@ -161,6 +173,7 @@ impl From<&Network> for NetworkSpec {
             routed,
             mtu,
             kept,
+            name_port: _,
             labels,
         } = network.clone();
         Self {

@@ -87,7 +87,10 @@ fn a_container_knows_its_neighbours_by_all_their_names() {
         files.contains("search example.org\n") && files.contains("options ndots:0\n"),
         "{files}"
     );
-    assert!(!files.contains("db"), "{files}");
+    assert!(
+        !files.split_whitespace().any(|word| word == "db"),
+        "{files}"
+    );
 
     let db = address(&host, "Store");
     let id = host.inspect("Store")["Id"].as_str().unwrap()[..12].to_owned();
@@ -509,4 +512,61 @@ fn a_container_in_the_foreground_is_known_and_knows_others() {
         assert_eq!(told_in(&host, "back", "- front"), [answer("front")]);
     }
     host.coop(["rm", "-f", "front", "back"]).run().success();
+}
+
+#[test]
+fn who_else_answers_questions_on_the_host_is_no_obstacle() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    // At all addresses, as many name servers do; and at the port that is chosen first.
+    let upstream = Upstream::new(&host, "0.0.0.0");
+    let usual = UdpSocket::bind("0.0.0.0:20053").unwrap();
+    host.resolve_by("nameserver 127.0.0.1\n");
+    upstream.says("www.test.", Says::Address([192, 0, 2, 1].into(), 60));
+    let ask = asking();
+    let services = [("client", ask.as_str(), SLEEP), ("web", "", SLEEP)];
+    let stack = host.services(&root, &services);
+    stack.up();
+    let web = format!("NoError aa ra 5={}", address(&host, "shop-web-1"));
+    let answers = [web.as_str(), "NoError ra 60=192.0.2.1"];
+    assert_eq!(told(&stack, "client", "- web www.test"), answers);
+    assert_eq!(told(&stack, "client", "tcp - web www.test"), answers);
+    // Another supervisor finds the port again, which is free by now for others.
+    drop(usual);
+    let [supervisor] = host.supervisors()[..] else {
+        panic!("one supervisor");
+    };
+    let pid = rustix::process::Pid::from_raw(supervisor as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    wait_until("it is gone", || !host.supervisors().contains(&supervisor));
+    assert_eq!(told(&stack, "client", "- web www.test"), answers);
+    stack.down();
+}
+
+#[test]
+fn a_container_may_publish_the_port_of_name_servers() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    host.resolve_by("");
+    let server = "ports: ['53:53/udp', '53:53/tcp']";
+    let ask = asking();
+    let services = [("client", ask.as_str(), SLEEP), ("server", server, SLEEP)];
+    let stack = host.services(&root, &services);
+    stack.up();
+    let answer = format!("NoError aa ra 5={}", address(&host, "shop-server-1"));
+    assert_eq!(told(&stack, "client", "- server"), [&*answer]);
+    assert_eq!(told(&stack, "client", "tcp - server"), [&*answer]);
+    // The host's user asks there as well.
+    let resolv = stack.exec("client", "cat /etc/resolv.conf");
+    let gateway = resolv
+        .lines()
+        .find_map(|line| line.strip_prefix("nameserver "))
+        .unwrap();
+    let program = mount();
+    let asked = host
+        .tool(program.split(':').next().unwrap())
+        .args([gateway, "server"])
+        .run();
+    assert_eq!(asked.success().text(), answer);
+    stack.down();
 }

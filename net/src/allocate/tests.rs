@@ -17,6 +17,7 @@ fn network(subnet: &str) -> Network {
         routed: false,
         mtu: 1500,
         kept: false,
+        name_port: None,
         labels: BTreeMap::new(),
     }
 }

@@ -10,7 +10,8 @@
 //! cache.rs       those that are kept         registry.rs    zones from leases, as they change
 //! exchange.rs    one question to servers     forwarder.rs   all questions under way
 //! resolvers.rs   the host's name servers     sockets.rs     listening and asking
-//! connection.rs  a client's, by TCP          server.rs      what is done when one is ready
+//! connection.rs  a client's, by TCP          listener.rs    where it listens
+//! respond.rs     what a client is told       server.rs      what is done when a socket is ready
 //! ```
 //!
 //! **Several at a time.** Any number of processes may serve one network. They share the port
@@ -26,10 +27,13 @@ mod cache;
 mod connection;
 mod exchange;
 mod forwarder;
+pub(crate) mod fuzzing;
+mod listener;
 mod message;
 mod registry;
 mod relayed;
 mod resolvers;
+mod respond;
 mod server;
 mod sockets;
 #[cfg(test)]

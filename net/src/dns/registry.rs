@@ -6,7 +6,8 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::net::IpAddr;
+use std::iter;
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::rc::Rc;
@@ -14,7 +15,6 @@ use std::time::{Duration, SystemTime};
 
 use super::zone::{Member, Zone};
 use crate::networks::Networks;
-use crate::spec::Network;
 
 /// So many networks are remembered: those whose names are asked for.
 const ZONES: usize = 64;
@@ -44,8 +44,8 @@ struct Loaded {
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) zone: Rc<Zone>,
-    /// The addresses at which its name server is.
-    pub(super) gateways: Vec<IpAddr>,
+    /// Where its name server listens.
+    pub(super) servers: Vec<SocketAddr>,
 }
 
 /// What changes with the directory of leases, and with the network's own file.
@@ -113,15 +113,13 @@ impl Registry {
         let zone = Zone::new(network, known.internal, subnets, members.collect());
         Some(View {
             zone: Rc::new(zone),
-            gateways: gateways(&known).collect(),
+            servers: known
+                .gateways()
+                .zip(iter::repeat(known.name_port))
+                .filter_map(|(address, port)| Some(SocketAddr::new(address, port?)))
+                .collect(),
         })
     }
-}
-
-/// The addresses of the network's bridge.
-pub(super) fn gateways(network: &Network) -> impl Iterator<Item = IpAddr> + use<> {
-    let ipv6 = network.ipv6.map(|ipv6| ipv6.gateway.into());
-    [IpAddr::from(network.gateway)].into_iter().chain(ipv6)
 }
 
 fn stamp(directory: &Path) -> Stamp {

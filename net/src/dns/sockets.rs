@@ -1,7 +1,7 @@
 //! The sockets of the name server: those that it listens on, and those that it asks with.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
@@ -28,6 +28,16 @@ pub(super) fn listen_on(address: SocketAddr) -> io::Result<(UdpSocket, TcpListen
     let connections = bound(address, SocketType::STREAM)?;
     listen(&connections, BACKLOG)?;
     Ok((datagrams.into(), connections.into()))
+}
+
+/// A port that nobody uses for datagrams at this address.
+pub(super) fn free_port(address: IpAddr) -> io::Result<u16> {
+    let socket = socket(SocketAddr::new(address, 0), SocketType::DGRAM)?;
+    if address.is_ipv4() {
+        sockopt::set_ip_freebind(&socket, true)?;
+    }
+    bind(&socket, &SocketAddr::new(address, 0))?;
+    Ok(UdpSocket::from(socket).local_addr()?.port())
 }
 
 fn bound(address: SocketAddr, kind: SocketType) -> Result<OwnedFd, Errno> {

@@ -19,9 +19,11 @@ pub(super) fn write_input(out: &mut String, network: &Network) -> fmt::Result {
     writeln!(out, "\t\tip daddr 127.0.0.0/8 counter name kept_out drop")?;
     if network.internal {
         writeln!(out, "\t\tip daddr {gateway} icmp type echo-request accept")?;
+        // As it is sent, or as it has become on its way to the name server.
+        let name_port = network.name_port.unwrap_or(53);
         writeln!(
             out,
-            "\t\tip daddr {gateway} meta l4proto {{ tcp, udp }} th dport 53 accept"
+            "\t\tip daddr {gateway} meta l4proto {{ tcp, udp }} th dport {name_port} accept"
         )?;
         if let Some(ipv6) = network.ipv6 {
             let gateway = ipv6.gateway;
@@ -36,7 +38,7 @@ pub(super) fn write_input(out: &mut String, network: &Network) -> fmt::Result {
             )?;
             writeln!(
                 out,
-                "\t\tip6 daddr {gateway} meta l4proto {{ tcp, udp }} th dport 53 accept"
+                "\t\tip6 daddr {gateway} meta l4proto {{ tcp, udp }} th dport {name_port} accept"
             )?;
         }
         writeln!(out, "\t\tcounter name kept_out drop")?;

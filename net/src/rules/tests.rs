@@ -16,6 +16,7 @@ fn network(internal: bool) -> Network {
         routed: false,
         mtu: 1500,
         kept: false,
+        name_port: None,
         labels: std::collections::BTreeMap::new(),
     }
 }
@@ -49,6 +50,21 @@ fn text(network: &Network, ports: &[&str], opened: &Opened) -> String {
 #[test]
 fn a_network_without_published_ports() {
     insta::assert_snapshot!(text(&network(false), &["", ""], &Opened::default()));
+}
+
+#[test]
+fn a_name_server_gets_the_questions_before_anyone_who_publishes_its_port() {
+    let ipv6 = crate::Ipv6Subnet {
+        subnet: "fd00:1::/64".parse().unwrap(),
+        gateway: "fd00:1::1".parse().unwrap(),
+        range: None,
+    };
+    let network = Network {
+        name_port: Some(20053),
+        ipv6: Some(ipv6),
+        ..network(true)
+    };
+    insta::assert_snapshot!(text(&network, &[""], &Opened::default()));
 }
 
 #[test]
