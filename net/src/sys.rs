@@ -3,6 +3,8 @@
 //! See netdevice(7). All of them act on the network namespace of the calling thread at
 //! the time of [`Control::open`].
 
+pub(crate) mod relay;
+
 use std::ffi::{c_char, c_int, c_short, c_ulong, c_ushort, c_void};
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
