@@ -6,6 +6,7 @@ use coop_net::{Error, PortMapping};
 use crate::host::Host;
 use crate::load::Located;
 use crate::plan::{Connection, ContainerPlan, Draft, StackPlan};
+use crate::rootless::network::privileged;
 use crate::stack::{Diagnostic, NodePath, Stack};
 
 /// Tries every published port of the plan. The supervisor takes them for good.
@@ -39,10 +40,14 @@ fn explain(
         .service
         .as_deref()
         .unwrap_or(&draft.plan.unit.name);
-    let Error::PortInUse { holder, .. } = &error else {
-        return anyhow::Error::from(error).context(name.to_owned());
-    };
     let number = port.host_port;
+    let Error::PortInUse { holder, .. } = &error else {
+        let error = match host.rootless {
+            Some(_) => privileged(number, error),
+            None => error.into(),
+        };
+        return error.context(name.to_owned());
+    };
     let message = format!("{name}: cannot publish port {number}: address already in use");
     let held = match (publisher(host, port), holder) {
         (Some(container), _) => Some(format!("published by container {container}")),

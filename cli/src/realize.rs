@@ -306,7 +306,9 @@ pub(crate) fn mapped_root(plan: &ContainerPlan) -> (u32, u32) {
 /// Gives addresses of a network back, and tells of it when the network went with them.
 fn release(host: &Host, network: &str, ids: &[&str]) -> Result<()> {
     let was_there = host.networks.get(network)?.is_some();
-    host.networks.release_several(network, ids)?;
+    let networks = &host.networks;
+    host.place_of_networks_now()?
+        .run(|| networks.release_several(network, ids))??;
     if was_there && host.networks.get(network)?.is_none() {
         host.store.emit(&Event::of_network(network, "destroy"));
     }

@@ -36,7 +36,7 @@ pub(crate) fn pipeline(
     if plan.init {
         process = process.with_init();
     }
-    let network = network(plan, batch)?;
+    let network = network(plan, host, batch)?;
     let cgroup = Cgroup::new(host, plan)?;
     let user = UserNamespace::default();
     let rootfs = Rootfs::new(plan, &joined, &user).locked(lock_changes(plan, host)?);
@@ -165,7 +165,7 @@ fn process(plan: &ProcessPlan) -> anyhow::Result<Process> {
     )?)
 }
 
-fn network(plan: &ContainerPlan, batch: &Links) -> anyhow::Result<Network> {
+fn network(plan: &ContainerPlan, host: &Host, batch: &Links) -> anyhow::Result<Network> {
     Ok(match &plan.network {
         Connection::Host | Connection::Container(_) => Network::Shared,
         Connection::None => Network::Loopback,
@@ -174,7 +174,8 @@ fn network(plan: &ContainerPlan, batch: &Links) -> anyhow::Result<Network> {
                 let lease = attached.lease.clone();
                 lease.with_context(|| format!("no address of network {}", attached.network))
             });
-            Network::bridge(leases.collect::<Result<_, _>>()?, batch)
+            let leases = leases.collect::<Result<_, _>>()?;
+            Network::bridge(leases, batch, host.place_of_networks()?)
         }
     })
 }
@@ -291,15 +292,24 @@ impl<'a> Wires<'a> {
         self.batch.take();
     }
 
-    /// Sees to it that the network is there by the time that the container is, and that its
-    /// published ports are nobody else's.
+    /// Takes the container's published ports, which are nobody else's from now on.
+    fn publish(&self, id: &ContainerId, plan: &ContainerPlan) -> anyhow::Result<()> {
+        if let Some(rootless) = &self.host.rootless {
+            return rootless.publish(&plan.network.leases().collect::<Vec<_>>());
+        }
+        for lease in plan.network.leases() {
+            let reserved = coop_net::reserve(&lease.ports)?;
+            self.ports.borrow_mut().push((id.clone(), reserved));
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the network is there by the time that the container is.
     fn make_ready(&self, id: &ContainerId, lease: &Lease) -> Result<(), BoxError> {
         let network = &lease.network;
         if !self.host.networks.has_lease(network, id.as_str())? {
             crate::realize::lease_again(self.host, network)?;
         }
-        let reserved = coop_net::reserve(&lease.ports)?;
-        self.ports.borrow_mut().push((id.clone(), reserved));
         if !self.ready.borrow().contains(network) {
             self.make_networks_ready(id, network)?;
         }
@@ -319,10 +329,12 @@ impl<'a> Wires<'a> {
             if !networks.has_lease(network, id.as_str())? {
                 crate::realize::lease_again(self.host, network)?;
             }
-            networks.ensure_bridge(network)?;
-            self.serve_names(network)?;
         }
-        let rules = networks.apply_all_rules(batch.keys().map(String::as_str))?;
+        let rules = self.host.place_of_networks()?.run(|| {
+            { batch.keys() }.try_for_each(|network| networks.ensure_bridge(network))?;
+            networks.apply_all_rules(batch.keys().map(String::as_str))
+        })??;
+        { batch.keys() }.try_for_each(|network| self.serve_names(network))?;
         self.rules.borrow_mut().push(rules);
         self.ready.borrow_mut().extend(batch.into_keys());
         Ok(())
@@ -390,6 +402,7 @@ impl Wiring for Wires<'_> {
     fn pipeline(&self, id: &ContainerId) -> Result<Pipeline, BoxError> {
         let plan = self.plan(id)?;
         crate::grants::provide(&plan)?;
+        self.publish(id, &plan)?;
         for lease in plan.network.leases() {
             self.make_ready(id, lease)?;
         }
@@ -441,10 +454,12 @@ impl Wiring for Wires<'_> {
         if let Some(links) = self.links.take() {
             links.commit()?;
         }
-        for pending in self.rules.take() {
-            pending.wait()?;
+        let rules = self.rules.take();
+        if rules.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let wait = || rules.into_iter().try_for_each(PendingRules::wait);
+        Ok(self.host.place_of_networks()?.run(wait)??)
     }
 
     fn service(&self) -> Option<&dyn Service> {
@@ -454,6 +469,9 @@ impl Wiring for Wires<'_> {
 
     fn ended(&self, id: &ContainerId) -> bool {
         self.ports.borrow_mut().retain(|(holder, _)| holder != id);
+        if let Some(rootless) = &self.host.rootless {
+            rootless.withdraw(id.as_str());
+        }
         self.oom_kills(id).is_ok_and(|kills| kills > 0)
     }
 
@@ -474,14 +492,17 @@ impl Wiring for Wires<'_> {
 
     fn adopted(&self, id: &ContainerId) {
         let Ok(plan) = self.plan(id) else { return };
+        let taken = match &self.host.rootless {
+            Some(rootless) => rootless.adopt(&plan.network.leases().collect::<Vec<_>>()),
+            None => self.publish(id, &plan),
+        };
+        // The rules are in the kernel: connections go to the container all the same.
+        if let Err(error) = taken {
+            log::warn!("{}: {error:#}", plan.unit.name);
+        }
         for lease in plan.network.leases() {
             if let Err(error) = self.serve_names_again(&lease.network) {
                 log::warn!("{error}");
-            }
-            match coop_net::reserve(&lease.ports) {
-                Ok(reserved) => self.ports.borrow_mut().push((id.clone(), reserved)),
-                // The rules are in the kernel: connections go to the container all the same.
-                Err(error) => log::warn!("{}: {error}", plan.unit.name),
             }
         }
     }

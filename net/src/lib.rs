@@ -79,6 +79,7 @@ mod subnet6;
 mod sys;
 mod sys6;
 mod tool;
+mod way_out;
 
 pub use apply::PendingRules;
 pub use batch::LinkBatch;
@@ -88,6 +89,7 @@ pub use guest::{HostSocket, configure, connect, loopback_up, reroute};
 pub use holder::Holder;
 pub use lease::{Ipv6Lease, Lease, LeaseRequest, default_routes};
 pub use mac::{Mac, MacError};
+pub use naming::is_link;
 pub use networks::Networks;
 pub use ports::{ParseError, PortMapping, Protocol, ProtocolError};
 pub use relay::{Relay, RelayError, return_path};
@@ -97,6 +99,7 @@ pub use spec::{DEFAULT_MTU, Ipv6Spec, Ipv6Subnet, Network, NetworkSpec};
 pub use subnet::{Ipv4Net, SubnetError};
 pub use subnet6::Ipv6Net;
 pub use tool::find_tools;
+pub use way_out::{OpenWayOut, WayOut};
 
 /// The README's example compiles, too.
 #[cfg(doctest)]

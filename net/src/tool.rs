@@ -31,6 +31,15 @@ pub(crate) const NFT: Tool = Tool {
     package: "nftables",
 };
 
+pub(crate) const PASTA: Tool = Tool {
+    name: "pasta",
+    package: "passt",
+};
+pub(crate) const SLIRP4NETNS: Tool = Tool {
+    name: "slirp4netns",
+    package: "slirp4netns",
+};
+
 /// A tool at work.
 #[derive(Debug)]
 pub(crate) struct Running {
@@ -154,7 +163,7 @@ impl Drop for Running {
 }
 
 /// A file in memory, closed on exec.
-fn memory_file(name: &str) -> std::io::Result<File> {
+pub(crate) fn memory_file(name: &str) -> std::io::Result<File> {
     Ok(File::from(memfd_create(name, MemfdFlags::CLOEXEC)?))
 }
 

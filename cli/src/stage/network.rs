@@ -7,6 +7,8 @@ use std::rc::Rc;
 use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
 use coop_net::{HostSocket, Lease, LinkBatch};
 
+use crate::rootless::network::Place;
+
 /// See the module.
 pub(crate) enum Network {
     /// The host's own network, or that of another container: nothing to do.
@@ -17,6 +19,7 @@ pub(crate) enum Network {
     Bridge {
         leases: Vec<Lease>,
         batch: Links,
+        place: Place,
         host: Option<HostSocket>,
     },
 }
@@ -26,10 +29,11 @@ pub(crate) type Links = Rc<RefCell<Option<LinkBatch>>>;
 
 impl Network {
     /// Links with these places in their networks.
-    pub(crate) fn bridge(leases: Vec<Lease>, batch: &Links) -> Self {
+    pub(crate) fn bridge(leases: Vec<Lease>, batch: &Links, place: Place) -> Self {
         Self::Bridge {
             leases,
             batch: Rc::clone(batch),
+            place,
             host: None,
         }
     }
@@ -50,12 +54,20 @@ impl Stage for Network {
     // No undo of its own: the link goes with the container's network namespace, the address
     // with the container.
     fn prepare(&mut self, _launch: &mut Prepare<'_>) -> Result<(), BoxError> {
-        if let Self::Bridge { batch, host, .. } = self {
-            *host = Some(HostSocket::open()?);
-            // `ip` starts up while the processes are cloned.
+        if let Self::Bridge {
+            batch, place, host, ..
+        } = self
+        {
             let mut batch = batch.borrow_mut();
-            if batch.is_none() {
-                *batch = Some(LinkBatch::spawn()?);
+            let is_first = batch.is_none();
+            // `ip` starts up while the processes are cloned.
+            let (socket, ip) = place.run(|| {
+                let ip = is_first.then(LinkBatch::spawn).transpose();
+                (HostSocket::open(), ip)
+            })?;
+            *host = Some(socket?);
+            if let Some(ip) = ip? {
+                *batch = Some(ip);
             }
         }
         Ok(())

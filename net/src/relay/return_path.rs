@@ -28,18 +28,12 @@ const RULES: &str = "coop_relay";
 /// # Errors
 /// [`Error::MissingTool`], [`Error::Tool`], [`Error::Rules`] with the tool's own words.
 pub fn return_path() -> Result<(), Error> {
-    let mut routes = String::new();
-    for family in ["-4", "-6"] {
-        // A kernel without IPv6 has no such rules: the family is left out.
-        if family == "-6" && !std::path::Path::new("/proc/sys/net/ipv6").exists() {
-            continue;
-        }
-        let any = if family == "-4" { "0.0.0.0/0" } else { "::/0" };
-        routes.push_str(&format!(
-            "{family} rule add fwmark {ANSWER:#x} lookup {TABLE}\n\
-             {family} route add local {any} dev lo table {TABLE}\n"
-        ));
-    }
+    let routes = |any: &str| {
+        format!(
+            "rule add fwmark {ANSWER:#x} lookup {TABLE}\n\
+             route add local {any} dev lo table {TABLE}\n"
+        )
+    };
     let rules = format!(
         "table inet {RULES} {{
 \tchain output {{
@@ -53,10 +47,16 @@ pub fn return_path() -> Result<(), Error> {
 }}
 "
     );
-    // Both at once: each mostly waits for the kernel.
-    let ip = start(IP, &["-batch", "-"], &routes)?;
-    let nft = start(NFT, &["-f", "-"], &rules)?;
-    for running in [ip, nft] {
+    // All at once: each mostly waits for the kernel.
+    let mut running = vec![
+        start(NFT, &["-f", "-"], &rules)?,
+        start(IP, &["-batch", "-"], &routes("0.0.0.0/0"))?,
+    ];
+    // A kernel without IPv6 has no such rules.
+    if std::path::Path::new("/proc/sys/net/ipv6").exists() {
+        running.push(start(IP, &["-6", "-batch", "-"], &routes("::/0"))?);
+    }
+    for running in running {
         running.wait()?.map_err(|message| Error::Rules {
             network: "of the relay of published ports".to_owned(),
             message,
