@@ -40,6 +40,7 @@ mod snapshot;
 mod soak;
 mod stack;
 mod upstream;
+mod user;
 mod wait;
 mod web;
 
@@ -55,6 +56,7 @@ pub use snapshot::Snapshot;
 pub use soak::{Chance, rounds};
 pub use stack::Stack;
 pub use upstream::{Says, Upstream};
+pub use user::{USER, User};
 pub use wait::{wait_longer_until, wait_until};
 pub use web::{Serve, Web};
 
