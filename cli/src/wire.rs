@@ -172,10 +172,12 @@ fn network(plan: &ContainerPlan, host: &Host, batch: &Links) -> anyhow::Result<N
         Connection::Bridge(bridged) => {
             let leases = { bridged.attached.iter() }.map(|attached| {
                 let lease = attached.lease.clone();
-                lease.with_context(|| format!("no address of network {}", attached.network))
+                let lease =
+                    lease.with_context(|| format!("no address of network {}", attached.network))?;
+                Ok((lease, attached.shape))
             });
-            let leases = leases.collect::<Result<_, _>>()?;
-            Network::bridge(leases, batch, host.place_of_networks()?)
+            let links: Vec<_> = leases.collect::<anyhow::Result<_>>()?;
+            Network::bridge(links, batch, host.place_of_networks()?)
         }
     })
 }
@@ -441,19 +443,14 @@ impl Wiring for Wires<'_> {
 
     /// One `ip` for all links, of all parts; `nft` works meanwhile.
     fn commit_batch(&self) -> Result<(), BoxError> {
-        if let Some(links) = &mut *self.links.borrow_mut() {
-            links.sync()?;
-        }
-        Ok(())
+        Ok(self.links.sync()?)
     }
 
     /// One `nft` for all networks, begun with the first container: until now nobody could send
     /// anything.
     fn end_batch(&self) -> Result<(), BoxError> {
         self.forget_batch();
-        if let Some(links) = self.links.take() {
-            links.commit()?;
-        }
+        self.links.commit()?;
         let rules = self.rules.take();
         if rules.is_empty() {
             return Ok(());
@@ -511,7 +508,7 @@ impl Wiring for Wires<'_> {
     fn abandon_batch(&self) {
         self.forget_batch();
         self.rules.take();
-        self.links.take();
+        self.links.forget();
     }
 
     fn stays(&self, id: &ContainerId) -> bool {

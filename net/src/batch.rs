@@ -237,17 +237,8 @@ fn commands(lease: &Lease, pid: Pid, stale: bool) -> String {
 
 /// Turns `... Command failed -:N` into the container of line N.
 fn explain(lines: &[Line], message: &str) -> Error {
-    let number = message
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("Command failed -:"))
-        .find_map(|number| number.trim().parse::<usize>().ok());
-    let said: Vec<&str> = message
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.starts_with("Command failed"))
-        .collect();
-    let said = said.join("; ");
-    match number.and_then(|number| lines.get(number.checked_sub(1)?)) {
+    let said = words(message);
+    match failed_line(message).and_then(|number| lines.get(number)) {
         Some(line) if !line.container.is_empty() => Error::Link {
             container: line.container.clone(),
             interface: line.interface.clone(),
@@ -255,6 +246,22 @@ fn explain(lines: &[Line], message: &str) -> Error {
         },
         _ => Error::Links { message: said },
     }
+}
+
+/// The line, counted from 0, that `ip` or `tc` could not carry out.
+pub(crate) fn failed_line(message: &str) -> Option<usize> {
+    let numbers = { message.lines() }
+        .filter_map(|line| line.trim().strip_prefix("Command failed -:"))
+        .find_map(|number| number.trim().parse::<usize>().ok());
+    numbers?.checked_sub(1)
+}
+
+/// What `ip` or `tc` said about it.
+pub(crate) fn words(message: &str) -> String {
+    let said: Vec<&str> = { message.lines().map(str::trim) }
+        .filter(|line| !line.starts_with("Command failed"))
+        .collect();
+    said.join("; ")
 }
 
 /// Removes those of `interfaces` that exist, by one `ip`. A link goes by itself with the

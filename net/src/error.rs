@@ -334,6 +334,18 @@ pub enum Error {
         /// What `ip` printed.
         message: String,
     },
+    /// `tc` could not make a link worse.
+    #[error("shape link {interface} of container {container}: tc failed: {message}{}", missing(*module))]
+    Shape {
+        /// The container.
+        container: String,
+        /// The interface.
+        interface: String,
+        /// What `tc` printed.
+        message: String,
+        /// The kernel's module that is missing, when that is the reason.
+        module: Option<&'static str>,
+    },
     /// `ip` failed, and not at the command for one container.
     #[error("ip failed: {message}")]
     Links {
@@ -402,4 +414,13 @@ pub(crate) fn interface(operation: &'static str, name: &str) -> impl FnOnce(Errn
         interface: name.to_owned(),
         source,
     }
+}
+/// How a module of the kernel is had.
+fn missing(module: Option<&str>) -> String {
+    module.map_or_else(String::new, |module| {
+        format!(
+            "\n  help: the kernel has no {module}: modprobe {module}, which may be in the package \
+             linux-modules-extra-$(uname -r) or kernel-modules-extra"
+        )
+    })
 }

@@ -31,6 +31,10 @@ pub(crate) const NFT: Tool = Tool {
     package: "nftables",
 };
 
+pub(crate) const TC: Tool = Tool {
+    name: "tc",
+    package: "iproute2",
+};
 pub(crate) const PASTA: Tool = Tool {
     name: "pasta",
     package: "passt",

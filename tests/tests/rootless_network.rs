@@ -46,6 +46,11 @@ impl<'h> World<'h> {
         let route = "ip route add default via 192.0.2.1";
         let script = format!("set -e; {link}; {up}; {route}");
         host.tool("sh").args(["-c", &script]).run().success();
+        // Its link-local address would be another one for a second, and then the same.
+        let path = "/proc/sys/net/ipv6/conf/up0/disable_ipv6";
+        if Path::new(path).exists() {
+            fs::write(path, "1").unwrap();
+        }
         let script = "set -e; ip link set lo up; ip address add 192.0.2.1/24 dev world0; \
                       ip link set world0 up";
         world.enter(script).run().success();
@@ -148,22 +153,31 @@ fn services_reach_each_other_by_name_and_the_world_by_the_hosts_address() {
     let world = World::new(&host);
     let script = "cd \"$HOME\" && echo outside > page && exec busybox httpd -f -vv -p 8000";
     let mut server = world.enter(script).spawn();
+    wait_until("the world serves", || {
+        let processes = host.processes();
+        processes
+            .iter()
+            .any(|it| it.contains("httpd") && !it.contains("nsenter"))
+    });
     let before = host.snapshot();
     let (stack, up) = Stack::up(&host, user, &web(""));
     assert!(!up.success().stderr.contains("loopback"), "{up}");
     wait_until("web answers", || {
-        let get = stack.sh("client", "wget -q -T 2 -O - http://web/page");
+        let get = stack.sh("client", "timeout 2 wget -q -O - http://web/page");
         get.stdout.contains("hello")
     });
     wait_until("the world answers", || {
-        let get = stack.sh("client", "wget -q -T 2 -O - http://192.0.2.1:8000/page");
+        let get = stack.sh(
+            "client",
+            "timeout 2 wget -q -O - http://192.0.2.1:8000/page",
+        );
         get.stdout.contains("outside")
     });
     server.wait_for("192.0.2.2");
     // What listens on the host is its own business.
     let listener = std::net::TcpListener::bind("127.0.0.1:7007").unwrap();
     for address in ["127.0.0.1", "192.0.2.1", "host.docker.internal"] {
-        let script = format!("timeout 2 wget -q -T 1 -O - http://{address}:7007/");
+        let script = format!("timeout 2 wget -q -O - http://{address}:7007/");
         assert!(!stack.sh("client", &script).status.success());
     }
     drop(listener);
@@ -190,10 +204,10 @@ fn a_published_port_answers_to_the_host_to_the_world_and_to_containers() {
     get(8080).success().says("hello");
     get(8081).does_not_say("hello");
     // The container has seen who it was.
-    let logs = stack.coop("logs", &["web"]);
+    let logs = stack.user.coop(["logs", "net-web-1"]).run();
     logs.success().says("192.0.2.1");
     for service in ["client", "web"] {
-        let get = stack.sh(service, "wget -q -T 5 -O - http://192.0.2.2:8080/page");
+        let get = stack.sh(service, "timeout 5 wget -q -O - http://192.0.2.2:8080/page");
         get.success().says("hello");
     }
     stack.down();
@@ -290,7 +304,12 @@ networks: {one: {}, two: {}}
     let address = { address.stdout.split_whitespace().nth(3) }
         .and_then(|address| address.split('/').next())
         .unwrap();
-    let get = |from: &str| stack.sh(from, &format!("wget -q -T 1 -O - http://{address}/page"));
+    let get = |from: &str| {
+        stack.sh(
+            from,
+            &format!("timeout 1 wget -q -O - http://{address}/page"),
+        )
+    };
     wait_until("the neighbour is answered", || {
         get("near").stdout.contains("hello")
     });
@@ -399,13 +418,13 @@ fn a_keeper_that_is_killed_is_followed_by_another_in_the_same_namespace() {
     let client = |script: &str| stack.sh("client", script);
     kill(&host, keeper(&stack.user));
     // The supervisor holds the namespace.
-    client("wget -q -T 5 -O - http://web/page")
+    client("timeout 5 wget -q -O - http://web/page")
         .success()
         .says("hello");
     stack.coop("restart", &["-t", "0", "web"]).success();
     wait_for_page("127.0.0.1:8080");
     wait_until("the client reaches the new one", || {
-        client("wget -q -T 1 -O - http://web/page")
+        client("timeout 1 wget -q -O - http://web/page")
             .stdout
             .contains("hello")
     });
@@ -423,7 +442,10 @@ fn a_way_out_that_is_killed_is_opened_again() {
     let (stack, up) = Stack::up(&host, user, &web(""));
     up.success();
     let get = || {
-        let get = stack.sh("client", "wget -q -T 1 -O - http://192.0.2.1:8000/page");
+        let get = stack.sh(
+            "client",
+            "timeout 1 wget -q -O - http://192.0.2.1:8000/page",
+        );
         get.stdout.contains("outside")
     };
     wait_until("the world answers", get);
@@ -444,7 +466,7 @@ fn a_host_without_a_network_has_networks_all_the_same() {
     up.success();
     wait_for_page("127.0.0.1:8080");
     wait_until("web answers", || {
-        let get = stack.sh("client", "wget -q -T 2 -O - http://web/page");
+        let get = stack.sh("client", "timeout 2 wget -q -O - http://web/page");
         get.stdout.contains("hello")
     });
     stack.down();
@@ -474,7 +496,10 @@ fn slirp4netns_is_the_second_choice() {
     up.success();
     wait_for_page("127.0.0.1:8080");
     wait_until("the world answers", || {
-        let get = stack.sh("client", "wget -q -T 2 -O - http://192.0.2.1:8000/page");
+        let get = stack.sh(
+            "client",
+            "timeout 2 wget -q -O - http://192.0.2.1:8000/page",
+        );
         get.stdout.contains("outside")
     });
     assert!(keepers(&host)[0].contains("slirp4netns"));

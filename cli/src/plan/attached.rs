@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use coop_net::{Lease, LeaseRequest, Mac, PortMapping};
+use coop_net::{Lease, LeaseRequest, Mac, PortMapping, Shape};
 use serde::{Deserialize, Serialize};
 
 use super::{NamespaceOf, NetworkOptions};
@@ -51,6 +51,9 @@ pub(crate) struct Attached {
     /// The network with the highest number has the default route; of several, the first one.
     #[serde(default)]
     pub gw_priority: i32,
+    /// How bad its link is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Shape>,
     /// Its place in the network, once it is leased.
     pub lease: Option<Lease>,
 }
@@ -106,6 +109,7 @@ impl From<Saved> for Bridged {
                     interface: first_interface(),
                     wanted: Wanted::default(),
                     gw_priority: 0,
+                    shape: None,
                     lease,
                 }],
                 ports,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use anyhow::Result;
 use coop_launcher::store::{Name, StackName};
-use coop_net::{Ipv4Net, NetworkSpec};
+use coop_net::{Ipv4Net, NetworkSpec, Shape};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -163,6 +163,7 @@ fn attachments(
                 link_local: attachment.link_local_ips.clone(),
             },
             gw_priority: attachment.gw_priority,
+            shape: { attachment.shape.or(service.networking.shape) }.map(Shape::from),
             lease: None,
         });
     }

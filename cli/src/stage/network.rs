@@ -1,12 +1,10 @@
 //! The container's end of its network. The host's end is made for a whole batch at once:
 //! see [`wire`](crate::wire).
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
-use coop_net::{HostSocket, Lease, LinkBatch};
+use coop_net::{HostSocket, Lease, Shape};
 
+use super::links::Links;
 use crate::rootless::network::Place;
 
 /// See the module.
@@ -18,21 +16,28 @@ pub(crate) enum Network {
     /// A link to the bridge of each network, made with those of the batch.
     Bridge {
         leases: Vec<Lease>,
+        worse: Vec<(usize, Shape)>,
         batch: Links,
         place: Place,
         host: Option<HostSocket>,
     },
 }
 
-/// The links of the containers that are being created, made by one `ip`.
-pub(crate) type Links = Rc<RefCell<Option<LinkBatch>>>;
-
 impl Network {
-    /// Links with these places in their networks.
-    pub(crate) fn bridge(leases: Vec<Lease>, batch: &Links, place: Place) -> Self {
+    /// Links with these places in their networks, made worse where a shape says how.
+    pub(crate) fn bridge(
+        links: impl IntoIterator<Item = (Lease, Option<Shape>)>,
+        batch: &Links,
+        place: Place,
+    ) -> Self {
+        let (leases, shapes): (Vec<_>, Vec<_>) = links.into_iter().unzip();
+        let shapes = shapes.into_iter().enumerate();
         Self::Bridge {
             leases,
-            batch: Rc::clone(batch),
+            worse: shapes
+                .filter_map(|(at, shape)| Some((at, shape?)))
+                .collect(),
+            batch: batch.clone(),
             place,
             host: None,
         }
@@ -58,34 +63,30 @@ impl Stage for Network {
             batch, place, host, ..
         } = self
         {
-            let mut batch = batch.borrow_mut();
-            let is_first = batch.is_none();
-            // `ip` starts up while the processes are cloned.
-            let (socket, ip) = place.run(|| {
-                let ip = is_first.then(LinkBatch::spawn).transpose();
-                (HostSocket::open(), ip)
-            })?;
-            *host = Some(socket?);
-            if let Some(ip) = ip? {
-                *batch = Some(ip);
-            }
+            *host = Some(batch.prepare(place)?);
         }
         Ok(())
     }
 
     fn attach(&mut self, child: &mut Waiting) -> Result<(), BoxError> {
-        let Self::Bridge { leases, batch, .. } = self else {
+        let Self::Bridge {
+            leases,
+            worse,
+            batch,
+            place,
+            ..
+        } = self
+        else {
             return Ok(());
         };
-        let mut batch = batch.borrow_mut();
-        let batch = batch
-            .as_mut()
-            .ok_or("the batch of links is closed already")?;
-        for lease in leases {
+        for lease in leases.iter() {
             log::info!("connecting to network {}: {}", lease.network, lease.address);
             batch.add(lease, child.pid())?;
         }
-        Ok(())
+        let worse: Vec<_> = { worse.iter() }
+            .map(|(at, shape)| (&leases[*at], *shape))
+            .collect();
+        Ok(batch.add_worse(place, child.pid(), &worse)?)
     }
 
     fn enter(&mut self, _child: &mut ChildSide<'_>) -> Result<(), BoxError> {

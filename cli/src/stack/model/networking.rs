@@ -1,7 +1,7 @@
 //! What a service says about its network, beside `network_mode` and `ports`.
 
-use super::super::value::ExtraHost;
-use coop_net::{Ipv4Net, Mac};
+use super::super::value::{Duration, ExtraHost};
+use coop_net::{Ipv4Net, Mac, Percent, Rate, Shape};
 use indexmap::IndexMap;
 use serde::Serialize;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -27,6 +27,37 @@ pub(crate) struct Networking {
     /// The networks that it is on, when it is not the stack's own.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub networks: IndexMap<String, Attachment>,
+    /// How bad its links are, in networks that do not say it themselves.
+    #[serde(rename = "x-net", skip_serializing_if = "Option::is_none")]
+    pub shape: Option<LinkShape>,
+}
+
+/// How bad a link is, in each direction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub(crate) struct LinkShape {
+    /// At most so much in a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
+    /// Each packet comes so much later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Duration>,
+    /// Up to so much more or less than the delay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<Duration>,
+    /// So many packets are lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Percent>,
+}
+
+impl From<LinkShape> for Shape {
+    fn from(shape: LinkShape) -> Self {
+        Self {
+            rate: shape.rate,
+            delay: shape.delay.map(Duration::get),
+            jitter: shape.jitter.map(Duration::get),
+            loss: shape.loss,
+        }
+    }
 }
 
 /// A service's place in a network.
@@ -56,6 +87,9 @@ pub(crate) struct Attachment {
     /// The networks with the highest numbers are connected first.
     #[serde(skip_serializing_if = "is_zero")]
     pub priority: i32,
+    /// How bad its link is, instead of what the service says.
+    #[serde(rename = "x-net", skip_serializing_if = "Option::is_none")]
+    pub shape: Option<LinkShape>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it

@@ -1,7 +1,7 @@
 //! What a service says about its network, and the top-level `networks`.
 
 use super::super::diagnostic::Diagnostic;
-use super::super::model::{Attachment, Ipam, IpamConfig, Network, Networking};
+use super::super::model::{Attachment, Ipam, IpamConfig, LinkShape, Network, Networking};
 use super::super::name::check_service_name;
 use super::super::node::Node;
 use super::super::path::NodePath;
@@ -33,6 +33,7 @@ pub(super) fn networking(f: &mut Fields<'_>, out: &mut Problems) -> Networking {
         networks: f
             .get("networks", out)
             .map_or_else(IndexMap::new, |Attachments(map)| map),
+        shape: f.get("x-net", out),
     }
 }
 
@@ -184,9 +185,56 @@ impl Read for Attachment {
             link_local_ips: link_local(&mut fields, out),
             mac_address: { fields.parse("mac_address", "a string", out) }.map(|Hardware(mac)| mac),
             priority: fields.or_default("priority", out),
+            shape: fields.get("x-net", out),
         };
         fields.finish(keys::ATTACHMENT, out);
         Some(attachment)
+    }
+}
+
+impl Read for LinkShape {
+    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
+        let path = at.path.clone();
+        let mut fields = Fields::open(at, "a mapping", out)?;
+        let shape = Self {
+            rate: { fields.parse("rate", "a rate", out) }.map(|Of(rate)| rate),
+            delay: fields.get("delay", out),
+            jitter: fields.get("jitter", out),
+            loss: { fields.parse("loss", "a percentage", out) }.map(|Of(loss)| loss),
+        };
+        let jitter = shape.jitter.unwrap_or_default();
+        if jitter > shape.delay.unwrap_or_default() {
+            let help = "write a delay that is longer than the jitter";
+            out.error(
+                &path.key("jitter"),
+                "packets cannot come before they were sent",
+                Some(help),
+            );
+        }
+        let longest = std::time::Duration::from_secs(3600);
+        for (key, time) in [("delay", shape.delay), ("jitter", shape.jitter)] {
+            if time.is_some_and(|time| time.get() > longest) {
+                out.error(&path.key(key), "longer than an hour", Some("write less"));
+            }
+        }
+        if shape == Self::default() {
+            let help = "write rate, delay, jitter or loss, or leave x-net out";
+            out.error(&path, "`x-net` says nothing", Some(help));
+        }
+        fields.finish(&[], out);
+        Some(shape)
+    }
+}
+
+/// A value of the network's own.
+struct Of<T>(T);
+
+impl<T: std::str::FromStr<Err = coop_net::ShapeError>> std::str::FromStr for Of<T> {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let parsed = text.parse().map(Self);
+        parsed.map_err(|error| ParseError::new(error.to_string(), error.form))
     }
 }
 
