@@ -17,6 +17,7 @@ use coop_net::dns::{Containers, NameServer, Resolution, Standing};
 
 use crate::host::Host;
 use crate::plan::ContainerPlan;
+use crate::rootless::network::Place;
 
 /// So many containers are remembered.
 const REMEMBERED: usize = 512;
@@ -46,10 +47,16 @@ impl<'a> NameService<'a> {
         })
     }
 
-    /// Answers at the gateways of a network from now on. Says whether the network's rules have to
-    /// be applied for that.
-    pub(crate) fn serve(&self, network: &str) -> Result<bool, coop_net::Error> {
-        self.server.borrow_mut().serve(network)
+    /// Answers at the gateways of a network from now on, which are in this place. Says whether
+    /// the network's rules have to be applied for that.
+    pub(crate) fn serve(&self, network: &str, place: &Place) -> anyhow::Result<bool> {
+        let mut server = self.server.borrow_mut();
+        if server.serves(network)? {
+            return Ok(false);
+        }
+        let networks = &self.containers.host.networks;
+        let gateways = place.run(|| coop_net::dns::open(networks, network))??;
+        Ok(server.serve_at(gateways)?)
     }
 }
 

@@ -331,12 +331,12 @@ impl<'a> Wires<'a> {
             if !networks.has_lease(network, id.as_str())? {
                 crate::realize::lease_again(self.host, network)?;
             }
+            self.serve_names(network)?;
         }
         let rules = self.host.place_of_networks()?.run(|| {
             { batch.keys() }.try_for_each(|network| networks.ensure_bridge(network))?;
             networks.apply_all_rules(batch.keys().map(String::as_str))
         })??;
-        { batch.keys() }.try_for_each(|network| self.serve_names(network))?;
         self.rules.borrow_mut().push(rules);
         self.ready.borrow_mut().extend(batch.into_keys());
         Ok(())
@@ -349,7 +349,7 @@ impl<'a> Wires<'a> {
             let _ = self.names.set(service);
         }
         match self.names.get() {
-            Some(names) => Ok(names.serve(network)?),
+            Some(names) => Ok(names.serve(network, &self.host.place_of_networks()?)?),
             None => Ok(false),
         }
     }
@@ -357,7 +357,9 @@ impl<'a> Wires<'a> {
     /// The same after an adoption: the rules are in the kernel already.
     fn serve_names_again(&self, network: &str) -> Result<(), BoxError> {
         if self.serve_names(network)? {
-            self.host.networks.apply_rules(network)?.wait()?;
+            let networks = &self.host.networks;
+            let apply = || networks.apply_rules(network)?.wait();
+            self.host.place_of_networks()?.run(apply)??;
         }
         Ok(())
     }

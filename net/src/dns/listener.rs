@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use super::server::{IN, NameServer, Token, free_place, watch};
 use super::sockets;
 use crate::error::{Error, errno};
+use crate::networks::Networks;
 use crate::spec::Network;
 
 /// The port at which the name server listens, unless somebody else does. No program is known to
@@ -27,45 +28,87 @@ pub(super) struct Listener {
 /// The sockets of all gateways of a network.
 type Sockets = Vec<(SocketAddr, UdpSocket, TcpListener)>;
 
+/// The gateways of a network, listened at by [`open`].
+#[derive(Debug)]
+pub struct Gateways {
+    network: String,
+    sockets: Sockets,
+    is_new: bool,
+}
+
+/// Listens at the gateways of a network, in the calling thread's network namespace, for
+/// [`NameServer::serve_at`].
+///
+/// It does not listen at port 53, which another name server of the host may have at all
+/// addresses, and which a container may publish: the network's rules lead from there to the
+/// port that is chosen here.
+///
+/// # Errors
+/// [`Error::NoNetwork`]; [`Error::NameServer`] when no port can be had; errors of the state
+/// directory.
+pub fn open(networks: &Networks, network: &str) -> Result<Gateways, Error> {
+    let gateways = |sockets, is_new| Gateways {
+        network: network.to_owned(),
+        sockets,
+        is_new,
+    };
+    let store = networks.store(network)?;
+    let known = networks.known(network, &store)?;
+    if let Some(port) = known.name_port
+        && let Ok(sockets) = listen(&known, port)
+    {
+        return Ok(gateways(sockets, false));
+    }
+    // Under the lock: all who serve this network share one port.
+    let (store, _lock) = networks.locked(network)?;
+    let mut known = networks.known(network, &store)?;
+    let recorded = known.name_port;
+    let (port, sockets) = choose(&known, recorded).map_err(|source| Error::NameServer {
+        network: network.to_owned(),
+        address: SocketAddr::new(known.gateway.into(), PORT),
+        source: errno(&source),
+    })?;
+    if recorded != Some(port) {
+        known.name_port = Some(port);
+        store.write_network(&known)?;
+    }
+    Ok(gateways(sockets, recorded != Some(port)))
+}
+
 impl NameServer {
     /// Answers at the gateways of a network from now on, in the calling thread's network
     /// namespace. Nothing is done for one that is served already.
     ///
-    /// It does not listen at port 53, which another name server of the host may have at all
-    /// addresses, and which a container may publish: the network's rules lead from there to the
-    /// port that is chosen here. So rules have to be
-    /// [applied](crate::Networks::apply_rules) when this says that the port is new.
+    /// Rules have to be [applied](crate::Networks::apply_rules) when this says that its port is
+    /// new.
     ///
     /// # Errors
-    /// [`Error::NoNetwork`]; [`Error::NameServer`] when no port can be had; errors of the state
-    /// directory.
+    /// As [`open`].
     pub fn serve(&mut self, network: &str) -> Result<bool, Error> {
+        if self.serves(network)? {
+            return Ok(false);
+        }
+        self.serve_at(open(&self.networks, network)?)
+    }
+
+    /// Whether a network is served as it is now.
+    ///
+    /// # Errors
+    /// [`Error::NoNetwork`]; errors of the state directory.
+    pub fn serves(&self, network: &str) -> Result<bool, Error> {
         let store = self.networks.store(network)?;
         let known = self.networks.known(network, &store)?;
-        if let Some(port) = known.name_port {
-            if self.is_served(&known, port) {
-                return Ok(false);
-            }
-            if let Ok(sockets) = listen(&known, port) {
-                self.add(network, sockets)?;
-                return Ok(false);
-            }
-        }
-        // Under the lock: all who serve this network share one port.
-        let (store, _lock) = self.networks.locked(network)?;
-        let mut known = self.networks.known(network, &store)?;
-        let recorded = known.name_port;
-        let (port, sockets) = choose(&known, recorded).map_err(|source| Error::NameServer {
-            network: network.to_owned(),
-            address: SocketAddr::new(known.gateway.into(), PORT),
-            source: errno(&source),
-        })?;
-        if recorded != Some(port) {
-            known.name_port = Some(port);
-            store.write_network(&known)?;
-        }
-        self.add(network, sockets)?;
-        Ok(recorded != Some(port))
+        let port = known.name_port;
+        Ok(port.is_some_and(|port| self.is_served(&known, port)))
+    }
+
+    /// As [`serve`](Self::serve), at gateways that are listened at already.
+    ///
+    /// # Errors
+    /// [`Error::NameServer`].
+    pub fn serve_at(&mut self, gateways: Gateways) -> Result<bool, Error> {
+        self.add(&gateways.network, gateways.sockets)?;
+        Ok(gateways.is_new)
     }
 
     fn is_served(&self, network: &Network, port: u16) -> bool {

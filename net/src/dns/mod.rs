@@ -43,6 +43,7 @@ mod zone;
 use std::net::IpAddr;
 use std::rc::Rc;
 
+pub use self::listener::{Gateways, open};
 pub use self::server::NameServer;
 pub use self::zone::{Member, Standing, Zone};
 
