@@ -122,12 +122,11 @@ impl Relay {
         let id = self.number();
         let token = EventData::new_u64(id * KINDS + PORT);
         epoll::add(&self.epoll, &socket, token, EventFlags::IN).map_err(failed("epoll_ctl"))?;
-        let socket = match protocol {
-            Protocol::Udp => Socket::Datagram(Datagrams::new(id, socket)),
-            _ => {
-                listen(&socket, BACKLOG).map_err(failed("listen"))?;
-                Socket::Stream(socket)
-            }
+        let socket = if protocol == Protocol::Udp {
+            Socket::Datagram(Datagrams::new(id, socket))
+        } else {
+            listen(&socket, BACKLOG).map_err(failed("listen"))?;
+            Socket::Stream(socket)
         };
         let port = Port {
             owner: owner.to_owned(),

@@ -7,7 +7,7 @@
 //!
 //! A rate alone is a token bucket (`tc-tbf(8)`); everything else is `tc-netem(8)`.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::process::Stdio;
 use std::str::FromStr;
 use std::time::Duration;
@@ -131,7 +131,9 @@ impl FromStr for Rate {
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimal = UNITS[..5].iter().rev();
-        let whole = decimal.copied().find(|(_, factor)| self.0 % factor == 0);
+        let whole = decimal
+            .copied()
+            .find(|(_, factor)| self.0.is_multiple_of(*factor));
         let (unit, factor) = whole.unwrap_or(UNITS[0]);
         write!(f, "{}{unit}", self.0 / factor)
     }
@@ -200,20 +202,21 @@ impl Shape {
             let burst = (rate.0 / 800).max(LARGEST);
             return format!("tbf rate {}bit burst {burst}b latency 100ms", rate.0);
         }
+        // Writing to a String cannot fail.
         // What is on its way at a gigabit a second with a delay of 100 ms.
         let mut words = "netem limit 10000".to_owned();
         let micros = |duration: Duration| duration.as_micros();
         if let Some(delay) = delay {
-            words.push_str(&format!(" delay {}us", micros(delay)));
+            let _ = write!(words, " delay {}us", micros(delay));
             if let Some(jitter) = jitter {
-                words.push_str(&format!(" {}us", micros(jitter)));
+                let _ = write!(words, " {}us", micros(jitter));
             }
         }
         if let Some(loss) = loss {
-            words.push_str(&format!(" loss {loss}"));
+            let _ = write!(words, " loss {loss}");
         }
         if let Some(rate) = rate {
-            words.push_str(&format!(" rate {}bit", rate.0));
+            let _ = write!(words, " rate {}bit", rate.0);
         }
         words
     }
@@ -258,10 +261,7 @@ fn refused(interfaces: &[Shaped], message: &str) -> Error {
     let discipline = shaped.map(|it| it.shape.discipline());
     let is_netem = discipline.is_some_and(|words| words.starts_with("netem"));
     let is_unknown = UNKNOWN.iter().any(|words| message.contains(words));
-    let module = match is_netem {
-        true => "sch_netem",
-        false => "sch_tbf",
-    };
+    let module = if is_netem { "sch_netem" } else { "sch_tbf" };
     Error::Shape {
         container: shaped.map(|it| it.container.clone()).unwrap_or_default(),
         interface: shaped.map(|it| it.interface.clone()).unwrap_or_default(),

@@ -55,31 +55,29 @@ impl<'h> User<'h> {
         user
     }
 
-    /// As [`User::new`], where the host lets everybody have network interfaces of their own, as
-    /// distributions do; none where networks without root cannot be made, with the reason.
+    /// As [`User::new`], on a host where users can have networks; none, with the reason, where
+    /// they cannot.
+    ///
+    /// # Errors
+    /// What is missing.
     ///
     /// # Panics
-    /// When the device cannot be put there.
+    /// When the device for it cannot be put there.
     pub fn with_networks(host: &'h Host) -> Result<Self, String> {
-        let is_there = |name: &str| Path::new("/usr/bin").join(name).exists();
-        if !is_there("pasta") && !is_there("slirp4netns") {
-            return Err("neither pasta nor slirp4netns is installed".to_owned());
-        }
-        if !Path::new(TUN).exists() {
-            return Err(format!("the kernel has no {TUN}"));
-        }
-        let node = host.work().join("tun");
-        mknodat(
-            CWD,
-            &node,
-            FileType::CharacterDevice,
-            Mode::empty(),
-            makedev(10, 200),
-        )
-        .expect("a device node");
-        fs::set_permissions(&node, fs::Permissions::from_mode(0o666)).expect("its mode");
-        rustix::mount::mount_bind(&node, TUN).expect("bind it");
+        allow_networks(host)?;
         Ok(Self::new(host))
+    }
+
+    /// As [`User::with_ranges`] and [`User::with_networks`].
+    ///
+    /// # Errors
+    /// What is missing.
+    ///
+    /// # Panics
+    /// As those.
+    pub fn with_ranges_and_networks(host: &'h Host) -> Result<Self, String> {
+        allow_networks(host)?;
+        Ok(Self::with_ranges(host))
     }
 
     /// Its home.
@@ -129,4 +127,21 @@ impl<'h> User<'h> {
         let pid = output.success().stdout.trim().parse();
         pid.expect("a process id")
     }
+}
+
+/// Lets everybody make network interfaces of their own, as distributions do.
+fn allow_networks(host: &Host) -> Result<(), String> {
+    let is_there = |name: &str| Path::new("/usr/bin").join(name).exists();
+    if !is_there("pasta") && !is_there("slirp4netns") {
+        return Err("neither pasta nor slirp4netns is installed".to_owned());
+    }
+    if !Path::new(TUN).exists() {
+        return Err(format!("the kernel has no {TUN}"));
+    }
+    let node = host.work().join("tun");
+    let device = makedev(10, 200);
+    mknodat(CWD, &node, FileType::CharacterDevice, Mode::empty(), device).expect("a device node");
+    fs::set_permissions(&node, fs::Permissions::from_mode(0o666)).expect("its mode");
+    rustix::mount::mount_bind(&node, TUN).expect("bind it");
+    Ok(())
 }

@@ -49,7 +49,7 @@ impl<'h> World<'h> {
         // Its link-local address would be another one for a second, and then the same.
         let path = "/proc/sys/net/ipv6/conf/up0/disable_ipv6";
         if Path::new(path).exists() {
-            fs::write(path, "1").unwrap();
+            fs::write(path, "1").expect("turn IPv6 off");
         }
         let script = "set -e; ip link set lo up; ip address add 192.0.2.1/24 dev world0; \
                       ip link set world0 up";
@@ -204,8 +204,10 @@ fn a_published_port_answers_to_the_host_to_the_world_and_to_containers() {
     get(8080).success().says("hello");
     get(8081).does_not_say("hello");
     // The container has seen who it was.
-    let logs = stack.user.coop(["logs", "net-web-1"]).run();
-    logs.success().says("192.0.2.1");
+    wait_until("the log names the client", || {
+        let logs = stack.user.coop(["logs", "net-web-1"]).run();
+        logs.stderr.contains("192.0.2.1]")
+    });
     for service in ["client", "web"] {
         let get = stack.sh(service, "timeout 5 wget -q -O - http://192.0.2.2:8080/page");
         get.success().says("hello");
@@ -459,6 +461,27 @@ fn a_way_out_that_is_killed_is_opened_again() {
 }
 
 #[test]
+fn a_user_with_subordinate_ids_has_networks_as_well() {
+    if !Path::new("/usr/bin/newuidmap").exists() {
+        coop_tests::skip!("newuidmap is not installed");
+    }
+    let host = Host::new();
+    let user = match User::with_ranges_and_networks(&host) {
+        Ok(user) => user,
+        Err(why) => coop_tests::skip!("{why}"),
+    };
+    let world = World::new(&host);
+    let before = host.snapshot();
+    let (stack, up) = Stack::up(&host, user, &web("'8080:80'"));
+    up.success();
+    wait_for_page("192.0.2.2:8080");
+    let wget = "timeout 5 busybox wget -q -O - http://192.0.2.2:8080/page";
+    world.enter(wget).run().success().says("hello");
+    stack.down();
+    host.assert_nothing_left(&before);
+}
+
+#[test]
 fn a_host_without_a_network_has_networks_all_the_same() {
     let host = Host::new();
     let user = user!(&host);
@@ -476,7 +499,7 @@ fn a_host_without_a_network_has_networks_all_the_same() {
 fn hide(program: &str) {
     let path = Path::new("/usr/bin").join(program);
     if path.exists() {
-        rustix::mount::mount_bind("/dev/null", &path).unwrap();
+        rustix::mount::mount_bind("/dev/null", &path).expect("hide a program");
     }
 }
 

@@ -252,6 +252,7 @@ mod tests {
             names: Vec::new(),
             interface: "eth0".into(),
             wanted: Wanted::default(),
+            shape: None,
             gw_priority,
             lease: None,
         };

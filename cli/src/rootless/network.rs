@@ -196,7 +196,7 @@ impl Connection {
 
     /// Has the keeper pass on what comes to these sockets, one or more for each port of the
     /// lease.
-    fn publish(&self, lease: &Lease, sockets: Vec<(Published, OwnedFd)>) -> Result<()> {
+    fn publish(&self, lease: &Lease, sockets: &[(Published, OwnedFd)]) -> Result<()> {
         for part in sockets.chunks(packet::MOST_FDS) {
             let (ports, fds): (Vec<_>, Vec<_>) = { part.iter() }
                 .map(|(port, socket)| (*port, socket.as_fd()))
@@ -279,7 +279,7 @@ impl Rootless {
         // Those of a former run whose end nobody has seen.
         connection.withdraw(&lease.container)?;
         for lease in leases {
-            connection.publish(lease, reserve(lease)?)?;
+            connection.publish(lease, &reserve(lease)?)?;
         }
         Ok(())
     }

@@ -77,9 +77,8 @@ impl Datagrams {
         for _ in 0..ROUNDS {
             let (length, met) = match receive_from(&self.socket, buffer) {
                 Ok(Some(received)) => received,
-                Ok(None) => continue,
                 // An error that an earlier answer has met is told here, once.
-                Err(Errno::INTR | Errno::CONNREFUSED) => continue,
+                Ok(None) | Err(Errno::INTR | Errno::CONNREFUSED) => continue,
                 Err(_) => return,
             };
             let session = match self.session(epoll, met, target, next) {

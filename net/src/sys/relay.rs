@@ -152,7 +152,7 @@ fn here(message: &libc::msghdr) -> Option<Here> {
             (libc::SOL_IPV6, libc::IPV6_PKTINFO) => {
                 // SAFETY: as above.
                 let info = unsafe { data.cast::<libc::in6_pktinfo>().read_unaligned() };
-                let index = info.ipi6_ifindex as u32;
+                let index = info.ipi6_ifindex;
                 return Some(Here::V6(info.ipi6_addr.s6_addr.into(), index));
             }
             _ => {}

@@ -92,6 +92,7 @@ fn plan() -> ContainerPlan {
                 names: vec!["web".into(), "shop-web-1".into()],
                 interface: "eth0".into(),
                 wanted: Wanted::default(),
+                shape: None,
                 gw_priority: 0,
                 lease: Some(Lease {
                     network: "shop_default".into(),

@@ -207,7 +207,7 @@ impl Keeper {
     /// Until nobody needs it.
     fn serve(&mut self) -> Result<()> {
         loop {
-            if self.clients.is_empty() && !self.has_links() && !self.accept() {
+            if self.clients.is_empty() && !has_links() && !self.accept() {
                 return Ok(());
             }
             let (new, relayed, way_out, heard) = self.wait()?;
@@ -369,10 +369,6 @@ impl Keeper {
             stays
         });
     }
-
-    fn has_links(&self) -> bool {
-        links().iter().any(|link| coop_net::is_link(link))
-    }
 }
 
 /// The interfaces of this thread's network namespace.
@@ -380,4 +376,9 @@ fn links() -> Vec<String> {
     let text = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap_or_default();
     let names = text.lines().skip(2).filter_map(|line| line.split_once(':'));
     names.map(|(name, _)| name.trim().to_owned()).collect()
+}
+
+/// Whether a container lives: links go with their containers.
+fn has_links() -> bool {
+    links().iter().any(|link| coop_net::is_link(link))
 }

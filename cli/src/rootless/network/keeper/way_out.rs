@@ -90,13 +90,14 @@ fn keep_open(namespace: &std::path::Path, tell: &dyn Fn(Result<(), String>)) {
                 let source = std::error::Error::source(&error).map(|it| format!(": {it}"));
                 format!("{error}{}", source.unwrap_or_default())
             }
-            Ok(mut open) => match open.wait_until_open(std::process::id()) {
-                Err(words) => words,
-                Ok(()) => {
+            Ok(mut open) => {
+                if let Err(words) = open.wait_until_open(std::process::id()) {
+                    words
+                } else {
                     tell(Ok(()));
                     open.wait()
                 }
-            },
+            }
         };
         log::warn!("no way out of this user's networks: {words}");
         tell(Err(words));
