@@ -19,8 +19,8 @@ use crate::names::NameService;
 use crate::plan::{Connection, ContainerPlan, ProcessPlan};
 use crate::rootless;
 use crate::stage::{
-    Cgroup, Confining, Console, Guard, Join, Links, Namespaces, Network, Overseer, Privileges,
-    Rootfs, Seccomp, Transfer, UserNamespace,
+    Cgroup, Confining, Console, Guard, Join, Links, Namespaces, Network, NetworkNamespace,
+    Overseer, Privileges, Rootfs, Seccomp, Transfer, UserNamespace,
 };
 
 /// What happens to a container, in order.
@@ -36,11 +36,14 @@ pub(crate) fn pipeline(
     if plan.init {
         process = process.with_init();
     }
-    let network = network(plan, host, batch)?;
+    let own_network = NetworkNamespace::default();
+    let network = network(plan, host, batch, &own_network)?;
+    let is_worse = { plan.network.attached().iter() }.any(|attached| attached.shape.is_some());
     let cgroup = Cgroup::new(host, plan)?;
     let user = UserNamespace::default();
     let rootfs = Rootfs::new(plan, &joined, &user).locked(lock_changes(plan, host)?);
-    let pipeline = Pipeline::new(process).stage(Namespaces::new(plan, &joined, &user));
+    let pipeline = Pipeline::new(process)
+        .stage(Namespaces::new(plan, &joined, &user).holding(is_worse.then_some(&own_network)));
     let (pipeline, network) = match network {
         // The host has no part in it: done while the root is built.
         Network::Loopback => (pipeline.stage(network), Network::Shared),
@@ -165,7 +168,12 @@ fn process(plan: &ProcessPlan) -> anyhow::Result<Process> {
     )?)
 }
 
-fn network(plan: &ContainerPlan, host: &Host, batch: &Links) -> anyhow::Result<Network> {
+fn network(
+    plan: &ContainerPlan,
+    host: &Host,
+    batch: &Links,
+    own: &NetworkNamespace,
+) -> anyhow::Result<Network> {
     Ok(match &plan.network {
         Connection::Host | Connection::Container(_) => Network::Shared,
         Connection::None => Network::Loopback,
@@ -177,7 +185,7 @@ fn network(plan: &ContainerPlan, host: &Host, batch: &Links) -> anyhow::Result<N
                 Ok((lease, attached.shape))
             });
             let links: Vec<_> = leases.collect::<anyhow::Result<_>>()?;
-            Network::bridge(links, batch, host.place_of_networks()?)
+            Network::bridge(links, batch, host.place_of_networks()?, own)
         }
     })
 }

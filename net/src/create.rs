@@ -74,6 +74,7 @@ pub(crate) fn decide(
         mtu: spec.mtu,
         kept: spec.kept,
         name_port: None,
+        partitions: Vec::new(),
         labels: spec.labels.clone(),
     })
 }

@@ -15,6 +15,7 @@ use std::fmt::{self, Write};
 use crate::forwarding::Opened;
 use crate::lease::Lease;
 use crate::naming;
+use crate::partition;
 use crate::ports::PortMapping;
 use crate::probe::{ADDRESS, Answer, EndMark, Mark, PORT};
 use crate::spec::Network;
@@ -131,6 +132,7 @@ pub(crate) fn render(table: &str, network: &Network, leases: &[Lease], opened: &
     };
     let mut frames = String::new();
     let _ = links::write_table(&mut frames, table, network);
+    let _ = partition::write_frames(&mut frames, table, network, leases);
     let parts = [packets(Mark::default()), frames];
     let mark = Mark::of(&[b"rules", parts[0].as_bytes(), parts[1].as_bytes()]);
     let [_, frames] = parts;
@@ -198,6 +200,7 @@ fn write_packets(
     publish::write_postrouting(out, network, &published)?;
     filter::write_input(out, network)?;
     filter::write_forward(out, network, opened)?;
+    partition::write_packets(out, network, leases)?;
     writeln!(out, "}}")
 }
 

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::partition::Partition;
 use crate::subnet::Ipv4Net;
 use crate::subnet6::Ipv6Net;
 
@@ -132,6 +133,9 @@ pub struct Network {
     /// the gateway's port 53 goes there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name_port: Option<u16>,
+    /// Who of its containers is cut off from whom.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<Partition>,
     /// For the user.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -174,6 +178,7 @@ impl From<&Network> for NetworkSpec {
             mtu,
             kept,
             name_port: _,
+            partitions: _,
             labels,
         } = network.clone();
         Self {

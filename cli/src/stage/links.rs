@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use coop_net::{HostSocket, Lease, LinkBatch, Shape, Shaped};
-use rustix::fs::{Mode, OFlags};
 use rustix::process::Pid;
 
 use crate::rootless::network::Place;
@@ -58,15 +57,11 @@ impl Links {
         Ok(ip.add(lease, pid)?)
     }
 
-    /// Has links of a container made worse, each end for what it sends.
-    pub(crate) fn add_worse(
-        &self,
-        place: &Place,
-        pid: Pid,
-        links: &[(&Lease, Shape)],
-    ) -> Result<()> {
+    /// Has links of a container made worse, each end for what it sends. `own` is the container's
+    /// network namespace.
+    pub(super) fn add_worse(&self, place: &Place, own: OwnedFd, links: &[(&Lease, Shape)]) {
         let Some((first, _)) = links.first() else {
-            return Ok(());
+            return;
         };
         let shaped = |interface: &str, shape: Shape| Shaped {
             interface: interface.to_owned(),
@@ -78,13 +73,12 @@ impl Links {
             hosts: { links.iter() }
                 .map(|(lease, shape)| shaped(&lease.host_interface, *shape))
                 .collect(),
-            own_place: Place::There(Arc::new(network_of(pid)?)),
+            own_place: Place::There(Arc::new(own)),
             own: { links.iter() }
                 .map(|(lease, shape)| shaped(&lease.interface, *shape))
                 .collect(),
         };
         self.0.worse.borrow_mut().push(worse);
-        Ok(())
     }
 
     /// Waits until what is queued is there.
@@ -122,11 +116,4 @@ impl Links {
         }
         Ok(())
     }
-}
-
-/// The network namespace of a container's first process.
-fn network_of(pid: Pid) -> Result<OwnedFd> {
-    let path = format!("/proc/{}/ns/net", pid.as_raw_nonzero());
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    rustix::fs::open(&path, flags, Mode::empty()).with_context(|| format!("open {path}"))
 }

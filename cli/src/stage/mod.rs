@@ -19,7 +19,7 @@ pub(crate) use console::Console;
 pub(crate) use guard::Guard;
 pub(crate) use join::Join;
 pub(crate) use links::Links;
-pub(crate) use namespaces::{Namespaces, UserNamespace};
+pub(crate) use namespaces::{Namespaces, NetworkNamespace, UserNamespace};
 pub(crate) use network::Network;
 pub(crate) use privileges::Privileges;
 pub(crate) use rootfs::Rootfs;

@@ -1,10 +1,14 @@
 //! The container's end of its network. The host's end is made for a whole batch at once:
 //! see [`wire`](crate::wire).
 
+use std::os::fd::AsFd;
+use std::rc::Rc;
+
 use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
 use coop_net::{HostSocket, Lease, Shape};
 
 use super::links::Links;
+use super::namespaces::NetworkNamespace;
 use crate::rootless::network::Place;
 
 /// See the module.
@@ -17,6 +21,7 @@ pub(crate) enum Network {
     Bridge {
         leases: Vec<Lease>,
         worse: Vec<(usize, Shape)>,
+        own: NetworkNamespace,
         batch: Links,
         place: Place,
         host: Option<HostSocket>,
@@ -29,6 +34,7 @@ impl Network {
         links: impl IntoIterator<Item = (Lease, Option<Shape>)>,
         batch: &Links,
         place: Place,
+        own: &NetworkNamespace,
     ) -> Self {
         let (leases, shapes): (Vec<_>, Vec<_>) = links.into_iter().unzip();
         let shapes = shapes.into_iter().enumerate();
@@ -37,6 +43,7 @@ impl Network {
             worse: shapes
                 .filter_map(|(at, shape)| Some((at, shape?)))
                 .collect(),
+            own: Rc::clone(own),
             batch: batch.clone(),
             place,
             host: None,
@@ -72,6 +79,7 @@ impl Stage for Network {
         let Self::Bridge {
             leases,
             worse,
+            own,
             batch,
             place,
             ..
@@ -83,10 +91,14 @@ impl Stage for Network {
             log::info!("connecting to network {}: {}", lease.network, lease.address);
             batch.add(lease, child.pid())?;
         }
-        let worse: Vec<_> = { worse.iter() }
-            .map(|(at, shape)| (&leases[*at], *shape))
-            .collect();
-        Ok(batch.add_worse(place, child.pid(), &worse)?)
+        // Only where there is something to do is the namespace held.
+        if let Some(own) = own.get() {
+            let worse: Vec<_> = { worse.iter() }
+                .map(|(at, shape)| (&leases[*at], *shape))
+                .collect();
+            batch.add_worse(place, own.as_fd().try_clone_to_owned()?, &worse);
+        }
+        Ok(())
     }
 
     fn enter(&mut self, _child: &mut ChildSide<'_>) -> Result<(), BoxError> {

@@ -18,6 +18,7 @@ fn network(subnet: &str) -> Network {
         mtu: 1500,
         kept: false,
         name_port: None,
+        partitions: Vec::new(),
         labels: BTreeMap::new(),
     }
 }

@@ -17,6 +17,7 @@ fn network(internal: bool) -> Network {
         mtu: 1500,
         kept: false,
         name_port: None,
+        partitions: Vec::new(),
         labels: std::collections::BTreeMap::new(),
     }
 }

@@ -28,6 +28,8 @@ pub(crate) const WANTED: &[&str] = &[
     "br_netfilter",
     "dummy",
     "tun",
+    "sch_netem",
+    "sch_tbf",
     // Rules.
     "nf_tables",
     "nft_chain_nat",

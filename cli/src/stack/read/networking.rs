@@ -195,6 +195,7 @@ impl Read for Attachment {
 impl Read for LinkShape {
     fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
         let path = at.path.clone();
+        let is_empty = at.entries().is_some_and(|entries| entries.is_empty());
         let mut fields = Fields::open(at, "a mapping", out)?;
         let shape = Self {
             rate: { fields.parse("rate", "a rate", out) }.map(|Of(rate)| rate),
@@ -217,7 +218,7 @@ impl Read for LinkShape {
                 out.error(&path.key(key), "longer than an hour", Some("write less"));
             }
         }
-        if shape == Self::default() {
+        if is_empty {
             let help = "write rate, delay, jitter or loss, or leave x-net out";
             out.error(&path, "`x-net` says nothing", Some(help));
         }
