@@ -1,17 +1,18 @@
 //! How a container is connected, and what it knows of others.
 
 use std::cmp::Reverse;
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::Result;
 use coop_launcher::store::{Name, StackName};
-use coop_net::{Ipv4Net, NetworkSpec, Shape};
+use coop_net::{Ipv4Net, Ipv6Spec, NetworkSpec, Shape};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Attached, Bridged, Connection, NamespaceOf, Wanted};
 use crate::load::Located;
-use crate::stack::value::{ExtraHost, HostAddress, NetworkMode};
+use crate::stack::value::{DriverOpts, ExtraHost, HostAddress, IpNet, NetworkMode};
 use crate::stack::{Attachment, Diagnostic, Network, NodePath, Service, Stack};
 
 /// The network that all single containers share: Docker's name for the same thing.
@@ -28,25 +29,102 @@ pub(crate) struct NetworkOptions {
     pub internal: bool,
     /// Its addresses; none: some that are free.
     pub subnet: Option<Ipv4Net>,
+    /// The bridge's address; none: the first one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<Ipv4Addr>,
+    /// Where the addresses come from that nobody asks for by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<Ipv4Net>,
+    /// Its IPv6 side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipv6: Option<Ipv6Spec>,
+    /// Addresses that no container gets.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub reserved: BTreeMap<String, IpAddr>,
+    /// The largest packet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// The name of its bridge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<String>,
+    /// Its containers do not reach one another.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub apart: bool,
+    /// Its containers keep their addresses on their way out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub routed: bool,
+    /// For the user.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// It is somebody else's, and has to be there.
     pub external: bool,
 }
 
 impl NetworkOptions {
-    fn of(network: &Network) -> Self {
-        Self {
+    /// What a stack file says.
+    pub(crate) fn of(network: &Network) -> Self {
+        let options = { network.driver_opts.iter() }.map(|(key, value)| (&**key, &**value));
+        // One that is not known was refused where it was read.
+        let options = DriverOpts::read(options).unwrap_or_default();
+        let mut made = Self {
             internal: network.internal,
-            subnet: network.subnet(),
             external: network.external,
+            ipv6: network.enable_ipv6.then(Ipv6Spec::default),
+            mtu: options.mtu,
+            bridge: options.bridge,
+            apart: options.apart,
+            routed: options.routed,
+            labels: network.labels.clone().into_iter().collect(),
+            ..Self::default()
+        };
+        for config in network.ipam.iter().flat_map(|ipam| &ipam.config) {
+            made.reserved.extend(config.aux_addresses.clone());
+            match (config.subnet, config.gateway, config.ip_range) {
+                (IpNet::V4(subnet), gateway, range) => {
+                    made.subnet = Some(subnet);
+                    made.gateway = match gateway {
+                        Some(IpAddr::V4(gateway)) => Some(gateway),
+                        _ => None,
+                    };
+                    made.range = match range {
+                        Some(IpNet::V4(range)) => Some(range),
+                        _ => None,
+                    };
+                }
+                (IpNet::V6(subnet), gateway, range) => {
+                    made.ipv6 = Some(Ipv6Spec {
+                        subnet: Some(subnet),
+                        gateway: match gateway {
+                            Some(IpAddr::V6(gateway)) => Some(gateway),
+                            _ => None,
+                        },
+                        range: match range {
+                            Some(IpNet::V6(range)) => Some(range),
+                            _ => None,
+                        },
+                    });
+                }
+            }
         }
+        made
     }
 
     /// What the network of this name is asked to be.
     pub(crate) fn spec(&self, name: &str) -> NetworkSpec {
+        let default = NetworkSpec::new(name);
         NetworkSpec {
             internal: self.internal,
             subnet: self.subnet,
-            ..NetworkSpec::new(name)
+            gateway: self.gateway,
+            range: self.range,
+            ipv6: self.ipv6.clone(),
+            reserved: self.reserved.clone(),
+            mtu: self.mtu.unwrap_or(default.mtu),
+            bridge: self.bridge.clone(),
+            apart: self.apart,
+            routed: self.routed,
+            labels: self.labels.clone(),
+            ..default
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a service says about its network, beside `network_mode` and `ports`.
 
-use super::super::value::{Duration, ExtraHost};
-use coop_net::{Ipv4Net, Mac, Percent, Rate, Shape};
+use super::super::value::{Duration, ExtraHost, IpNet};
+use coop_net::{Mac, Percent, Rate, Shape};
 use indexmap::IndexMap;
 use serde::Serialize;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -109,15 +109,24 @@ pub(crate) struct Network {
     /// It has no way out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub internal: bool,
+    /// Settings of its bridge, by Docker's names.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub driver_opts: IndexMap<String, String>,
+    /// Whether it has IPv6, too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub enable_ipv6: bool,
     /// Its addresses; `None`: some that are free.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ipam: Option<Ipam>,
+    /// For the user.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub labels: IndexMap<String, String>,
 }
 
 /// `networks.*.ipam`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct Ipam {
-    /// At most one.
+    /// At most one of each family.
     pub config: Vec<IpamConfig>,
 }
 
@@ -125,13 +134,14 @@ pub(crate) struct Ipam {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct IpamConfig {
     /// The addresses of the network.
-    pub subnet: Ipv4Net,
-}
-
-impl Network {
-    /// The addresses that the file asks for.
-    pub(crate) fn subnet(&self) -> Option<Ipv4Net> {
-        let ipam = self.ipam.as_ref()?;
-        ipam.config.first().map(|config| config.subnet)
-    }
+    pub subnet: IpNet,
+    /// The bridge's address; `None`: the first one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<IpAddr>,
+    /// Where the addresses come from that nobody asks for by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip_range: Option<IpNet>,
+    /// Addresses that no container gets.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub aux_addresses: IndexMap<String, IpAddr>,
 }

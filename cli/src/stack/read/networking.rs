@@ -1,7 +1,6 @@
-//! What a service says about its network, and the top-level `networks`.
+//! What a service says about its networks.
 
-use super::super::diagnostic::Diagnostic;
-use super::super::model::{Attachment, Ipam, IpamConfig, LinkShape, Network, Networking};
+use super::super::model::{Attachment, LinkShape, Networking};
 use super::super::name::check_service_name;
 use super::super::node::Node;
 use super::super::path::NodePath;
@@ -311,111 +310,6 @@ impl std::str::FromStr for Hardware {
             ParseError::new(
                 "not the hardware address of an interface",
                 "write one such as 02:42:0a:00:00:02, with an even first byte",
-            )
-        })
-    }
-}
-
-/// The top-level `networks`.
-pub(super) struct Networks(pub(super) IndexMap<String, Network>);
-
-impl Read for Networks {
-    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
-        let Some(entries) = at.entries() else {
-            return out.wrong_type(&at, "a mapping of networks by name");
-        };
-        let mut map = IndexMap::new();
-        for (name, at) in entries {
-            if let Err(error) = check_service_name(name) {
-                let message = format!("invalid network name {name:?}: {}", error.why);
-                out.errors
-                    .push(Diagnostic::at_key(at.path.clone(), message).help(error.form));
-            }
-            let network = match at.node {
-                Node::Null => Some(Network::default()),
-                _ => Network::read(at, out),
-            };
-            map.extend(network.map(|network| (name.to_owned(), network)));
-        }
-        Some(Self(map))
-    }
-}
-
-impl Read for Network {
-    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
-        let path = at.path.clone();
-        let mut fields = Fields::open(at, "a mapping or nothing", out)?;
-        let driver: Option<String> = fields.get("driver", out);
-        if let Some(driver) = driver.filter(|driver| driver != "bridge" && driver != "default") {
-            let message = format!("Coop has no network driver {driver:?}");
-            let help = "the only driver is bridge; network_mode: host or none need no network";
-            out.error(&path.key("driver"), &message, Some(help));
-        }
-        let name: Option<String> = fields.get("name", out);
-        if let Some(Err(error)) = name.as_deref().map(check_service_name) {
-            out.error(&path.key("name"), &error.why, Some(error.form));
-        }
-        let network = Self {
-            name,
-            external: fields.or_default("external", out),
-            internal: fields.or_default("internal", out),
-            ipam: fields.get("ipam", out),
-        };
-        if network.external && (network.internal || network.ipam.is_some()) {
-            let message = "an external network is as it is: only its name can be given";
-            out.error(&path, message, Some("remove the other keys, or external"));
-        }
-        fields.finish(keys::NETWORK, out);
-        Some(network)
-    }
-}
-
-impl Read for Ipam {
-    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
-        let path = at.path.clone();
-        let mut fields = Fields::open(at, "a mapping", out)?;
-        let driver: Option<String> = fields.get("driver", out);
-        if let Some(driver) = driver.filter(|driver| driver != "default") {
-            let message = format!("Coop has no ipam driver {driver:?}");
-            out.error(&path.key("driver"), &message, Some("remove it"));
-        }
-        let config: Vec<IpamConfig> = fields.or_default("config", out);
-        if config.len() > 1 {
-            let message = "a network has one subnet for now";
-            out.error(&path.key("config"), message, Some("keep one of them"));
-        }
-        fields.finish(keys::IPAM, out);
-        Some(Self { config })
-    }
-}
-
-impl Read for IpamConfig {
-    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
-        let path = at.path.clone();
-        let mut fields = Fields::open(at, "a mapping", out)?;
-        let before = out.errors.len();
-        let subnet = fields
-            .parse("subnet", "a string", out)
-            .map(|Subnet(subnet)| subnet);
-        fields.finish(keys::IPAM_CONFIG, out);
-        if subnet.is_none() && out.errors.len() == before {
-            let help = "write subnet: and addresses such as 10.9.0.0/24";
-            out.error(&path, "it needs a subnet", Some(help));
-        }
-        Some(Self { subnet: subnet? })
-    }
-}
-
-struct Subnet(coop_net::Ipv4Net);
-
-impl std::str::FromStr for Subnet {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        text.parse().map(Self).map_err(|_| {
-            ParseError::new(
-                "not a subnet of IPv4",
-                "write addresses such as 10.9.0.0/24",
             )
         })
     }
