@@ -15,6 +15,7 @@ mod joined;
 mod load;
 mod name;
 mod names;
+mod networks;
 mod plan;
 mod ports;
 mod realize;

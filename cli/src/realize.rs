@@ -199,6 +199,43 @@ fn lease_addresses(host: &Host, drafts: &mut [Draft]) -> Result<()> {
     Ok(())
 }
 
+/// Leases the place in a network that the plan has and no lease for: the container was connected
+/// to it later.
+pub(crate) fn lease_one(host: &Host, plan: &mut ContainerPlan, network: &str) -> Result<Lease> {
+    let id = plan.unit.id.to_string();
+    let Connection::Bridge(bridged) = &mut plan.network else {
+        anyhow::bail!("{}: it has no network of its own", plan.unit.name);
+    };
+    let index = { bridged.attached.iter() }
+        .position(|attached| attached.network == network)
+        .with_context(|| format!("not connected to network {network}"))?;
+    let published = { bridged.attached.iter() }
+        .any(|attached| { attached.lease.iter() }.any(|lease| !lease.ports.is_empty()));
+    let mut request = bridged.request(index, &id);
+    if published {
+        request.ports.clear();
+    }
+    let spec = spec(host, network, &bridged.attached[index].options);
+    let lease = { host.networks.lease(&spec, &[request])?.pop() }
+        .with_context(|| format!("no address of network {network}"))?;
+    bridged.attached[index].lease = Some(lease.clone());
+    Ok(lease)
+}
+
+/// Completes what a killed `network connect` began.
+pub(crate) fn lease_missing(host: &Host, plan: &ContainerPlan) -> Result<()> {
+    let mut plan = plan.clone();
+    let missing: Vec<String> = { plan.network.attached().iter() }
+        .filter(|attached| attached.lease.is_none())
+        .map(|attached| attached.network.clone())
+        .collect();
+    for network in missing {
+        crate::networks::restore(host, &network)?;
+        lease_one(host, &mut plan, &network)?;
+    }
+    Ok(host.store.save_config(&plan.unit.id, &plan)?)
+}
+
 /// What a network is asked to be: an external one is as it is.
 fn spec(host: &Host, network: &str, options: &NetworkOptions) -> NetworkSpec {
     if options.external
@@ -213,6 +250,7 @@ fn spec(host: &Host, network: &str, options: &NetworkOptions) -> NetworkSpec {
 /// them: after a reboot, which takes the record. All of them, so that the rules are complete
 /// before the first one starts.
 pub(crate) fn lease_again(host: &Host, network: &str) -> Result<()> {
+    crate::networks::restore(host, network)?;
     let (mut leases, mut asked) = (Vec::new(), None);
     for id in host.store.ids()? {
         // Another version's plan cannot be started either.
@@ -241,6 +279,10 @@ pub(crate) fn lease_again(host: &Host, network: &str) -> Result<()> {
         internal: first.internal,
         mtu: first.mtu,
         ..asked
+    };
+    let spec = match host.networks.get(network)? {
+        Some(existing) if existing.kept => NetworkSpec::from(&existing),
+        _ => spec,
     };
     let requests: Vec<_> = leases.iter().map(Lease::request).collect();
     fault("again")?;

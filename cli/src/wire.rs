@@ -16,7 +16,7 @@ use rustix::process::Pid;
 use crate::host::Host;
 use crate::joined;
 use crate::names::NameService;
-use crate::plan::{Connection, ContainerPlan, ProcessPlan};
+use crate::plan::{Attached, Connection, ContainerPlan, ProcessPlan};
 use crate::rootless;
 use crate::stage::{
     Cgroup, Confining, Console, Guard, Join, Links, Namespaces, Network, NetworkNamespace,
@@ -177,6 +177,7 @@ fn network(
     Ok(match &plan.network {
         Connection::Host | Connection::Container(_) => Network::Shared,
         Connection::None => Network::Loopback,
+        Connection::Bridge(bridged) if bridged.attached.is_empty() => Network::Loopback,
         Connection::Bridge(bridged) => {
             let leases = { bridged.attached.iter() }.map(|attached| {
                 let lease = attached.lease.clone();
@@ -414,6 +415,13 @@ impl Wiring for Wires<'_> {
     fn pipeline(&self, id: &ContainerId) -> Result<Pipeline, BoxError> {
         let plan = self.plan(id)?;
         crate::grants::provide(&plan)?;
+        let is_missing = |attached: &Attached| attached.lease.is_none();
+        let plan = if plan.network.attached().iter().any(is_missing) {
+            crate::realize::lease_missing(self.host, &plan)?;
+            self.plan(id)?
+        } else {
+            plan
+        };
         self.publish(id, &plan)?;
         for lease in plan.network.leases() {
             self.make_ready(id, lease)?;

@@ -3,7 +3,7 @@
 mod ipv6;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use crate::error::Error;
@@ -140,6 +140,12 @@ fn lease(
         if port.address().is_ipv6() && ipv6.is_none() {
             return Err(Error::PortWithoutIpv6 {
                 network: network.name.clone(),
+                container: request.container.clone(),
+                mapping: *port,
+            });
+        }
+        if port.address() == IpAddr::from(Ipv6Addr::LOCALHOST) {
+            return Err(Error::PortOnLoopback6 {
                 container: request.container.clone(),
                 mapping: *port,
             });

@@ -13,6 +13,8 @@ use rustix::net::{SendFlags, send};
 use rustix::process::Pid;
 
 use crate::error::Error;
+use crate::home::Home;
+use crate::ipv6;
 use crate::lease::Lease;
 use crate::spec::DEFAULT_MTU;
 use crate::sys::Control;
@@ -29,6 +31,8 @@ pub struct LinkBatch {
     /// `None` once it has failed.
     ip: Option<Running>,
     control: Control,
+    /// Where the thread was, once it has to know.
+    home: Option<Home>,
     /// Who each line is for: `ip` names the line that failed.
     lines: Vec<Line>,
 }
@@ -76,6 +80,7 @@ impl LinkBatch {
             ip: Some(ip),
             commands: Input(ours),
             control,
+            home: None,
             lines: Vec::new(),
         })
     }
@@ -91,6 +96,9 @@ impl LinkBatch {
     /// when `ip` cannot be fed. A command that fails is reported by `commit`.
     pub fn add(&mut self, lease: &Lease, pid: Pid) -> Result<(), Error> {
         let stale = self.is_stale(&lease.host_interface)?;
+        if lease.ipv6.is_some() {
+            self.home()?.within(pid, ipv6::trust_all_addresses)?;
+        }
         let text = commands(lease, pid, stale);
         for _ in text.lines() {
             self.lines.push(Line {
@@ -99,6 +107,15 @@ impl LinkBatch {
             });
         }
         self.send(&text)
+    }
+
+    fn home(&mut self) -> Result<&Home, Error> {
+        if self.home.is_none() {
+            self.home = Some(Home::open()?);
+        }
+        self.home.as_ref().ok_or_else(|| Error::Links {
+            message: "no namespace to come back to".to_owned(),
+        })
     }
 
     fn send(&self, text: &str) -> Result<(), Error> {

@@ -71,6 +71,7 @@ pub(crate) fn ensure(network: &Network, store: &Store, directory: &Path) -> Resu
     for (key, value) in [("disable_ipv6", "0"), ("accept_ra", "0"), ("autoconf", "0")] {
         set("ipv6", name, key, value).map_err(|error| without_ipv6(network, error))?;
     }
+    ipv6::trust_addresses(name)?;
     ipv6::bring_up(&control, name, &[(own.gateway, own.subnet.prefix_len())])
 }
 

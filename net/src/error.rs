@@ -215,7 +215,9 @@ pub enum Error {
         mapping: PortMapping,
     },
     /// The network exists with other settings and has leases.
-    #[error("network {network} is in use with another {setting}: {have} and not {want}")]
+    #[error(
+        "network {network} is in use with another {setting}: {have} and not {want}\n  help: take its containers down first, or ask for it as it is"
+    )]
     Differs {
         /// The network.
         network: String,
@@ -225,6 +227,20 @@ pub enum Error {
         have: String,
         /// As asked for.
         want: String,
+    },
+    /// There is a network of that name.
+    #[error("network with name {network} already exists")]
+    Exists {
+        /// The network.
+        network: String,
+    },
+    /// A network that is to go has containers.
+    #[error("network {network} has active endpoints: {}", containers.join(", "))]
+    InUse {
+        /// The network.
+        network: String,
+        /// Its containers.
+        containers: Vec<String>,
     },
     /// No such network in this state directory.
     #[error("no network {network} in {}", directory.display())]
@@ -287,6 +303,25 @@ pub enum Error {
         /// The kernel's answer.
         #[source]
         source: Errno,
+    },
+    /// The network namespace of a container could not be entered.
+    #[error("cannot enter {}", path.display())]
+    Namespace {
+        /// What leads there.
+        path: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+    /// A port published on the loopback address of IPv6.
+    #[error(
+        "container {container}: cannot publish port {mapping}: the kernel sends nothing on from ::1\n  help: publish it on 127.0.0.1"
+    )]
+    PortOnLoopback6 {
+        /// The container that asked.
+        container: String,
+        /// What it asked for.
+        mapping: PortMapping,
     },
     /// The kernel's routes could not be read, so no subnet can be called free.
     #[error("cannot read {path}")]

@@ -17,6 +17,7 @@
 
 mod ipv6;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -126,13 +127,43 @@ pub(crate) fn open(opened: &Opened) -> Result<(), Error> {
 /// undoes [`open`].
 pub(crate) fn leave(directory: &Path, network: &str, store: &Store) -> Result<(), Error> {
     let _lock = lock(directory)?;
-    let is_other = |name: &String| !name.starts_with('.') && name != network;
-    if store::names(directory)?.iter().any(is_other) {
-        return store.remove();
+    let mut others = others(directory, network)?;
+    if !is_any_busy(directory, &others)? {
+        close(directory)?;
     }
-    close(directory)?;
     store.remove()?;
-    remove_file(&directory.join(LOCK))
+    // One that goes at this moment waits for the lock.
+    others.retain(|name| directory.join(name).exists());
+    if others.is_empty() {
+        remove_file(&directory.join(LOCK))?;
+    }
+    Ok(())
+}
+
+/// Removes the leases of a network that stays, and when no other one has any, undoes [`open`].
+pub(crate) fn rest(directory: &Path, network: &str, store: &Store) -> Result<(), Error> {
+    let _lock = lock(directory)?;
+    if !is_any_busy(directory, &others(directory, network)?)? {
+        close(directory)?;
+    }
+    store.remove_leases()
+}
+
+/// The names of the other networks.
+fn others(directory: &Path, network: &str) -> Result<Vec<String>, Error> {
+    let mut names = store::names(directory)?;
+    names.retain(|name| !name.starts_with('.') && name != network);
+    Ok(names)
+}
+
+/// Whether one of these networks has a lease.
+fn is_any_busy(directory: &Path, networks: &[String]) -> Result<bool, Error> {
+    for network in networks {
+        if Store::new(directory, network).has_lease_beside(&BTreeSet::new())? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Turns forwarding off on the interfaces that forward because of us.

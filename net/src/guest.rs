@@ -4,7 +4,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use rustix::process::Pid;
+
 use crate::error::{Error, interface};
+use crate::home::Home;
 use crate::ipv6;
 use crate::lease::{Lease, default_routes};
 use crate::sys::Control;
@@ -109,33 +112,40 @@ fn route(control: &Control, leases: &[Lease]) -> Result<(), Error> {
 }
 
 /// Gives a container that runs one more place, and routes anew by all of `leases`, of which it
-/// is one. As [`configure`] otherwise.
+/// is one. To be called in the host's network namespace, after the link is there; the thread
+/// goes to the namespace of `pid` and comes back.
 ///
 /// # Errors
-/// As [`configure`].
-pub fn connect(new: &Lease, leases: &[Lease], host: &HostSocket) -> Result<(), Error> {
-    let control = open()?;
-    bring_up(&control, new)?;
-    reroute(leases)?;
-    settle(&control, new, host)
+/// As [`configure`]; [`Error::Namespace`].
+pub fn connect(pid: Pid, new: &Lease, leases: &[Lease]) -> Result<(), Error> {
+    let host = HostSocket::open()?;
+    Home::open()?.within(pid, || {
+        let control = open()?;
+        bring_up(&control, new)?;
+        reroute_here(&control, leases)?;
+        settle(&control, new, &host)
+    })
 }
 
-/// Routes anew by these leases, after another one has gone.
+/// Routes a container that runs anew by these leases, after another one has gone.
 ///
 /// # Errors
-/// [`Error::Interface`] with the step.
-pub fn reroute(leases: &[Lease]) -> Result<(), Error> {
-    let control = open()?;
+/// [`Error::Interface`] with the step; [`Error::Namespace`].
+pub fn reroute(pid: Pid, leases: &[Lease]) -> Result<(), Error> {
+    Home::open()?.within(pid, || reroute_here(&open()?, leases))
+}
+
+fn reroute_here(control: &Control, leases: &[Lease]) -> Result<(), Error> {
     for lease in leases {
         let name = lease.interface.as_str();
         control
             .remove_default_route(name)
             .map_err(interface("remove the default route", name))?;
         if lease.ipv6.is_some() {
-            ipv6::remove_default_route(&control, name)?;
+            ipv6::remove_default_route(control, name)?;
         }
     }
-    route(&control, leases)
+    route(control, leases)
 }
 
 /// Now both ends are up, which the kernel tells the bridge by a work queue. Until that has run,

@@ -2,23 +2,46 @@
 //!
 //! The kernel uses a new address only after it has asked the link for a second or two whether
 //! somebody else has it (duplicate address detection, RFC 4862). Here nobody has: the addresses
-//! are leased. No ioctl can say so, and `/proc/sys`, where it could be written, is not to be
-//! had everywhere. But of an interface that speaks to nobody about addresses (`IFF_NOARP`)
-//! nothing is asked, so the interface is one for the moment in which it gets its addresses.
+//! are leased. No ioctl can say so, only a setting can (`accept_dad`), which an interface takes
+//! over when it is made.
 
+use std::fs;
 use std::net::Ipv6Addr;
+use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
 use rustix::io::Errno;
 
-use crate::error::{Error, interface};
+use crate::error::{Error, errno, interface};
 use crate::sys::Control;
 use crate::sys6::{Control6, is_usable};
 
 /// How long the kernel may take: its work queue has to run.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_micros(200);
+
+/// The setting: an interface asks when its own one or that of all is not 0.
+const DETECTION: &str = "accept_dad";
+
+/// Has the interfaces that are made from now on in this network namespace ask nobody about their
+/// addresses. Of a container, its own `/proc/sys` may be read-only: the host does it, from
+/// [there](crate::home::Home::within).
+pub(crate) fn trust_all_addresses() -> Result<(), Error> {
+    ["default", "all"].into_iter().try_for_each(trust_addresses)
+}
+
+/// Has an interface ask nobody about its addresses.
+pub(crate) fn trust_addresses(name: &str) -> Result<(), Error> {
+    let path: PathBuf = ["/proc/sys/net/ipv6/conf", name, DETECTION]
+        .iter()
+        .collect();
+    fs::write(&path, "0").map_err(|error| Error::Sysctl {
+        path,
+        value: "0",
+        source: errno(&error),
+    })
+}
 
 /// Gives the interface addresses with their network bits, and brings it up.
 pub(crate) fn bring_up(
@@ -28,9 +51,6 @@ pub(crate) fn bring_up(
 ) -> Result<(), Error> {
     let index = index(control, name)?;
     let control6 = open(name)?;
-    control
-        .set_no_arp(name, true)
-        .map_err(interface("silence", name))?;
     for (address, prefix_len) in addresses {
         control6
             .add_address(index, *address, *prefix_len)
@@ -38,15 +58,11 @@ pub(crate) fn bring_up(
     }
     control.set_up(name).map_err(interface("bring up", name))?;
     // An address of the link alone needs the interface for a name.
-    let global = addresses
-        .iter()
-        .filter(|(address, _)| !address.is_unicast_link_local());
+    let global = { addresses.iter() }.filter(|(address, _)| !address.is_unicast_link_local());
     for (address, _) in global {
         wait_for(*address).map_err(interface("wait for the IPv6 address", name))?;
     }
-    control
-        .set_no_arp(name, false)
-        .map_err(interface("end the silence", name))
+    Ok(())
 }
 
 fn wait_for(address: Ipv6Addr) -> Result<(), Errno> {

@@ -59,6 +59,7 @@ mod forwarding;
 pub mod fuzzing;
 mod guest;
 mod holder;
+mod home;
 mod ipv6;
 mod lease;
 mod mac;

@@ -126,6 +126,33 @@ impl Networks {
         Ok(network)
     }
 
+    /// Makes a network that is there without a container, too, until it is
+    /// [removed](Self::remove). It is planning: its bridge comes with its first container.
+    ///
+    /// # Errors
+    /// [`Error::Exists`], and those of [`lease`](Self::lease) that are about a network.
+    pub fn create_network(&self, spec: &NetworkSpec) -> Result<Network, Error> {
+        let store = self.store(&spec.name)?;
+        spec.bridge.as_deref().map_or(Ok(()), check_bridge)?;
+        let _lock = store.create_and_lock()?;
+        let leased = !store.leases()?.is_empty();
+        // What a killed command left of it without a lease is nobody's.
+        if leased || store.network()?.is_some_and(|network| network.kept) {
+            return Err(Error::Exists {
+                network: spec.name.clone(),
+            });
+        }
+        let spec = NetworkSpec {
+            kept: true,
+            ..spec.clone()
+        };
+        let created = self.create(&spec, &store, 0);
+        if created.is_err() {
+            forwarding::leave(&self.directory, &spec.name, &store)?;
+        }
+        created
+    }
+
     /// Makes the bridge of a network that has leases: address, MTU, up. Idempotent; for a
     /// bridge that is complete it costs a few ioctls.
     ///

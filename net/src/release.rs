@@ -93,7 +93,44 @@ impl Networks {
         }
     }
 
+    /// Removes a network that has no containers, whoever made it; succeeds when it is gone.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] when it has some, or the first step that failed.
+    pub fn remove(&self, network: &str) -> Result<(), Error> {
+        let store = self.store(network)?;
+        let Some(lock) = store.lock_existing()? else {
+            return self.sweep(network, &[]);
+        };
+        let leases = store.leases()?;
+        if !leases.is_empty() {
+            return Err(Error::InUse {
+                network: network.to_owned(),
+                containers: leases.into_iter().map(|lease| lease.container).collect(),
+            });
+        }
+        self.take_down(network, &store, &lock, &[])?;
+        forwarding::leave(self.directory(), network, &store)
+    }
+
+    /// All of it goes, but the record of a network that is kept.
     fn tear_down(
+        &self,
+        network: &str,
+        store: &Store,
+        lock: &Lock,
+        links: &[&str],
+    ) -> Result<(), Error> {
+        self.take_down(network, store, lock, links)?;
+        // Last: as long as something is left to do, the directory says what.
+        if store.network()?.is_some_and(|network| network.kept) {
+            return forwarding::rest(self.directory(), network, store);
+        }
+        forwarding::leave(self.directory(), network, store)
+    }
+
+    /// Removes what is in the kernel.
+    fn take_down(
         &self,
         network: &str,
         store: &Store,
@@ -108,9 +145,7 @@ impl Networks {
         let leases = store.leases()?;
         let mut links: BTreeSet<&str> = links.iter().copied().collect();
         links.extend(leases.iter().map(|lease| lease.host_interface.as_str()));
-        self.remove_kernel_objects(network, bridge.as_deref(), &links, Some(lock))?;
-        // Last: as long as something is left to do, the directory says what.
-        forwarding::leave(self.directory(), network, store)
+        self.remove_kernel_objects(network, bridge.as_deref(), &links, Some(lock))
     }
 
     /// For a network without a directory: removes what a process may have left that
@@ -169,7 +204,11 @@ impl Networks {
         {
             let store = self.store(&name)?;
             let leases = store.leases()?;
-            let Some(network) = store.network()?.filter(|_| !leases.is_empty()) else {
+            let known = store.network()?;
+            if leases.is_empty() && known.as_ref().is_some_and(|network| network.kept) {
+                continue;
+            }
+            let Some(network) = known.filter(|_| !leases.is_empty()) else {
                 findings.push(Finding::Empty { network: name });
                 continue;
             };

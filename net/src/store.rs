@@ -162,6 +162,17 @@ impl Store {
         gone(fs::remove_file(&path)).map_err(state("remove", &path))
     }
 
+    /// Removes every lease, and what depends on them.
+    pub(crate) fn remove_leases(&self) -> Result<(), Error> {
+        for name in names(&self.path.join("leases"))? {
+            let path = self.path.join("leases").join(name);
+            gone(fs::remove_file(&path)).map_err(state("remove", &path))?;
+        }
+        let mark = self.bridge_mark();
+        gone(fs::remove_file(&mark)).map_err(state("remove", &mark))?;
+        self.forget_departed()
+    }
+
     /// Notes that rules of so many links were left in the kernel.
     pub(crate) fn depart(&self, links: usize) -> Result<(), Error> {
         let path = self.path.join("departed");

@@ -217,19 +217,6 @@ impl Control {
         Ok(String::from_utf8_lossy(&info.driver[..end]).into_owned())
     }
 
-    /// Whether the interface is one that asks nobody about addresses of the link.
-    pub(crate) fn set_no_arp(&self, name: &str, no_arp: bool) -> Result<()> {
-        let flags = self.flags(name)?;
-        self.set_flags(
-            name,
-            if no_arp {
-                flags | IFF_NOARP
-            } else {
-                flags & !IFF_NOARP
-            },
-        )
-    }
-
     fn flags(&self, name: &str) -> Result<i16> {
         let mut request = request(name)?;
         self.interface(libc::SIOCGIFFLAGS, &mut request)?;
@@ -279,7 +266,6 @@ pub(crate) unsafe fn ioctl(
 }
 
 const IFF_UP: i16 = libc::IFF_UP as i16;
-const IFF_NOARP: i16 = libc::IFF_NOARP as i16;
 
 fn request(name: &str) -> Result<libc::ifreq> {
     // SAFETY: ifreq is an array of bytes and a union of plain data and a pointer that

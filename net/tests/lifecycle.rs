@@ -424,7 +424,8 @@ fn a_subnet_keeps_clear_of_the_host_and_of_other_networks() {
         let error = networks.lease(&other, &[ask("db", "")]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "network shop is in use with another internal setting: false and not true"
+            "network shop is in use with another internal setting: false and not true\n  \
+             help: take its containers down first, or ask for it as it is"
         );
         assert!(!networks.directory().join("more").exists());
     });
@@ -439,7 +440,7 @@ fn an_interface_of_somebody_else_is_never_touched() {
     world
         .host
         .sh("ip link add theirs type bridge; ip addr add 192.168.77.1/24 dev theirs");
-    let before = world.host.sh("ip addr");
+    let before = world.host.sh("ip -4 addr");
     for (bridge, what) in [
         ("uplink", "not a bridge (driver veth)"),
         ("theirs", "a bridge that Coop did not make"),
@@ -459,7 +460,7 @@ fn an_interface_of_somebody_else_is_never_touched() {
             "{error}"
         );
         world.with(|networks| networks.release_all("shop").unwrap());
-        assert_eq!(world.host.sh("ip addr"), before);
+        assert_eq!(world.host.sh("ip -4 addr"), before);
     }
 }
 

@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Attached, Bridged, Connection, NamespaceOf, Wanted};
+use crate::host::Host;
 use crate::load::Located;
 use crate::stack::value::{DriverOpts, ExtraHost, HostAddress, IpNet, NetworkMode};
 use crate::stack::{Attachment, Diagnostic, Network, NodePath, Service, Stack};
@@ -224,9 +225,9 @@ fn attachments(
     for (key, attachment) in &networks {
         let declared = stack.networks.get(*key);
         let network = match (service_name, declared) {
-            (None, _) => SHARED_NETWORK.to_owned(),
+            (_, Some(_)) => stack.network_name(key),
+            (None, None) => SHARED_NETWORK.to_owned(),
             (Some(_), None) => format!("{stack_name}_{key}"),
-            (Some(_), Some(_)) => stack.network_name(key),
         };
         let interface = { attachment.interface_name.clone() }.or_else(|| free.next());
         attached.push(Attached {
@@ -250,25 +251,32 @@ fn attachments(
 
 /// Refuses a stack whose external networks are not there.
 pub(super) fn check_external(
-    networks: &coop_net::Networks,
+    host: &Host,
     stack: &Stack,
-    service: &str,
+    service: Option<&str>,
     connection: &Connection,
 ) -> Result<()> {
     for Attached {
         network, options, ..
     } in connection.attached()
     {
-        if !options.external || networks.get(network)?.is_some() {
+        if !options.external || crate::networks::find(host, network)?.is_some() {
             continue;
         }
+        let Some(service) = service else {
+            anyhow::bail!(
+                "network {network} not found\n  \
+                 help: coop network create {network}, or take one that `coop network ls` shows"
+            );
+        };
         let key = { stack.networks.keys() }.find(|key| stack.network_name(key) == *network);
         let path = NodePath::root()
             .key("networks")
             .key(key.map_or(DEFAULT, String::as_str));
         let message =
             format!("{service}: network {network} declared as external, but could not be found");
-        let help = "bring the stack up that it belongs to, or remove external: true";
+        let help = "make it (coop network create), bring the stack up that it belongs to, or remove \
+                    external: true";
         return Err(Located(Diagnostic::at(path, message).help(help)).into());
     }
     Ok(())

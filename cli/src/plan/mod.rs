@@ -34,7 +34,7 @@ use coop_seccomp::Filter;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use attached::{Attached, Bridged, Connection, Wanted};
-pub(crate) use connection::{NetworkOptions, Resolver};
+pub(crate) use connection::{NetworkOptions, Resolver, SHARED_NETWORK};
 pub(crate) use container::{Draft, RunOptions};
 pub(crate) use grants::{GrantedFile, GrantedSource, Hidden};
 pub(crate) use ids::Ids;

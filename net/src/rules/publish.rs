@@ -52,8 +52,12 @@ impl Published {
         self.v6.write_maps(out, "ipv6_addr", "6")?;
         writeln!(out, "\tchain publish {{")?;
         self.v4.write_rules(out, "ip", "ipv4", "")?;
+        if !self.v6.is_empty() {
+            writeln!(out, "\t\tip6 daddr ::1 return")?;
+        }
         self.v6.write_rules(out, "ip6", "ipv6", "6")?;
         writeln!(out, "\t}}")?;
+        self.write_loopback(out)?;
         writeln!(out, "\tchain prerouting {{")?;
         writeln!(
             out,
@@ -63,6 +67,32 @@ impl Published {
         // reach a port that is published on 127.0.0.1 only.
         writeln!(out, "\t\tip daddr 127.0.0.0/8 accept")?;
         writeln!(out, "\t\tfib daddr type local jump publish\n\t}}")
+    }
+}
+
+impl Published {
+    /// IPv6 has no `route_localnet`: what is sent to `::1` stays there. Whoever tries it is told at
+    /// once, and goes on with 127.0.0.1, instead of waiting at the socket that holds the port.
+    fn write_loopback(&self, out: &mut String) -> fmt::Result {
+        if self.v6.on_any.is_empty() {
+            return Ok(());
+        }
+        let ports: Vec<_> = { self.v6.on_any.iter() }
+            .map(|(port, _)| port.as_str())
+            .collect();
+        let ports = ports.join(", ");
+        writeln!(out, "\tchain loopback {{")?;
+        writeln!(
+            out,
+            "\t\ttype filter hook output priority 0; policy accept;"
+        )?;
+        writeln!(
+            out,
+            "\t\tip6 daddr ::1 meta l4proto . th dport {{ {ports} }} jump unreachable\n\t}}"
+        )?;
+        writeln!(out, "\tchain unreachable {{")?;
+        writeln!(out, "\t\tmeta l4proto tcp reject with tcp reset")?;
+        writeln!(out, "\t\treject\n\t}}")
     }
 }
 
@@ -176,7 +206,6 @@ pub(super) fn write_postrouting(
     }
     if let Some(ipv6) = network.ipv6.filter(|_| !published.v6.is_empty()) {
         let subnet = ipv6.subnet;
-        writeln!(out, "\t\toifname \"{bridge}\" ip6 saddr ::1 masquerade")?;
         writeln!(
             out,
             "\t\toifname \"{bridge}\" ip6 saddr {subnet} ct status dnat masquerade"
