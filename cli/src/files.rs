@@ -10,7 +10,8 @@ use crate::host::Host;
 use crate::plan::{Connection, ContainerPlan, Resolver};
 use crate::stack::value::HostAddress;
 
-/// Writes them beside the container's plan.
+/// Writes them beside the container's plan; after its networks have changed in place, since a
+/// container that runs has these very files mounted.
 pub(crate) fn write(host: &Host, plan: &ContainerPlan) -> Result<()> {
     if matches!(plan.network, Connection::Container(_)) {
         // It has those of the other one.

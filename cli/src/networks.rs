@@ -50,7 +50,8 @@ pub(crate) fn remove(host: &Host, name: &str) -> Result<()> {
     {
         return Err(error).with_context(|| format!("remove {}", path.display()));
     }
-    if let Err(error) = host.networks.remove(name) {
+    let networks = &host.networks;
+    if let Err(error) = { host.place_of_networks_now()? }.run(|| networks.remove(name))? {
         if let Ok(spec) = spec {
             let _ = std::fs::write(&path, spec);
         }

@@ -515,6 +515,12 @@ impl Wiring for Wires<'_> {
         if let Err(error) = taken {
             log::warn!("{}: {error:#}", plan.unit.name);
         }
+        self.reloaded(id);
+    }
+
+    /// It may have been connected to one more network.
+    fn reloaded(&self, id: &ContainerId) {
+        let Ok(plan) = self.plan(id) else { return };
         for lease in plan.network.leases() {
             if let Err(error) = self.serve_names_again(&lease.network) {
                 log::warn!("{error}");

@@ -1,5 +1,7 @@
 //! `coop network`: networks by name, and containers that come to them and go while they run.
 
+#![allow(clippy::unwrap_used)]
+
 use coop_tests::{Host, Rootfs};
 
 const SLEEP: &str = "exec sleep 1000";
@@ -185,6 +187,7 @@ fn a_running_container_is_connected_and_disconnected() {
     let links = exec(&host, "web", "ip -o link");
     assert!(links.contains("eth0") && links.contains("eth1"), "{links}");
     coop_tests::wait_until("db answers", || reaches(&host, "web", &db));
+    assert!(reaches(&host, "web", "db"), "by its name");
     // IPv6 as well, with a way out by the first network still.
     let json = host
         .coop(["network", "inspect", "back"])

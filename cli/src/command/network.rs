@@ -90,12 +90,22 @@ fn remove(host: &Host, args: &NetworkRmArgs) -> Result<i32> {
 
 /// Gives back the places of containers that are no more.
 fn give_back(host: &Host, network: &str) -> Result<()> {
-    for lease in host.networks.leases(network)? {
-        if is_stale(host, &lease) {
-            host.networks.release(network, &lease.container)?;
-        }
+    let leases = host.networks.leases(network)?;
+    let stale: Vec<&str> = { leases.iter() }
+        .filter(|lease| is_stale(host, lease))
+        .map(|lease| lease.container.as_str())
+        .collect();
+    if stale.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    release(host, network, &stale)
+}
+
+/// Gives places in a network back.
+fn release(host: &Host, network: &str, containers: &[&str]) -> Result<()> {
+    let networks = &host.networks;
+    let release = || networks.release_several(network, containers);
+    Ok(host.place_of_networks_now()?.run(release)??)
 }
 
 /// Whether the container of a lease neither exists nor is being made.

@@ -66,6 +66,9 @@ pub trait Wiring {
         None
     }
 
+    /// The saved plan of a running container has changed, and the supervisor has read it again.
+    fn reloaded(&self, _id: &ContainerId) {}
+
     /// The container has ended, or could not be started, and nothing of it is undone yet. Says
     /// whether the kernel killed something in it for want of memory.
     fn ended(&self, id: &ContainerId) -> bool;

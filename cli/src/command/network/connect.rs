@@ -6,12 +6,13 @@
 
 use anyhow::{Context, Result, bail};
 use coop_launcher::store::{Event, State};
+use coop_launcher::supervisor::Request;
 use coop_net::{Lease, LinkBatch};
 use rustix::process::Pid;
 
-use super::named;
+use super::{named, release};
 use crate::args::{NetworkConnectArgs, NetworkDisconnectArgs, StackArgs};
-use crate::files::{self, Names};
+use crate::files;
 use crate::host::Host;
 use crate::plan::{Attached, Bridged, Connection, ContainerPlan, NetworkOptions, Wanted};
 use crate::{load, networks, supervise};
@@ -54,6 +55,7 @@ pub(super) fn connect(host: &Host, args: &NetworkConnectArgs) -> Result<i32> {
             link_local: args.link_local_ip.clone(),
         },
         gw_priority: args.gw_priority,
+        shape: None,
         lease: None,
     });
     let before: ContainerPlan = host.store.load_config(&state.id)?;
@@ -62,14 +64,14 @@ pub(super) fn connect(host: &Host, args: &NetworkConnectArgs) -> Result<i32> {
     let done = complete(host, &mut plan, &network.name, state.live_init());
     if let Err(error) = done {
         // As it was.
-        let released = host.networks.release(&network.name, state.id.as_str());
+        let released = release(host, &network.name, &[state.id.as_str()]);
         host.store.save_config(&state.id, &before)?;
         released?;
         return Err(error).with_context(|| format!("connect {name} to {}", network.name));
     }
     host.store.save_config(&state.id, &plan)?;
     drop(lock);
-    tell(host, &state, &network.name, "connect")?;
+    tell(host, &state, &plan, &network.name, "connect")?;
     Ok(0)
 }
 
@@ -82,16 +84,19 @@ fn complete(host: &Host, plan: &mut ContainerPlan, network: &str, init: Option<P
     };
     // Saved with the lease before there is a link: the next supervisor knows of it.
     host.store.save_config(&plan.unit.id, plan)?;
-    host.networks.ensure_bridge(network)?;
-    let rules = host.networks.apply_rules(network)?;
-    let mut links = LinkBatch::spawn()?;
-    links.add(&lease, init)?;
-    links.commit()?;
-    rules.wait()?;
-    fault("link")?;
     let leases: Vec<Lease> = plan.network.leases().cloned().collect();
-    coop_net::connect(init, &lease, &leases)?;
-    Ok(())
+    let networks = &host.networks;
+    let work = || -> Result<()> {
+        networks.ensure_bridge(network)?;
+        let rules = networks.apply_rules(network)?;
+        let mut links = LinkBatch::spawn()?;
+        links.add(&lease, init)?;
+        links.commit()?;
+        rules.wait()?;
+        fault("link")?;
+        Ok(coop_net::connect(init, &lease, &leases)?)
+    };
+    host.place_of_networks()?.run(work)?
 }
 
 pub(super) fn disconnect(host: &Host, args: &NetworkDisconnectArgs) -> Result<i32> {
@@ -122,15 +127,16 @@ pub(super) fn disconnect(host: &Host, args: &NetworkDisconnectArgs) -> Result<i3
         }
     }
     // Until the plan is saved, the next start connects it again.
-    host.networks.release(&network, state.id.as_str())?;
+    release(host, &network, &[state.id.as_str()])?;
     fault("release")?;
     host.store.save_config(&state.id, &plan)?;
     if let Some(init) = state.live_init() {
         let leases: Vec<Lease> = plan.network.leases().cloned().collect();
-        coop_net::reroute(init, &leases)?;
+        host.place_of_networks()?
+            .run(|| coop_net::reroute(init, &leases))??;
     }
     drop(lock);
-    tell(host, &state, &network, "disconnect")?;
+    tell(host, &state, &plan, &network, "disconnect")?;
     Ok(0)
 }
 
@@ -162,15 +168,18 @@ fn free_interface(attached: &[Attached]) -> String {
     names.find(is_free).unwrap_or_default()
 }
 
-/// Others of the stack know its names, or do no more.
-fn tell(host: &Host, state: &State, network: &str, action: &str) -> Result<()> {
-    let plans: Vec<ContainerPlan> = supervise::containers(host, &state.stack)?
-        .iter()
-        .filter_map(|state| host.store.load_config(&state.id).ok())
-        .collect();
-    let names = Names::of(plans.iter());
-    for plan in &plans {
-        files::write_hosts(host, plan, &names)?;
+fn tell(
+    host: &Host,
+    state: &State,
+    plan: &ContainerPlan,
+    network: &str,
+    action: &str,
+) -> Result<()> {
+    files::write(host, plan)?;
+    if state.init_alive() {
+        // It answers for the names of the new network, too.
+        let ids = vec![state.id.clone()];
+        supervise::request(host, &state.stack, &Request::Reload { ids }, &mut |_| ())?;
     }
     let event = Event::of_network(network, action).with("container", state.id.as_str());
     host.store.emit(&event);

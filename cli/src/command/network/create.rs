@@ -32,12 +32,6 @@ pub(super) fn create(host: &Host, args: &NetworkCreateArgs) -> Result<i32> {
             args.name
         );
     }
-    if host.rootless.is_some() {
-        bail!(
-            "networks by name take root\n  help: sudo coop network create {}",
-            args.name
-        );
-    }
     let spec = NetworkOptions::of(&described(args)?).spec(&args.name);
     let network = networks::create(host, &spec)?;
     print(&format!("{}\n", network.name))?;

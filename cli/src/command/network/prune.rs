@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::give_back;
+use super::{give_back, release};
 use crate::args::{Filter, NetworkPruneArgs};
 use crate::command::volume::print_removed;
 use crate::host::Host;
@@ -42,9 +42,11 @@ pub(crate) fn prune_networks(host: &Host, filters: &[Filter]) -> Result<Vec<Stri
         }
     }
     // Directories of which nothing but an empty record is left.
-    for finding in host.networks.check(|_| true)? {
+    let networks = &host.networks;
+    let found = { host.place_of_networks_now()? }.run(|| networks.check(|_| true))??;
+    for finding in found {
         if let coop_net::Finding::Empty { network } = finding {
-            host.networks.release(&network, "none")?;
+            release(host, &network, &["none"])?;
             names.push(network);
         }
     }
