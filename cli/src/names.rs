@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use coop_launcher::store::{ContainerId, FileStamp, Health, State, Status};
 use coop_launcher::supervisor::Service;
 use coop_net::dns::{Containers, NameServer, Resolution, Standing};
+use serde_json::Value;
 
 use crate::host::Host;
 use crate::plan::ContainerPlan;
@@ -179,11 +180,61 @@ fn resolution(plan: &ContainerPlan) -> Resolution {
     }
 }
 
+/// Has a container's networks know it by the names that its plan says.
+pub(crate) fn follow(host: &Host, plan: &ContainerPlan) {
+    for attached in plan.network.attached() {
+        let id = plan.unit.id.as_str();
+        if let Err(error) = host
+            .networks
+            .set_names(&attached.network, id, &attached.names)
+        {
+            log::warn!("{}: {error}", plan.unit.name);
+        }
+    }
+}
+
+/// Puts a name in the place of another in all lists of names of a saved plan's connection, in
+/// whatever version's shape. The first `kept` of a list stay.
+pub(crate) fn replace(connection: &mut Value, old: &Value, new: &str, kept: usize) {
+    match connection {
+        Value::Object(object) => {
+            for (key, value) in object {
+                match value {
+                    Value::Array(names) if key == "names" => {
+                        let same = names.iter_mut().filter(|name| *name == old);
+                        same.skip(kept).for_each(|name| *name = new.into());
+                    }
+                    value => replace(value, old, new, kept),
+                }
+            }
+        }
+        Value::Array(list) => { list.iter_mut() }.for_each(|it| replace(it, old, new, kept)),
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use coop_launcher::store::{Name, StackName};
 
     use super::*;
+
+    #[test]
+    fn a_name_is_replaced_in_a_plan_of_any_version_but_not_that_of_the_service() {
+        let mut plan = serde_json::json!({"bridge": {
+            "attached": [{"names": ["web", "web", "www"], "lease": {"names": ["web", "web"]}}],
+            "ports": [],
+        }});
+        replace(&mut plan, &"web".into(), "old", 1);
+        let expected = serde_json::json!({"bridge": {
+            "attached": [{"names": ["web", "old", "www"], "lease": {"names": ["web", "old"]}}],
+            "ports": [],
+        }});
+        assert_eq!(plan, expected);
+        let mut plan = serde_json::json!({"bridge": {"names": ["box"], "lease": null}});
+        replace(&mut plan, &"box".into(), "new", 0);
+        assert_eq!(plan["bridge"]["names"][0], "new");
+    }
 
     #[test]
     fn a_container_is_as_fit_as_its_state_says() {

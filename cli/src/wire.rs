@@ -392,12 +392,20 @@ impl<'a> Wires<'a> {
 
 /// Gives a container another name. For its stack's supervisor, or who holds the stack's lock.
 pub(crate) fn rename(host: &Host, id: &ContainerId, name: &Name) -> Result<State, StoreError> {
-    host.store.rename(id, name, write_name)
+    let state = host.store.rename(id, name, write_name)?;
+    if let Ok(plan) = host.store.load_config(id) {
+        crate::names::follow(host, &plan);
+    }
+    Ok(state)
 }
 
 /// Writes another name into a saved plan.
 pub(crate) fn write_name(plan: &mut serde_json::Value, name: &Name) {
+    let old = plan["unit"]["name"].take();
     plan["unit"]["name"] = name.as_str().into();
+    // A service of the same name keeps it.
+    let kept = usize::from(plan["service"] == old);
+    crate::names::replace(&mut plan["network"], &old, name.as_str(), kept);
 }
 
 impl Wiring for Wires<'_> {
@@ -521,6 +529,7 @@ impl Wiring for Wires<'_> {
     /// It may have been connected to one more network.
     fn reloaded(&self, id: &ContainerId) {
         let Ok(plan) = self.plan(id) else { return };
+        crate::names::follow(self.host, &plan);
         for lease in plan.network.leases() {
             if let Err(error) = self.serve_names_again(&lease.network) {
                 log::warn!("{error}");

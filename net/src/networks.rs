@@ -232,6 +232,25 @@ impl Networks {
         self.store(network)?.leases()
     }
 
+    /// Gives a container that has a lease other names. Nothing is written when they are the same.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`], errors of the state directory.
+    pub fn set_names(&self, network: &str, container: &str, names: &[String]) -> Result<(), Error> {
+        check_name("container", container)?;
+        let store = self.store(network)?;
+        let Some(_lock) = store.lock_existing()? else {
+            return Ok(());
+        };
+        match store.lease(container)? {
+            Some(mut lease) if lease.names != names => {
+                lease.names = names.to_vec();
+                store.write_lease(&lease)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the container has its place in the network on record, which a reboot takes.
     ///
     /// # Errors

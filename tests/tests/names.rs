@@ -493,6 +493,24 @@ fn a_stack_whose_supervisor_was_killed_has_its_names_again_with_the_next() {
 }
 
 #[test]
+fn a_container_that_is_renamed_leaves_its_name_to_others() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    host.resolve_by("");
+    let volume = mount();
+    let flags = ["-v", &volume, "--stop-timeout", "0"];
+    host.start("app", &root, &flags, SLEEP);
+    let first = format!("NoError aa ra 5={}", address(&host, "app"));
+    host.coop(["rename", "app", "app-old"]).run().success();
+    let told = || told_in(&host, "app-old", "- app app-old");
+    assert_eq!(told(), ["ServFail ra", &first]);
+    host.start("app", &root, &flags, SLEEP);
+    let second = format!("NoError aa ra 5={}", address(&host, "app"));
+    assert_eq!(told(), [second, first]);
+    host.coop(["rm", "-f", "app", "app-old"]).run().success();
+}
+
+#[test]
 fn a_container_in_the_foreground_is_known_and_knows_others() {
     let host = Host::new();
     let root = Rootfs::new(&host);
