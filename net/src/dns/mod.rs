@@ -4,6 +4,23 @@
 //! servers for the rest. It runs in one thread of the caller's, turned by its event loop, and
 //! `hickory-proto` is all it takes: no runtime, no resolver.
 //!
+//! ```no_run
+//! use coop_net::dns::{AllHealthy, NameServer};
+//! use rustix::event::{PollFd, PollFlags, poll};
+//!
+//! # fn serve(networks: &coop_net::Networks) -> Result<(), Box<dyn std::error::Error>> {
+//! let mut server = NameServer::new(networks)?;
+//! if server.serve("shop")? {
+//!     networks.apply_rules("shop")?.wait()?; // they lead from port 53 to the server
+//! }
+//! loop {
+//!     // In earnest, with `server.deadline()` for a timeout.
+//!     poll(&mut [PollFd::new(&server, PollFlags::IN)], None)?;
+//!     server.turn(&AllHealthy); // or what you know of your containers
+//! }
+//! # }
+//! ```
+//!
 //! ```text
 //! message.rs     queries and answers         zone.rs        the names of one network
 //! relayed.rs     answers of name servers     answer.rs      what they say to a query

@@ -12,6 +12,7 @@ use super::message::{Query, Refusal};
 use super::registry::View;
 use super::resolvers::Resolvers;
 use super::server::{NameServer, To};
+use super::sockets;
 use super::zone::{Member, Standing, Zone};
 use super::{Containers, Resolution};
 
@@ -76,7 +77,7 @@ impl NameServer {
             return None;
         };
         // The host itself may ask; others are of other networks, and those have their own.
-        if !view.zone.contains(client) {
+        if !view.zone.contains(client) && !sockets::is_own(client) {
             return None;
         }
         let query = match Query::read(bytes) {

@@ -30,6 +30,12 @@ pub(super) fn listen_on(address: SocketAddr) -> io::Result<(UdpSocket, TcpListen
     Ok((datagrams.into(), connections.into()))
 }
 
+/// Whether it is an address of this host: only such a one can be bound.
+pub(super) fn is_own(address: IpAddr) -> bool {
+    let address = SocketAddr::new(address, 0);
+    socket(address, SocketType::DGRAM).and_then(|socket| bind(&socket, &address)) == Ok(())
+}
+
 /// A port that nobody uses for datagrams at this address.
 pub(super) fn free_port(address: IpAddr) -> io::Result<u16> {
     let socket = socket(SocketAddr::new(address, 0), SocketType::DGRAM)?;

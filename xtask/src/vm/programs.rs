@@ -79,6 +79,7 @@ pub(crate) fn build(directory: &Path) -> Result<Built> {
     for package in std::iter::once(INTEGRATION).chain(LEAVES) {
         command.args(["--package", package]);
     }
+    command.args(["--features", "coop-net/dns"]);
     announce(&command);
     let output = command
         .args(["--message-format", "json-render-diagnostics"])
