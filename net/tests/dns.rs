@@ -131,8 +131,8 @@ fn gateway(container: &Container) -> IpAddr {
 }
 
 #[test]
-fn both_gateways_know_both_addresses_in_both_directions() {
-    if !is_root("both_gateways_know_both_addresses_in_both_directions") {
+fn a_gateway_knows_both_addresses_in_both_directions() {
+    if !is_root("a_gateway_knows_both_addresses_in_both_directions") {
         return;
     }
     let world = World::new();
@@ -149,7 +149,7 @@ fn both_gateways_know_both_addresses_in_both_directions() {
     };
     let _served = Served::new(&world, "shop");
     let v6 = db.lease.ipv6.unwrap();
-    for server in [gateway(web), v6.gateway.into()] {
+    for server in [gateway(web)] {
         let answers = [
             (RecordType::A, format!("NoError {}", db.lease.address)),
             (RecordType::AAAA, format!("NoError {}", v6.address)),
