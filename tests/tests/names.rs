@@ -588,3 +588,50 @@ fn a_container_may_publish_the_port_of_name_servers() {
     assert_eq!(asked.success().text(), answer);
     stack.down();
 }
+
+#[test]
+fn a_network_with_ipv6_has_names_for_both_addresses_at_both_gateways() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    host.resolve_by("");
+    let root = root.path().display();
+    let ask = asking();
+    let stack = host.stack(&format!(
+        "name: shop\nservices:\n  \
+         client: {{rootfs: {root}, command: sleep 1000, stop_grace_period: 0s, {ask}}}\n  \
+         web: {{rootfs: {root}, command: sleep 1000, stop_grace_period: 0s}}\n\
+         networks:\n  default: {{enable_ipv6: true, ipam: {{config: [{{subnet: 'fd00:5:6::/64'}}]}}}}\n"
+    ));
+    stack.up();
+    let v4 = address(&host, "shop-web-1");
+    let networks = &host.inspect("shop-web-1")["NetworkSettings"]["Networks"];
+    let v6 = networks["shop_default"]["GlobalIPv6Address"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let answers = [
+        format!("NoError aa ra 5={v4}"),
+        format!("NoError aa ra 5={v6}"),
+    ];
+    for server in ["-", "fd00:5:6::1"] {
+        assert_eq!(
+            told(&stack, "client", &format!("{server} web web/AAAA")),
+            answers
+        );
+        assert_eq!(
+            told(&stack, "client", &format!("tcp {server} web web/AAAA")),
+            answers
+        );
+    }
+    let v6: std::net::Ipv6Addr = v6.parse().unwrap();
+    let octets = v6.octets();
+    let nibbles: Vec<String> = { octets.iter().rev() }
+        .map(|octet| format!("{:x}.{:x}", octet & 15, octet >> 4))
+        .collect();
+    let reverse = format!("- {}.ip6.arpa/PTR", nibbles.join("."));
+    assert_eq!(
+        told(&stack, "client", &reverse),
+        ["NoError aa ra 5=shop-web-1.shop_default."]
+    );
+    stack.down();
+}
