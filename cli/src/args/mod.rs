@@ -40,7 +40,8 @@ pub(crate) use lifecycle::{
 pub(crate) use moment::Moment;
 pub(crate) use network::{
     NetworkArgs, NetworkCommand, NetworkConnectArgs, NetworkCreateArgs, NetworkDisconnectArgs,
-    NetworkInspectArgs, NetworkLsArgs, NetworkPruneArgs, NetworkRmArgs,
+    NetworkHealArgs, NetworkInspectArgs, NetworkLsArgs, NetworkPartitionArgs, NetworkPruneArgs,
+    NetworkRmArgs,
 };
 pub(crate) use quick::parse;
 pub(crate) use run::RunArgs;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use clap::{Args, Subcommand};
 
-use super::{Filter, Format};
+use super::{Filter, Format, StackArgs};
 use crate::stack::value::{IpNet, Label};
 
 /// `coop network`.
@@ -34,6 +34,10 @@ pub(crate) enum NetworkCommand {
     Connect(NetworkConnectArgs),
     /// Disconnect a container from a network
     Disconnect(NetworkDisconnectArgs),
+    /// Cut off two services or containers from each other, until they are healed
+    Partition(NetworkPartitionArgs),
+    /// Let those reach each other again that were cut off [default: all]
+    Heal(NetworkHealArgs),
 }
 
 /// `coop network create`.
@@ -171,4 +175,30 @@ pub(crate) struct NetworkDisconnectArgs {
     /// The container
     #[arg(value_name = "CONTAINER")]
     pub container: String,
+}
+
+/// `coop network partition`.
+#[derive(Debug, Args)]
+pub(crate) struct NetworkPartitionArgs {
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// A service of the stack, or a container
+    #[arg(value_name = "A")]
+    pub one: String,
+    /// Another one
+    #[arg(value_name = "B")]
+    pub other: String,
+}
+
+/// `coop network heal`.
+#[derive(Debug, Args)]
+pub(crate) struct NetworkHealArgs {
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// A service of the stack, or a container
+    #[arg(value_name = "A", requires = "other")]
+    pub one: Option<String>,
+    /// Another one
+    #[arg(value_name = "B")]
+    pub other: Option<String>,
 }

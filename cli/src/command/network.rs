@@ -3,6 +3,7 @@
 mod connect;
 mod create;
 mod list;
+mod partition;
 mod prune;
 
 use anyhow::Result;
@@ -26,6 +27,8 @@ pub(super) fn network(host: &Host, command: &NetworkCommand) -> Result<i32> {
         NetworkCommand::Prune(args) => prune::prune(host, args),
         NetworkCommand::Connect(args) => connect::connect(host, args),
         NetworkCommand::Disconnect(args) => connect::disconnect(host, args),
+        NetworkCommand::Partition(args) => partition::partition(host, args),
+        NetworkCommand::Heal(args) => partition::heal(host, args),
     }
 }
 

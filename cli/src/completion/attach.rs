@@ -68,7 +68,8 @@ fn positional(arg: Arg, verb: &str) -> Arg {
             "network rm" | "network inspect" | "network connect" | "network disconnect",
             "names" | "network",
         ) => arg.add(ArgValueCandidates::new(candidates::networks)),
-        ("network connect" | "network disconnect", "container") => containers(arg, Life::Any),
+        ("network connect" | "network disconnect", "container")
+        | ("network partition" | "network heal", _) => containers(arg, Life::Any),
         ("volume rm" | "volume inspect", _) => {
             arg.add(ArgValueCandidates::new(candidates::volumes))
         }

@@ -210,6 +210,7 @@ fn described(network: &Network, leases: &[Lease]) -> Value {
         "Internal": network.internal,
         "Attachable": true,
         "Containers": leases.iter().map(container).collect::<serde_json::Map<_, _>>(),
+        "Partitions": network.partitions,
         "Options": {
             "com.docker.network.bridge.name": network.bridge,
             "com.docker.network.bridge.enable_icc": (!network.apart).to_string(),

@@ -26,6 +26,9 @@ const HOST: &str = "10.213.2.1";
 /// What the network made by hand has, but for the last number.
 const SUBNET: &str = "10.213.9";
 
+/// What `coop inspect` is asked for.
+const ADDRESS: &str = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+
 const STEPS: [&str; 2] = ["container to container", "published port"];
 
 pub(super) fn contest(stand: &Stand<'_>, rounds: Rounds) -> Result<Outcome> {
@@ -231,7 +234,7 @@ struct Coops<'a, 's> {
     /// What else has to be replaced in the rules: bridge, links, addresses.
     links: Vec<(String, String)>,
     client: Place,
-    _server: Option<Server>,
+    server: Option<Server>,
 }
 
 impl<'a, 's> Coops<'a, 's> {
@@ -246,7 +249,7 @@ impl<'a, 's> Coops<'a, 's> {
             address: String::new(),
             links: Vec::new(),
             client: nobody(),
-            _server: None,
+            server: None,
         };
         let publish = format!("{COOPS}:{PORT}");
         for (name, flags) in coops.names.iter().zip([&["-p", publish.as_str()][..], &[]]) {
@@ -258,7 +261,6 @@ impl<'a, 's> Coops<'a, 's> {
             let output = succeed(&stand.coop(&["inspect", "-f", what, name]))?.output;
             Ok(output.trim().to_owned())
         };
-        const ADDRESS: &str = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
         coops.address = inspect(&coops.names[0], ADDRESS)?;
         let mut places = Vec::new();
         for (number, name) in coops.names.iter().enumerate() {
@@ -271,7 +273,7 @@ impl<'a, 's> Coops<'a, 's> {
             places.push(place);
         }
         let [server, client] = <[Place; 2]>::try_from(places).ok().context("two places")?;
-        coops._server = Some(server.serve()?);
+        coops.server = Some(server.serve()?);
         coops.client = client;
         Ok(coops)
     }
@@ -290,6 +292,7 @@ fn host_end(place: &Place) -> Result<String> {
 
 impl Drop for Coops<'_, '_> {
     fn drop(&mut self) {
+        self.server.take();
         for name in &self.names {
             let _ = Engine::Coop.removal(self.stand, name);
         }
