@@ -80,12 +80,13 @@ fn words(bytes: &[u8]) -> String {
     words.join(" ")
 }
 
+/// Asks again after a second, as a resolver does: what other tests send at this moment may fill
+/// the processor's queue, and then packets are lost before anyone has seen them.
 fn by_udp(ns: &Ns, server: IpAddr, name: &'static str, kind: RecordType) -> Option<String> {
-    by_udp_within(PATIENCE, ns, server, name, kind)
+    (0..PATIENCE.as_secs()).find_map(|_| by_one_datagram(ns, server, name, kind))
 }
 
-fn by_udp_within(
-    patience: Duration,
+fn by_one_datagram(
     ns: &Ns,
     server: IpAddr,
     name: &'static str,
@@ -98,7 +99,9 @@ fn by_udp_within(
             Ipv6Addr::UNSPECIFIED.into()
         };
         let socket = UdpSocket::bind((any, 0)).unwrap();
-        socket.set_read_timeout(Some(patience)).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(1)))
+            .unwrap();
         socket.connect((server, 53)).ok()?;
         socket.send(&question(7, name, kind)).ok()?;
         let mut buffer = [0; 1500];
@@ -252,11 +255,7 @@ fn a_container_that_asks_too_much_keeps_nobody_else_from_an_answer() {
         })
     });
     for _ in 0..20 {
-        // One that is lost among them is asked again, as a resolver does.
-        let second = Duration::from_secs(1);
-        let ask = || by_udp_within(second, &db.ns, server, "db.", RecordType::A);
-        let answered = (0..20).any(|_| ask() == answer);
-        assert!(answered);
+        assert_eq!(by_udp(&db.ns, server, "db.", RecordType::A), answer);
         assert_eq!(by_tcp(&db.ns, server, "db.", RecordType::A), answer);
     }
     stop.store(true, Ordering::Relaxed);

@@ -64,8 +64,8 @@ pub use self::listener::{Gateways, open};
 pub use self::server::NameServer;
 pub use self::zone::{Member, Standing, Zone};
 
-/// What the name server asks about containers, by id. The answers are used for one
-/// [`turn`](NameServer::turn).
+/// What the name server asks about containers, by id. An answer is used for the queries that have
+/// come by then.
 pub trait Containers {
     /// How fit a container is to be named.
     fn standing(&self, id: &str) -> Standing;

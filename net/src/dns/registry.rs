@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use super::zone::{Member, Zone};
+use crate::error::Error;
 use crate::networks::Networks;
 
 /// So many networks are remembered: those whose names are asked for.
@@ -36,8 +37,8 @@ struct Loaded {
     stamp: Stamp,
     /// Whether a change would show in the stamp.
     is_settled: bool,
-    /// The turn in which it was looked at last.
-    turn: u64,
+    /// When it was looked at last.
+    look: u64,
 }
 
 /// A network as it is now.
@@ -59,18 +60,21 @@ impl Registry {
         }
     }
 
-    /// The network as it is in this turn of the loop; none when there is none. `name` is what a
-    /// container is called.
+    /// The network as it is at this look, of which each has a number; none when there is none.
+    /// `name` is what a container is called.
+    ///
+    /// What cannot be read is taken to be as it was, and read again at the next look; an error
+    /// when it never was.
     pub(super) fn view(
         &mut self,
         network: &str,
-        turn: u64,
+        look: u64,
         name: &dyn Fn(&str) -> Option<String>,
-    ) -> Option<Rc<View>> {
+    ) -> Result<Option<Rc<View>>, Error> {
         if let Some(loaded) = self.zones.get(network)
-            && loaded.turn == turn
+            && loaded.look == look
         {
-            return loaded.view.clone();
+            return Ok(loaded.view.clone());
         }
         let directory = self.networks.directory().join(network);
         let stamp = stamp(&directory);
@@ -78,27 +82,39 @@ impl Registry {
             && loaded.stamp == stamp
             && loaded.is_settled
         {
-            loaded.turn = turn;
-            return loaded.view.clone();
+            loaded.look = look;
+            return Ok(loaded.view.clone());
         }
+        let (view, is_read) = match (self.load(network, name), self.zones.get(network)) {
+            (Ok(view), _) => (view.map(Rc::new), true),
+            (Err(error), Some(before)) => {
+                log::debug!("names of network {network}: {error}");
+                (before.view.clone(), false)
+            }
+            (Err(error), None) => return Err(error),
+        };
         if self.zones.len() >= ZONES {
             self.zones.clear();
         }
-        let is_settled = is_settled(&stamp);
-        let view = self.load(network, name).map(Rc::new);
         let loaded = Loaded {
             view: view.clone(),
             stamp,
-            is_settled,
-            turn,
+            is_settled: is_read && is_settled(&stamp),
+            look,
         };
         self.zones.insert(network.to_owned(), loaded);
-        view
+        Ok(view)
     }
 
-    fn load(&self, network: &str, name: &dyn Fn(&str) -> Option<String>) -> Option<View> {
-        let known = self.networks.get(network).ok()??;
-        let leases = self.networks.leases(network).unwrap_or_default();
+    fn load(
+        &self,
+        network: &str,
+        name: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Option<View>, Error> {
+        let Some(known) = self.networks.get(network)? else {
+            return Ok(None);
+        };
+        let leases = self.networks.leases(network)?;
         let members = leases.into_iter().map(|lease| Member {
             addresses: lease.addresses().collect(),
             name: { name(&lease.container) }
@@ -111,14 +127,14 @@ impl Registry {
         let ipv6 = known.ipv6.map(|ipv6| ipv6.subnet);
         subnets.extend(ipv6.map(|subnet| (subnet.network().into(), subnet.prefix_len())));
         let zone = Zone::new(network, known.internal, subnets, members.collect());
-        Some(View {
+        Ok(Some(View {
             zone: Rc::new(zone),
             servers: known
                 .gateways()
                 .zip(iter::repeat(known.name_port))
                 .filter_map(|(address, port)| Some(SocketAddr::new(address, port?)))
                 .collect(),
-        })
+        }))
     }
 }
 

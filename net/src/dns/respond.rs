@@ -15,18 +15,19 @@ use super::server::{NameServer, To};
 use super::sockets;
 use super::zone::{Member, Standing, Zone};
 use super::{Containers, Resolution};
+use crate::error::Error;
 
 /// The longest answer over a connection.
 const LONGEST_ANSWER: usize = u16::MAX as usize;
 
-/// What is asked about containers, once a turn.
-pub(super) struct Turn<'a> {
+/// What is asked about containers, once for all queries that have come together.
+pub(super) struct Look<'a> {
     containers: &'a dyn Containers,
     standing: RefCell<HashMap<String, Standing>>,
     resolution: RefCell<HashMap<String, Rc<Resolution>>>,
 }
 
-impl<'a> Turn<'a> {
+impl<'a> Look<'a> {
     pub(super) fn new(containers: &'a dyn Containers) -> Self {
         Self {
             containers,
@@ -64,13 +65,13 @@ impl NameServer {
         listener: usize,
         client: IpAddr,
         to: To,
-        turn: &Turn<'_>,
+        look: &Look<'_>,
     ) -> Option<Vec<u8>> {
         let (network, address) = match self.listeners.get(listener)? {
             Some(listener) => (listener.network.clone(), listener.address),
             None => return None,
         };
-        let view = self.view(&network, turn);
+        let view = self.view(&network, look).ok()?;
         let Some(view) = view.filter(|view| view.servers.contains(&address)) else {
             // The network is gone, or has come again with another gateway.
             self.listeners[listener] = None;
@@ -89,10 +90,10 @@ impl NameServer {
             To::Datagram { .. } => query.datagram(),
             To::Connection { .. } => LONGEST_ANSWER,
         };
-        let resolution = { view.zone.at(client) }.map(|member| turn.resolution(member));
-        let zones = self.zones(&view, resolution.as_deref(), turn);
+        let resolution = { view.zone.at(client) }.map(|member| look.resolution(member));
+        let zones = self.zones(&view, resolution.as_deref(), look);
         self.queries = self.queries.wrapping_add(1);
-        let standing = |member: &Member| turn.standing(member);
+        let standing = |member: &Member| look.standing(member);
         let aliases = resolution.as_ref().map_or(&[][..], |it| &it.aliases);
         match answer(&query, &zones, aliases, &standing, self.queries, limit) {
             Verdict::Answer(answer) => Some(answer),
@@ -108,11 +109,12 @@ impl NameServer {
         &mut self,
         view: &Rc<View>,
         resolution: Option<&Resolution>,
-        turn: &Turn<'_>,
+        look: &Look<'_>,
     ) -> Vec<Rc<Zone>> {
         let mut zones = Vec::new();
         for network in resolution.iter().flat_map(|it| &it.networks) {
-            zones.extend(self.view(network, turn).map(|view| Rc::clone(&view.zone)));
+            let view = self.view(network, look).ok().flatten();
+            zones.extend(view.map(|view| Rc::clone(&view.zone)));
         }
         if !zones.iter().any(|zone| Rc::ptr_eq(zone, &view.zone)) {
             zones.push(Rc::clone(&view.zone));
@@ -120,9 +122,9 @@ impl NameServer {
         zones
     }
 
-    fn view(&mut self, network: &str, turn: &Turn<'_>) -> Option<Rc<View>> {
-        let name = |id: &str| turn.containers.name(id);
-        self.registry.view(network, self.turn, &name)
+    fn view(&mut self, network: &str, look: &Look<'_>) -> Result<Option<Rc<View>>, Error> {
+        let name = |id: &str| look.containers.name(id);
+        self.registry.view(network, self.looks, &name)
     }
 
     fn forward(

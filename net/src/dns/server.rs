@@ -15,7 +15,7 @@ use super::listener::Listener;
 use super::message::LONGEST_QUERY;
 use super::registry::Registry;
 use super::resolvers::HostResolvers;
-use super::respond::Turn;
+use super::respond::Look;
 use crate::networks::Networks;
 
 /// So many datagrams of one socket are answered at a time: there is other work in this thread.
@@ -41,8 +41,8 @@ pub struct NameServer {
     pub(super) host: HostResolvers,
     /// Tells what comes later from what had its place before.
     pub(super) serial: u64,
-    /// Turns of the event loop, and queries.
-    pub(super) turn: u64,
+    /// How often files were looked at, and how many queries there were.
+    pub(super) looks: u64,
     pub(super) queries: usize,
 }
 
@@ -107,7 +107,7 @@ impl NameServer {
             forwarder: Forwarder::default(),
             host: HostResolvers::new(),
             serial: 0,
-            turn: 0,
+            looks: 0,
             queries: 0,
         })
     }
@@ -121,13 +121,11 @@ impl NameServer {
 
     /// Does what there is to do, and no more than a part of it when there is much.
     pub fn turn(&mut self, containers: &dyn Containers) {
-        self.turn += 1;
-        let turn = Turn::new(containers);
         for token in self.wait() {
             match token {
-                Token::Datagrams(number) => self.answer_datagrams(number, &turn),
-                Token::Listener(number) => self.accept(number, &turn),
-                Token::Connection(number) => self.go_on(number, &turn),
+                Token::Datagrams(number) => self.answer_datagrams(number, containers),
+                Token::Listener(number) => self.accept(number, containers),
+                Token::Connection(number) => self.go_on(number, containers),
                 Token::Exchange(number) => {
                     let mut answered = Vec::new();
                     self.forwarder.ready(number, Instant::now(), &mut answered);
@@ -170,29 +168,41 @@ impl NameServer {
         }
     }
 
-    fn answer_datagrams(&mut self, number: usize, turn: &Turn<'_>) {
+    fn answer_datagrams(&mut self, number: usize, containers: &dyn Containers) {
+        let Some(Some(listener)) = self.listeners.get(number) else {
+            return;
+        };
+        let serial = listener.serial;
         let mut buffer = [0; LONGEST_QUERY + 1];
-        for _ in 0..DATAGRAMS {
-            let Some(Some(listener)) = self.listeners.get(number) else {
-                return;
-            };
-            let (length, peer) = match listener.datagrams.recv_from(&mut buffer) {
-                Ok(received) => received,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) => return,
-            };
+        let mut received = Vec::new();
+        while received.len() < DATAGRAMS {
+            match listener.datagrams.recv_from(&mut buffer) {
+                Ok((length, peer)) => received.push((buffer[..length].to_vec(), peer)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        let look = self.look(containers);
+        for (message, peer) in received {
             let to = To::Datagram {
                 listener: number,
-                serial: listener.serial,
+                serial,
                 peer,
             };
-            if let Some(answer) = self.ask(&buffer[..length], number, peer.ip(), to, turn) {
+            if let Some(answer) = self.ask(&message, number, peer.ip(), to, &look) {
                 self.send(to, &answer);
             }
         }
     }
 
-    fn accept(&mut self, number: usize, turn: &Turn<'_>) {
+    /// Files are looked at again from now on: after the queries have come that are about to be
+    /// answered, since whoever has changed something may ask at once.
+    fn look<'a>(&mut self, containers: &'a dyn Containers) -> Look<'a> {
+        self.looks += 1;
+        Look::new(containers)
+    }
+
+    fn accept(&mut self, number: usize, containers: &dyn Containers) {
         for _ in 0..ACCEPTED {
             let Some(Some(listener)) = self.listeners.get(number) else {
                 return;
@@ -219,11 +229,11 @@ impl NameServer {
             let connection = Connection::new(stream, peer.ip(), self.serial, number, now);
             self.connections[place] = Some(connection);
             // The query often comes with it.
-            self.go_on(place, turn);
+            self.go_on(place, containers);
         }
     }
 
-    fn go_on(&mut self, number: usize, turn: &Turn<'_>) {
+    fn go_on(&mut self, number: usize, containers: &dyn Containers) {
         let now = Instant::now();
         let Some(Some(connection)) = self.connections.get_mut(number) else {
             return;
@@ -239,12 +249,13 @@ impl NameServer {
             self.connections[number] = None;
             return;
         };
+        let look = self.look(containers);
         for message in messages {
             let to = To::Connection { number, serial };
             if let Some(Some(connection)) = self.connections.get_mut(number) {
                 connection.waiting += 1;
             }
-            if let Some(answer) = self.ask(&message, listener, client, to, turn) {
+            if let Some(answer) = self.ask(&message, listener, client, to, &look) {
                 self.send(to, &answer);
             }
         }
