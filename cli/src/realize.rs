@@ -182,6 +182,7 @@ fn lease_addresses(host: &Host, drafts: &mut [Draft]) -> Result<()> {
             .with_context(|| format!("lease addresses of network {network}"))?;
         if is_new {
             host.store.emit(&Event::of_network(&network, "create"));
+            warn_of_firewalls(host, &network);
         }
         let mut leases: HashMap<_, _> = { leases.into_iter() }
             .map(|lease| (lease.container.clone(), lease))
@@ -197,6 +198,21 @@ fn lease_addresses(host: &Host, drafts: &mut [Draft]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Says what stands in the way of a new network, before its containers wait for answers in vain.
+fn warn_of_firewalls(host: &Host, network: &str) {
+    // Without root the host's firewall sees a program of the user, and no bridge.
+    if host.rootless.is_some() {
+        return;
+    }
+    let network = host.networks.get(network);
+    let found = network.map(|network| network.map(|network| coop_net::obstacles(&network)));
+    if let Ok(Some(Ok(found))) = found {
+        for obstacle in found {
+            log::warn!("{obstacle}");
+        }
+    }
 }
 
 /// Leases the place in a network that the plan has and no lease for: the container was connected

@@ -54,6 +54,7 @@ mod create;
 pub mod dns;
 mod error;
 mod files;
+mod firewall;
 mod forwarding;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -88,6 +89,7 @@ pub use apply::PendingRules;
 pub use batch::LinkBatch;
 pub use error::Error;
 pub use files::{HostsEntry, host_resolv_conf, hosts_file, hosts_lines, resolv_conf};
+pub use firewall::{Firewall, Obstacle, obstacles};
 pub use guest::{HostSocket, configure, connect, loopback_up, reroute};
 pub use holder::Holder;
 pub use lease::{Ipv6Lease, Lease, LeaseRequest, default_routes};

@@ -109,6 +109,22 @@ impl Tool {
         })
     }
 
+    /// Runs the tool and gives what it printed; `Err` of the inner result as with
+    /// [`Running::wait`].
+    pub(crate) fn output(self, arguments: &[&str]) -> Result<Result<String, String>, Error> {
+        let mut file = memory_file("output").map_err(self.failed("start"))?;
+        let stdout = file.try_clone().map_err(self.failed("start"))?;
+        let running = self.start(arguments, Stdio::null(), Stdio::from(stdout))?;
+        if let Err(message) = running.wait()? {
+            return Ok(Err(message));
+        }
+        let mut bytes = Vec::new();
+        file.rewind()
+            .and_then(|()| file.read_to_end(&mut bytes))
+            .map_err(self.failed("hear"))?;
+        Ok(Ok(String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
     /// For `map_err`.
     pub(crate) fn failed(self, operation: &'static str) -> impl FnOnce(std::io::Error) -> Error {
         move |error| Error::Tool {
