@@ -1,5 +1,7 @@
 //! The wiring: what happens to a container, in order.
 
+mod beside;
+
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
@@ -13,6 +15,7 @@ use coop_launcher::{BoxError, Pipeline, Process};
 use coop_net::{Lease, PendingRules};
 use rustix::process::Pid;
 
+use self::beside::Beside;
 use crate::host::Host;
 use crate::joined;
 use crate::names::NameService;
@@ -231,7 +234,7 @@ pub(crate) struct Wires<'a> {
     /// Published ports, held as long as their container lives.
     ports: RefCell<Vec<(ContainerId, Vec<OwnedFd>)>>,
     /// Answers the containers' questions for names, once they have a network.
-    names: OnceCell<NameService<'a>>,
+    beside: OnceCell<Beside<'a>>,
 }
 
 impl<'a> Wires<'a> {
@@ -247,7 +250,7 @@ impl<'a> Wires<'a> {
             last_plan: RefCell::default(),
             overseer: None,
             ports: RefCell::default(),
-            names: OnceCell::new(),
+            beside: OnceCell::new(),
         }
     }
 
@@ -306,6 +309,8 @@ impl<'a> Wires<'a> {
     /// Takes the container's published ports, which are nobody else's from now on.
     fn publish(&self, id: &ContainerId, plan: &ContainerPlan) -> anyhow::Result<()> {
         if let Some(rootless) = &self.host.rootless {
+            // Their sockets are with the keeper.
+            self.ports.borrow_mut().push((id.clone(), Vec::new()));
             return rootless.publish(&plan.network.leases().collect::<Vec<_>>());
         }
         for lease in plan.network.leases() {
@@ -353,14 +358,18 @@ impl<'a> Wires<'a> {
 
     /// Answers for the names of a network. Says whether that takes other rules.
     fn serve_names(&self, network: &str) -> Result<bool, BoxError> {
-        if self.names.get().is_none() {
-            let service = NameService::new(self.host)?;
-            let _ = self.names.set(service);
+        if self.beside.get().is_none() {
+            let beside = Beside::new(NameService::new(self.host)?)?;
+            let _ = self.beside.set(beside);
         }
-        match self.names.get() {
-            Some(names) => Ok(names.serve(network, &self.host.place_of_networks()?)?),
-            None => Ok(false),
+        let Some(beside) = self.beside.get() else {
+            return Ok(false);
+        };
+        let place = self.host.place_of_networks()?;
+        if let Some(rootless) = &self.host.rootless {
+            beside.watch_keeper(rootless);
         }
+        Ok(beside.names.serve(network, &place)?)
     }
 
     /// The same after an adoption: the rules are in the kernel already.
@@ -486,8 +495,8 @@ impl Wiring for Wires<'_> {
     }
 
     fn service(&self) -> Option<&dyn Service> {
-        let names = self.names.get()?;
-        Some(names)
+        self.beside.get()?;
+        Some(self)
     }
 
     fn ended(&self, id: &ContainerId) -> bool {
@@ -516,7 +525,10 @@ impl Wiring for Wires<'_> {
     fn adopted(&self, id: &ContainerId) {
         let Ok(plan) = self.plan(id) else { return };
         let taken = match &self.host.rootless {
-            Some(rootless) => rootless.adopt(&plan.network.leases().collect::<Vec<_>>()),
+            Some(rootless) => {
+                self.ports.borrow_mut().push((id.clone(), Vec::new()));
+                rootless.adopt(&plan.network.leases().collect::<Vec<_>>())
+            }
             None => self.publish(id, &plan),
         };
         // The rules are in the kernel: connections go to the container all the same.

@@ -54,7 +54,23 @@ impl<'h> World<'h> {
         let script = "set -e; ip link set lo up; ip address add 192.0.2.1/24 dev world0; \
                       ip link set world0 up";
         world.enter(script).run().success();
+        wait_until("the cable is in", || {
+            let up0 = host.tool("ip").args(["-o", "link", "show", "up0"]).run();
+            up0.stdout.contains("state UP")
+        });
         world
+    }
+
+    /// A server of one page, at port 8000.
+    fn serve(&self) -> Running<'h> {
+        let script = "cd \"$HOME\" && echo outside > page && exec busybox httpd -f -vv -p 8000";
+        let server = self.enter(script).spawn();
+        wait_until("the world serves", || {
+            let processes = self.host.processes();
+            let serves = |it: &String| it.contains("httpd") && !it.contains("nsenter");
+            processes.iter().any(serves)
+        });
+        server
     }
 
     fn enter(&self, script: &str) -> coop_tests::Cmd<'h> {
@@ -151,14 +167,7 @@ fn services_reach_each_other_by_name_and_the_world_by_the_hosts_address() {
     let host = Host::new();
     let user = user!(&host);
     let world = World::new(&host);
-    let script = "cd \"$HOME\" && echo outside > page && exec busybox httpd -f -vv -p 8000";
-    let mut server = world.enter(script).spawn();
-    wait_until("the world serves", || {
-        let processes = host.processes();
-        processes
-            .iter()
-            .any(|it| it.contains("httpd") && !it.contains("nsenter"))
-    });
+    let mut server = world.serve();
     let before = host.snapshot();
     let (stack, up) = Stack::up(&host, user, &web(""));
     assert!(!up.success().stderr.contains("loopback"), "{up}");
@@ -419,10 +428,12 @@ fn a_keeper_that_is_killed_is_followed_by_another_in_the_same_namespace() {
     wait_for_page("127.0.0.1:8080");
     let client = |script: &str| stack.sh("client", script);
     kill(&host, keeper(&stack.user));
-    // The supervisor holds the namespace.
+    // The supervisor holds the namespace, and does not wait for a command.
+    wait_for_page("127.0.0.1:8080");
     client("timeout 5 wget -q -O - http://web/page")
         .success()
         .says("hello");
+    wait_until("there is a way out again", || keepers(&host).len() == 1);
     stack.coop("restart", &["-t", "0", "web"]).success();
     wait_for_page("127.0.0.1:8080");
     wait_until("the client reaches the new one", || {
@@ -439,8 +450,7 @@ fn a_way_out_that_is_killed_is_opened_again() {
     let host = Host::new();
     let user = user!(&host);
     let world = World::new(&host);
-    let script = "cd \"$HOME\" && echo outside > page && exec busybox httpd -f -p 8000";
-    let _server = world.enter(script).spawn();
+    let _server = world.serve();
     let (stack, up) = Stack::up(&host, user, &web(""));
     up.success();
     let get = || {
@@ -512,8 +522,7 @@ fn slirp4netns_is_the_second_choice() {
     let user = user!(&host);
     hide("pasta");
     let world = World::new(&host);
-    let script = "cd \"$HOME\" && echo outside > page && exec busybox httpd -f -p 8000";
-    let _server = world.enter(script).spawn();
+    let _server = world.serve();
     let before = host.snapshot();
     let (stack, up) = Stack::up(&host, user, &web("'8080:80'"));
     up.success();

@@ -264,6 +264,19 @@ impl Rootless {
         })
     }
 
+    /// Lends the connection to the keeper, when there is one.
+    pub(crate) fn with_keeper(&self, work: impl FnOnce(&OwnedFd)) {
+        if let Some(connection) = &*self.network.borrow() {
+            work(&connection.socket);
+        }
+    }
+
+    /// Whether the keeper that this process is connected to lives no more.
+    pub(crate) fn has_lost_keeper(&self) -> bool {
+        let connection = self.network.borrow();
+        { connection.iter() }.any(|it| it.is_own() && !it.is_good())
+    }
+
     fn network_dir(&self) -> PathBuf {
         self.dirs.run.join("rootless-network")
     }
