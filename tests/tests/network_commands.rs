@@ -289,3 +289,95 @@ fn whoever_has_no_network_of_its_own_is_not_connected() {
         .fails(1, &["nowhere not found"]);
     host.coop(["rm", "-f", "alone", "open"]).run().success();
 }
+
+/// Stops `network connect` at one of its steps; `false` without a `coop` that can be stopped.
+fn stop_connect(host: &Host, point: &str, action: &str) -> bool {
+    let Some(connect) = host.coop_with_faults(["network", "connect", "back", "web"]) else {
+        return false;
+    };
+    let fault = format!("connect.{point}:{action}");
+    let output = connect.env("COOP_FAULT", fault).run();
+    assert!(!output.status.success(), "{point} {output}");
+    true
+}
+
+#[test]
+fn a_connect_that_fails_or_is_killed_leaves_nothing_half_done() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    host.coop(["network", "create", "back"]).run().success();
+    let before = host.snapshot();
+    for point in ["plan", "lease", "link"] {
+        host.start("web", &root, &[], SLEEP);
+        // One that fails has changed nothing.
+        if !stop_connect(&host, point, "fail") {
+            coop_tests::skip!("COOP_BIN_FAULT names no coop with fault injection");
+        }
+        let networks = host.inspect("web")["NetworkSettings"]["Networks"].clone();
+        assert_eq!(networks.as_object().unwrap().len(), 1, "{point}");
+        assert_eq!(
+            exec(&host, "web", "ls /sys/class/net")
+                .matches("eth")
+                .count(),
+            1
+        );
+
+        // One that is killed is completed by the next start,
+        stop_connect(&host, point, "kill");
+        host.coop(["restart", "-t", "0", "web"]).run().success();
+        assert!(address(&host, "web", "back").starts_with("10."), "{point}");
+        assert_eq!(
+            exec(&host, "web", "ls /sys/class/net")
+                .matches("eth")
+                .count(),
+            2
+        );
+        host.coop(["network", "disconnect", "back", "web"])
+            .run()
+            .success();
+
+        // or undone by a disconnection, or with the container.
+        stop_connect(&host, point, "kill");
+        host.coop(["network", "disconnect", "back", "web"])
+            .run()
+            .success();
+        assert_eq!(
+            exec(&host, "web", "ls /sys/class/net")
+                .matches("eth")
+                .count(),
+            1
+        );
+        stop_connect(&host, point, "kill");
+        host.coop(["rm", "-f", "web"]).run().success();
+        host.assert_nothing_left(&before);
+    }
+    host.coop(["network", "rm", "back"]).run().success();
+}
+
+#[test]
+fn what_a_killed_up_leaves_of_a_network_is_pruned() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    let before = host.snapshot();
+    for point in [
+        "planning.begin",
+        "planning.ids",
+        "planning.addresses",
+        "planning.save",
+    ] {
+        let Some(run) = host.coop_with_faults(["run", "-d", "--name", "web", "--rootfs"]) else {
+            coop_tests::skip!("COOP_BIN_FAULT names no coop with fault injection");
+        };
+        let run = run.arg(root.path()).args(["--", "/bin/sh", "-c", SLEEP]);
+        let output = run.env("COOP_FAULT", format!("{point}:kill")).run();
+        assert!(!output.status.success(), "{point} {output}");
+        host.coop(["network", "prune", "-f"]).run().success();
+        assert_eq!(
+            host.coop(["network", "ls", "-q"]).run().success().stdout,
+            "",
+            "{point}"
+        );
+        host.coop(["rm", "-f", "web"]).run();
+        host.assert_nothing_left(&before);
+    }
+}

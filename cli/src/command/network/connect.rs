@@ -60,8 +60,8 @@ pub(super) fn connect(host: &Host, args: &NetworkConnectArgs) -> Result<i32> {
     });
     let before: ContainerPlan = host.store.load_config(&state.id)?;
     host.store.save_config(&state.id, &plan)?;
-    fault("plan")?;
-    let done = complete(host, &mut plan, &network.name, state.live_init());
+    let done =
+        fault("plan").and_then(|()| complete(host, &mut plan, &network.name, state.live_init()));
     if let Err(error) = done {
         // As it was.
         let released = release(host, &network.name, &[state.id.as_str()]);
