@@ -240,6 +240,20 @@ fn a_container_that_asks_too_much_keeps_nobody_else_from_an_answer() {
     assert_eq!(by_udp(&web.ns, server, "db.", RecordType::A), answer);
     drop(held);
 
+    // One that asks, says that it will say no more, and then breaks the connection.
+    web.ns.run(move || {
+        for _ in 0..3 {
+            let mut stream = connect(server).unwrap();
+            let query = question(7, "db.", RecordType::A);
+            stream
+                .write_all(&(query.len() as u16).to_be_bytes())
+                .unwrap();
+            stream.write_all(&query).unwrap();
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+        }
+    });
+    assert_eq!(by_tcp(&web.ns, server, "db.", RecordType::A), answer);
+
     // Nonsense, half queries, and answers that nobody reads, as fast as they can be sent.
     let stop = Arc::<AtomicBool>::default();
     let stopped = Arc::clone(&stop);

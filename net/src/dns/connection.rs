@@ -118,6 +118,11 @@ impl Connection {
         true
     }
 
+    /// Whether it waits for nothing that the client could do: what happens to it then is its end.
+    pub(super) fn expects_nothing(&self) -> bool {
+        self.has_ended && self.output.is_empty()
+    }
+
     /// Whether nothing is left to be done for a client that sends no more.
     pub(super) fn is_done(&self) -> bool {
         self.has_ended && self.waiting == 0 && self.output.is_empty()

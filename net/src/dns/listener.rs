@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::time::Instant;
 
 use super::server::{IN, NameServer, Token, free_place, watch};
 use super::sockets;
@@ -23,6 +24,8 @@ pub(super) struct Listener {
     pub(super) serial: u64,
     pub(super) datagrams: UdpSocket,
     pub(super) connections: TcpListener,
+    /// No connection is accepted before.
+    pub(super) rests_until: Option<Instant>,
 }
 
 /// The sockets of all gateways of a network.
@@ -145,6 +148,7 @@ impl NameServer {
                 serial: self.serial,
                 datagrams,
                 connections,
+                rests_until: None,
             });
         }
         Ok(())

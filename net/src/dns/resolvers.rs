@@ -122,14 +122,14 @@ impl HostResolvers {
         let is_news = stamp != self.stamp;
         if is_news {
             self.stamp = stamp;
-            self.resolvers = read(&self.path);
+            self.resolvers = read(&self.path, Path::new(BEHIND_STUB));
         }
         (&self.resolvers, is_news)
     }
 }
 
-/// No file, no servers: no text is long enough to be worth a limit, but the kernel's own.
-fn read(path: &Path) -> Resolvers {
+/// No file, no servers. `behind` is the file of those behind the stub of systemd-resolved.
+fn read(path: &Path, behind: &Path) -> Resolvers {
     let parse = |path: &Path| {
         let text = fs::read_to_string(path).unwrap_or_default();
         Resolvers::parse(&text, &interface)
@@ -140,7 +140,7 @@ fn read(path: &Path) -> Resolvers {
         return resolvers;
     }
     // The stub knows which link's server knows what. Those behind it are asked when it is down.
-    let behind = parse(Path::new(BEHIND_STUB));
+    let behind = parse(behind);
     let servers = { resolvers.servers.iter().chain(&*behind.servers) }.copied();
     Resolvers {
         servers: servers.take(SERVERS).collect(),
@@ -177,6 +177,29 @@ mod tests {
         assert_eq!(resolvers.attempts, 3);
         let slow = Resolvers::parse("options timeout:30", &|_| None);
         assert_eq!(slow.timeout, TIMEOUT, "before the client gives up");
+    }
+
+    #[test]
+    fn those_behind_the_stub_are_asked_when_it_does_not_answer() {
+        let directory = tempfile::tempdir().unwrap();
+        let [path, behind] = ["stub", "behind"].map(|name| directory.path().join(name));
+        let servers = |text: &str| {
+            fs::write(&path, text).unwrap();
+            let servers = read(&path, &behind).servers;
+            servers
+                .iter()
+                .map(|it| it.ip().to_string())
+                .collect::<Vec<_>>()
+        };
+        let stub = "nameserver 127.0.0.53\noptions edns0 trust-ad\n";
+        assert_eq!(servers(stub), ["127.0.0.53"]);
+        fs::write(&behind, "nameserver 192.0.2.1\nnameserver 192.0.2.2\n").unwrap();
+        assert_eq!(servers(stub), ["127.0.0.53", "192.0.2.1", "192.0.2.2"]);
+        assert_eq!(
+            servers("nameserver 127.0.0.1"),
+            ["127.0.0.1"],
+            "another one of the host's"
+        );
     }
 
     #[test]

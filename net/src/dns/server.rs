@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
@@ -24,6 +24,8 @@ const DATAGRAMS: usize = 64;
 const ACCEPTED: usize = 16;
 const CONNECTIONS: usize = 64;
 const CONNECTIONS_OF_ONE: usize = 8;
+/// When none can be accepted, the next is not before.
+const REST: Duration = Duration::from_secs(1);
 
 /// A name server for networks, to be turned by an event loop of the caller's: it waits for
 /// nothing, starts no thread, and holds a bounded number of sockets.
@@ -116,7 +118,10 @@ impl NameServer {
     pub fn deadline(&self) -> Option<Instant> {
         let connections = self.connections.iter().flatten();
         let idle = connections.map(Connection::deadline).min();
-        idle.into_iter().chain(self.forwarder.deadline()).min()
+        let listeners = self.listeners.iter().flatten();
+        let rested = listeners.filter_map(|it| it.rests_until).min();
+        let others = self.forwarder.deadline().into_iter().chain(rested);
+        idle.into_iter().chain(others).min()
     }
 
     /// Does what there is to do, and no more than a part of it when there is much.
@@ -154,6 +159,7 @@ impl NameServer {
 
     fn on_time(&mut self) {
         let now = Instant::now();
+        self.accept_again(now);
         for slot in &mut self.connections {
             if slot.as_ref().is_some_and(|it| it.deadline() <= now) {
                 *slot = None;
@@ -210,7 +216,12 @@ impl NameServer {
             let (stream, peer) = match listener.connections.accept() {
                 Ok(accepted) => accepted,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                // No descriptor is left, most likely: who connects has to wait for one.
+                Err(_) => {
+                    self.rest(number);
+                    return;
+                }
             };
             let held = self.connections.iter().flatten();
             let (all, of_one) = held.fold((0, 0), |(all, of_one), it| {
@@ -233,6 +244,28 @@ impl NameServer {
         }
     }
 
+    /// Accepts no connection for a while: those that wait would wake the caller in vain.
+    fn rest(&mut self, number: usize) {
+        if let Some(Some(listener)) = self.listeners.get_mut(number) {
+            let none = epoll::EventFlags::empty();
+            let token = Token::Listener(number);
+            let _ = watch(&self.epoll, &listener.connections, token, none);
+            listener.rests_until = Some(Instant::now() + REST);
+        }
+    }
+
+    fn accept_again(&mut self, now: Instant) {
+        for (number, listener) in self.listeners.iter_mut().enumerate() {
+            if let Some(listener) = listener
+                && listener.rests_until.is_some_and(|until| until <= now)
+            {
+                listener.rests_until = None;
+                let token = Token::Listener(number);
+                let _ = watch(&self.epoll, &listener.connections, token, IN);
+            }
+        }
+    }
+
     fn go_on(&mut self, number: usize, containers: &dyn Containers) {
         let now = Instant::now();
         let Some(Some(connection)) = self.connections.get_mut(number) else {
@@ -240,10 +273,11 @@ impl NameServer {
         };
         let (client, listener) = (connection.client, connection.listener);
         let serial = connection.serial;
-        let messages = if connection.flush(now) {
-            connection.receive(now)
-        } else {
+        // The kernel reports a broken connection again and again, wanted or not.
+        let messages = if connection.expects_nothing() || !connection.flush(now) {
             None
+        } else {
+            connection.receive(now)
         };
         let Some(messages) = messages else {
             self.connections[number] = None;
