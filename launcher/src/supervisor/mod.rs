@@ -356,9 +356,7 @@ impl<'a> Supervisor<'a> {
         let now = Instant::now();
         self.viewers.leave_overdue(now, &self.reactor);
         self.listener.listen_again(now, &self.reactor);
-        if self.service_deadline().is_some_and(|due| due <= now) {
-            self.turn_service();
-        }
+        self.serve_if_due(now);
         for index in 0..self.units.len() {
             self.kill_if_overdue(index, now);
             self.restart_if_due(index, now);

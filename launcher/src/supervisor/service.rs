@@ -1,7 +1,7 @@
 //! Work beside the containers that the event loop turns, for as long as it turns.
 
 use std::os::fd::BorrowedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::durable::QUIET;
 use super::reactor::Token;
@@ -27,13 +27,20 @@ pub(super) struct Beside {
     is_watched: bool,
     /// When something else than the service happened last.
     last_event: Instant,
+    /// When the memory that its turns have taken is given back.
+    release_due: Option<Instant>,
 }
+
+/// The service's turns are many and small: what they take is given back for many of them at a
+/// time.
+const RELEASE: Duration = Duration::from_secs(5);
 
 impl Default for Beside {
     fn default() -> Self {
         Self {
             is_watched: false,
             last_event: Instant::now(),
+            release_due: None,
         }
     }
 }
@@ -51,15 +58,31 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    pub(super) fn turn_service(&self) {
+    pub(super) fn turn_service(&mut self) {
         if let Some(service) = self.wiring.service() {
             service.turn();
+            let due = || Instant::now() + RELEASE;
+            self.beside.release_due.get_or_insert_with(due);
         }
     }
 
-    /// When the service has something to do.
+    /// Does what the service has to do by the clock, and what there is to do after it.
+    pub(super) fn serve_if_due(&mut self, now: Instant) {
+        let service = self.wiring.service();
+        let deadline = service.and_then(Service::deadline);
+        if deadline.is_some_and(|due| due <= now) {
+            self.turn_service();
+        }
+        if self.beside.release_due.is_some_and(|due| due <= now) {
+            self.beside.release_due = None;
+            self.release_later();
+        }
+    }
+
+    /// When there is something to do for the service, or after it.
     pub(super) fn service_deadline(&self) -> Option<Instant> {
-        self.wiring.service()?.deadline()
+        let deadline = self.wiring.service()?.deadline();
+        deadline.into_iter().chain(self.beside.release_due).min()
     }
 
     /// Whether nothing has happened to a container for a while: a service may always be busy.
