@@ -155,7 +155,7 @@ fn remember<K: Eq + Hash, V>(known: &RefCell<HashMap<K, V>>, key: K, value: V) {
 fn standing(state: &State) -> Standing {
     match state.status {
         // Its process ended just now: its supervisor will say what comes next.
-        Status::Running | Status::Paused if !state.init_exists() => Standing::Awaited,
+        Status::Running | Status::Paused if !state.init_alive() => Standing::Awaited,
         // It does not answer, but goes on where it was.
         Status::Paused => Standing::Unhealthy,
         Status::Running => match state.health {

@@ -41,14 +41,14 @@ pub(crate) fn attach_mount(root: BorrowedFd<'_>, open: &OpenMount) -> Result<(),
             let target = kernel_dir(root, path)?;
             detached::attach(tree.as_fd(), target.as_fd()).map_err(at(Operation::Attach, path))
         }
-        (Mount::Shm { size }, _) => {
+        (Mount::Shm { size, context }, _) => {
             let target = kernel_dir(root, path)?;
-            tmpfs(
-                target.as_fd(),
-                path,
-                MountAttributes::INERT,
-                &format!("mode=1777,size={size},nr_inodes={}", inodes(*size)),
-            )
+            let mut data = format!("mode=1777,size={size},nr_inodes={}", inodes(*size));
+            if let Some(context) = context {
+                // Quoted: its categories are separated as options are.
+                let _ = write!(data, ",context=\"{context}\"");
+            }
+            tmpfs(target.as_fd(), path, MountAttributes::INERT, &data)
         }
         (Mount::Cgroup { readonly }, source) => {
             let target = kernel_dir(root, path)?;
@@ -57,8 +57,9 @@ pub(crate) fn attach_mount(root: BorrowedFd<'_>, open: &OpenMount) -> Result<(),
                 _ => cgroup_mount::attach(&CgroupLayout::of_host()?, target.as_fd(), *readonly),
             }
         }
-        (Mount::Dev { devices }, _) => {
-            dev::attach_unprivileged(devices, kernel_dir(root, path)?.as_fd())
+        (Mount::Dev { devices, context }, _) => {
+            let target = kernel_dir(root, path)?;
+            dev::attach_unprivileged(devices, context.as_deref(), target.as_fd())
         }
         (
             Mount::Tmpfs {

@@ -89,8 +89,8 @@ const MOUNT_POINTS: [&str; 3] = ["pts", "shm", "mqueue"];
 /// Made by the host's root, the filesystem belongs to the initial user namespace, and so
 /// its nodes work in a container that could not make them: one mount is attached there
 /// and not one for each node.
-pub(crate) fn prepare(devices: &[Device]) -> Result<OwnedFd, Error> {
-    let dev = new_tmpfs()?;
+pub(crate) fn prepare(devices: &[Device], context: Option<&str>) -> Result<OwnedFd, Error> {
+    let dev = new_tmpfs(context)?;
     let _umask = Umask::none();
     for (name, major, minor) in STANDARD {
         let mode = Mode::from_raw_mode(0o666);
@@ -112,8 +112,12 @@ pub(crate) fn prepare(devices: &[Device]) -> Result<OwnedFd, Error> {
 
 /// Mounts a `/dev` on `target` without privilege on the host: its nodes are bind mounts
 /// of the host's.
-pub(crate) fn attach_unprivileged(devices: &[Device], target: BorrowedFd<'_>) -> Result<(), Error> {
-    let dev = new_tmpfs()?;
+pub(crate) fn attach_unprivileged(
+    devices: &[Device],
+    context: Option<&str>,
+    target: BorrowedFd<'_>,
+) -> Result<(), Error> {
+    let dev = new_tmpfs(context)?;
     attach(dev.as_fd(), target).map_err(at(Operation::Attach, "/dev"))?;
     let dev = dev.as_fd();
     for (name, ..) in STANDARD {
@@ -132,10 +136,11 @@ pub(crate) fn attach_unprivileged(devices: &[Device], target: BorrowedFd<'_>) ->
     Ok(())
 }
 
-fn new_tmpfs() -> Result<OwnedFd, Error> {
+fn new_tmpfs(context: Option<&str>) -> Result<OwnedFd, Error> {
     // Not noexec: programs map /dev/zero to get memory for code.
     // As many files as KiB: an empty one is not part of the size, but takes as much memory.
-    let options = [("mode", "755"), ("size", "64m"), ("nr_inodes", "64k")];
+    let mut options = vec![("mode", "755"), ("size", "64m"), ("nr_inodes", "64k")];
+    options.extend(context.map(|context| ("context", context)));
     new_filesystem("tmpfs", &options, MountAttributes::NOSUID).map_err(at(Operation::Mount, "/dev"))
 }
 

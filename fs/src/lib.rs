@@ -36,7 +36,7 @@
 //! let root = coop_fs::build_overlay(&overlay, None)?;
 //! let mounts = coop_fs::open_mounts(&[
 //!     Mount::Proc,
-//!     Mount::Dev { devices: Vec::new() },
+//!     Mount::Dev { devices: Vec::new(), context: None },
 //!     Mount::Devpts,
 //!     Mount::bind_readonly("/etc/resolv.conf", "/etc/resolv.conf"),
 //! ])?;

@@ -42,6 +42,9 @@ pub enum Mount {
     Dev {
         /// Devices besides the standard ones.
         devices: Vec<Device>,
+        /// The `SELinux` context of everything in it.
+        #[serde(default)]
+        context: Option<String>,
     },
     /// `/dev/pts`: terminals of the container's own.
     Devpts,
@@ -51,6 +54,9 @@ pub enum Mount {
     Shm {
         /// Its limit in bytes.
         size: u64,
+        /// The `SELinux` context of everything in it.
+        #[serde(default)]
+        context: Option<String>,
     },
     /// Memory as a filesystem; nosuid, nodev and noexec unless the options say otherwise.
     Tmpfs {
@@ -84,9 +90,13 @@ impl Mount {
             Self::Proc,
             Self::Dev {
                 devices: Vec::new(),
+                context: None,
             },
             Self::Devpts,
-            Self::Shm { size: shm_size },
+            Self::Shm {
+                size: shm_size,
+                context: None,
+            },
             Self::Mqueue,
             Self::Sysfs { readonly: true },
             Self::Cgroup { readonly: true },
@@ -205,7 +215,7 @@ pub fn open_mounts(mounts: &[Mount]) -> Result<Vec<OpenMount>, Error> {
                 normalize_target(target)?;
                 open_bind(source, options)?
             }
-            Mount::Dev { devices } => match dev::prepare(devices) {
+            Mount::Dev { devices, context } => match dev::prepare(devices, context.as_deref()) {
                 Ok(tree) => Source::Tree {
                     tree,
                     kind: TargetKind::Directory,

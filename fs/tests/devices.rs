@@ -29,6 +29,11 @@ fn devices_work_in_a_user_namespace() {
     older.run(devices_work);
 }
 
+fn with(devices: Vec<Device>) -> Mount {
+    let context = None;
+    Mount::Dev { devices, context }
+}
+
 fn devices_work() {
     let mut buffer = [1; 16];
     File::open("/dev/zero")
@@ -94,7 +99,7 @@ fn devices_of_the_plan_are_there() {
         node("/dev/null", DeviceNode::Host("/dev/null".into())),
     ];
     let mut container = Container::new();
-    container.mounts = vec![Mount::Dev { devices }];
+    container.mounts = vec![with(devices)];
     container.settings = RootSettings::unmasked();
     container.run(|| {
         assert_eq!(owner("/dev/deep/zero"), (33, 4));
@@ -115,7 +120,7 @@ fn a_device_outside_of_dev_is_refused() {
             target: target.into(),
             node,
         }];
-        let error = coop_fs::open_mounts(&[Mount::Dev { devices }]).unwrap_err();
+        let error = coop_fs::open_mounts(&[with(devices)]).unwrap_err();
         assert!(error.to_string().contains("must be below /dev"), "{error}");
     }
     let node = DeviceNode::Host("/etc/passwd".into());
@@ -123,7 +128,7 @@ fn a_device_outside_of_dev_is_refused() {
         target: "/dev/x".into(),
         node,
     }];
-    let error = coop_fs::open_mounts(&[Mount::Dev { devices }]).unwrap_err();
+    let error = coop_fs::open_mounts(&[with(devices)]).unwrap_err();
     assert_eq!(error.to_string(), "/etc/passwd is not a device");
 }
 

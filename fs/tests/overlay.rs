@@ -276,6 +276,7 @@ fn an_overlay_is_mounted_without_privilege_on_the_host() {
             Mount::Proc,
             Mount::Dev {
                 devices: Vec::new(),
+                context: None,
             },
         ]);
         coop_fs::enter(root.as_fd(), &mounts, &RootSettings::default()).unwrap();

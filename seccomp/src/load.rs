@@ -58,10 +58,13 @@ impl Program {
     ///
     /// The thread needs `no_new_privs` or `CAP_SYS_ADMIN`. What [`Action::Notify`] is for fails
     /// with `ENOSYS`: see [`load_with_listener`](Self::load_with_listener).
+    /// [`Flags::WAIT_KILLABLE_RECV`] means nothing without a listener, and is left out: the kernel
+    /// would refuse it.
     ///
     /// # Errors
     /// [`LoadError`].
     pub fn load(&self, flags: Flags) -> Result<(), LoadError> {
+        let flags = flags - Flags::WAIT_KILLABLE_RECV;
         match sys::set_mode_filter(self.instructions(), flags.bits()) {
             Ok(0) => Ok(()),
             Ok(thread) => Err(LoadError::OtherThread(Pid::from_raw(thread as i32))),

@@ -3,8 +3,8 @@
 //! The first argument selects the call; the others are in memory (`socketcall`) or in places of
 //! their own (`ipc`), where a filter cannot tell what the call would see.
 
-use crate::Arch;
-use crate::policy::{Comparison, Condition};
+use crate::policy::{Comparison, Condition, Policy, Rule};
+use crate::{Action, Arch};
 
 /// Such a call.
 pub(crate) struct Multiplexer {
@@ -96,9 +96,25 @@ impl Multiplexer {
     }
 }
 
+impl Policy {
+    /// Decides about calls before all rules that there are, on every way by which the policy's ABIs
+    /// make them: also where a rule names `socketcall` or `ipc` and so speaks for all of its calls.
+    pub fn decide_first(&mut self, names: &[&str], action: Action) {
+        let by_number = { self.architectures.iter() }
+            .flat_map(|arch| of(*arch))
+            .flat_map(|multiplexer| multiplexer.calls().map(|call| (multiplexer.name, call)))
+            .filter(|(_, (call, _))| names.contains(call))
+            .map(|(multiplexer, (_, selected))| Rule::new([multiplexer], action).when(selected));
+        let by_name = (!names.is_empty()).then(|| Rule::new(names.iter().copied(), action));
+        let first: Vec<_> = by_name.into_iter().chain(by_number).collect();
+        self.rules.splice(0..0, first);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Call;
 
     #[test]
     fn the_first_argument_selects() {
@@ -116,5 +132,34 @@ mod tests {
     fn calls_that_x86_has_in_no_other_way_are_known() {
         assert_eq!(Arch::X86.number_of("semop"), None);
         assert!(knows(Arch::X86, "semop"));
+    }
+
+    #[test]
+    fn what_is_decided_first_is_decided_on_every_way() {
+        let mut policy = Policy::new(Action::Errno(1));
+        policy.architectures = vec![Arch::X86];
+        policy.rules = vec![Rule::new(["connect", "socketcall", "ipc"], Action::Allow)];
+        policy.decide_first(&["connect", "shmat"], Action::Errno(13));
+        let does = |arch: Arch, name: &str, first, action| {
+            let call = Call::new(arch, arch.number_of(name).unwrap()).with([first, 0, 0, 0, 0, 0]);
+            assert_eq!(
+                policy.evaluate(Arch::X86_64, &call),
+                action,
+                "{arch} {name}"
+            );
+            let program = policy.compile(Arch::X86_64).unwrap();
+            assert_eq!(program.run(&call).action(), action, "{arch} {name}");
+        };
+        let refused = Action::Errno(13);
+        does(Arch::X86_64, "connect", 0, refused);
+        does(Arch::X86, "connect", 0, refused);
+        does(Arch::X86, "socketcall", 3, refused);
+        does(Arch::X86, "socketcall", 0x1_0000_0003, refused);
+        does(Arch::X86, "socketcall", 1, Action::Allow);
+        does(Arch::X86, "ipc", 0x0001_0015, refused);
+        does(Arch::X86, "ipc", 22, Action::Allow);
+        let before = policy.clone();
+        policy.decide_first(&[], Action::Trap);
+        assert_eq!(policy, before);
     }
 }

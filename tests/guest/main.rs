@@ -13,7 +13,8 @@
 //!   namespaces), `userns=forbidden` (none), `no-nft` (neither program nor modules), `no-idmap`
 //!   (temporary files are on a tmpfs, whose files Linux before 6.3 cannot id-map). It is
 //!   `coop.variant=` on the kernel's command line as well. Variants run only the programs whose
-//!   name begins with `vm_matrix`.
+//!   name begins with `vm_matrix`. `selinux` lacks nothing: its kernel has `SELinux` in place of
+//!   `AppArmor`, with no policy yet, and it runs `vm_selinux`.
 //!
 //! Programs run as root, and in the root cgroup, but those whose name begins with
 //! `rootless_delegated`: they run as the user 1000, `user`, as systemd would have started them

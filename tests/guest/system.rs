@@ -144,7 +144,7 @@ fn workspace(place: &str) -> Result<()> {
 fn vary(variant: &str) -> Result<()> {
     const NAMESPACES: &str = "/proc/sys/user/max_user_namespaces";
     match variant {
-        "full" => Ok(()),
+        "full" | "selinux" => Ok(()),
         "userns=limited" => fs::write(NAMESPACES, "4").context("limit user namespaces"),
         "userns=forbidden" => fs::write(NAMESPACES, "0").context("forbid user namespaces"),
         "no-nft" => fs::remove_file("/usr/sbin/nft").context("remove nft"),

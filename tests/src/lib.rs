@@ -36,6 +36,7 @@ mod proc;
 mod rootfs;
 mod running;
 mod screen;
+pub mod selinux;
 mod snapshot;
 mod soak;
 mod stack;

@@ -117,3 +117,15 @@ fn it_says_that_it_is_not_system_check_and_the_other_way_round() {
     let help = host.coop(["system", "--help"]).run();
     help.success().says("`coop check`");
 }
+
+/// It mounts over `/tmp` and renames the machine, where nothing keeps it from that.
+#[test]
+fn what_is_tried_inside_is_tried_nowhere_else() {
+    let host = Host::new();
+    for part in ["look", "try"] {
+        let output = host.coop(["check", "--inside", part]);
+        // Should it try all the same, this machine is spared.
+        let output = output.through_shell(r#"exec unshare --mount --uts --net "$@""#);
+        output.run().fails(1, &["for the container", "help: "]);
+    }
+}

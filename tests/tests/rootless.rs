@@ -29,6 +29,16 @@ fn a_user_without_ranges_is_root_alone_and_is_told_once_what_would_help() {
     other.fails(125, &["33"]);
 }
 
+/// A directory of the user's in which everybody may make files, and the volume that it is.
+fn shared(user: &User<'_>) -> (PathBuf, String) {
+    let shared = user.home().join("shared");
+    fs::create_dir(&shared).expect("a directory");
+    chown(&shared, Some(USER), Some(USER)).expect("its owner");
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).expect("its mode");
+    let volume = format!("{}:/shared", shared.display());
+    (shared, volume)
+}
+
 #[test]
 fn subordinate_ids_are_the_containers_other_users() {
     if !has_helpers() {
@@ -36,10 +46,7 @@ fn subordinate_ids_are_the_containers_other_users() {
     }
     let host = Host::new();
     let user = User::with_ranges(&host);
-    let shared = user.home().join("shared");
-    fs::create_dir(&shared).unwrap();
-    fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
-    let volume = format!("{}:/shared", shared.display());
+    let (shared, volume) = shared(&user);
     let of = |id: &str| {
         let script = format!("id -u; touch /shared/of-{id}");
         let run = user.sh(&["-u", id, "-v", &volume], &script).run();
@@ -58,10 +65,7 @@ fn a_user_keeps_its_ids_where_it_asks_for_it() {
     }
     let host = Host::new();
     let user = User::with_ranges(&host);
-    let shared = user.home().join("shared");
-    fs::create_dir(&shared).unwrap();
-    chown(&shared, Some(USER), Some(USER)).unwrap();
-    let volume = format!("{}:/shared", shared.display());
+    let (shared, volume) = shared(&user);
     let keep = ["--userns", "keep-id", "-v", &volume];
     let script = "id -u; id -g; touch /shared/mine; stat -c %u /shared /etc/passwd; \
                   grep CapEff /proc/self/status";

@@ -47,6 +47,9 @@ const REFUSED: [&str; 10] = [
 const ALG: &str = "41:38:5:0";
 const VSOCK: &str = "41:40:1:0";
 const AUDIT: &str = "41:16:3:9";
+/// The same for a kernel that looks at 32 bits of it.
+const AUDIT_AND_MORE: &str = "41:16:3:4294967305";
+const VSOCK_PAIR: &str = "53:40:1:0";
 const CLONE3: &str = "435";
 const X32_GETPID: &str = "1073741863";
 
@@ -64,9 +67,18 @@ fn the_default_filter_is_in_force() {
             &host,
             &root,
             &[],
-            &[ALG, VSOCK, AUDIT, CLONE3, X32_GETPID, "9999"]
+            &[
+                ALG,
+                VSOCK,
+                VSOCK_PAIR,
+                AUDIT,
+                AUDIT_AND_MORE,
+                CLONE3,
+                X32_GETPID,
+                "9999"
+            ]
         ),
-        [EPERM, EPERM, EINVAL, ENOSYS, ENOSYS, ENOSYS]
+        [EPERM, EPERM, EPERM, EINVAL, EINVAL, ENOSYS, ENOSYS, ENOSYS]
     );
     // Every thread has it.
     assert_eq!(
@@ -399,10 +411,29 @@ fn a_command_of_the_host_is_recorded_too() {
     output.code(3).says("hello");
     let text = fs::read_to_string(host.work().join("p.json")).unwrap();
     assert!(text.contains("\"write\""), "{text}");
-    let missing = host
-        .coop(["seccomp", "record", "--", "/no/such/program"])
-        .run();
-    missing.fails(127, &["/no/such/program"]);
+}
+
+#[test]
+fn what_was_never_started_is_not_recorded() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    let missing = "/no/such/program";
+    let output = host.coop(["seccomp", "record", "--", missing]).run();
+    output.fails(127, &[missing]);
+    assert_eq!(output.stdout, "");
+    let kept = host.work().join("kept.json");
+    fs::write(&kept, "as it was").unwrap();
+    for file in ["new.json", "kept.json"] {
+        let record = ["seccomp", "record", "-o", file, "--", missing];
+        host.coop(record).run().fails(127, &[missing]);
+        let run = host.coop(["run", "--rm", "--network", "none", "--seccomp-record", file]);
+        let run = run.arg("--rootfs").arg(root.path());
+        run.args(["--", missing]).run().fails(127, &[missing]);
+        let unknown = ["run", "--rm", "--seccomp-record", file, "no/such/image"];
+        host.coop(unknown).run().fails(125, &["no/such/image"]);
+    }
+    assert!(!host.work().join("new.json").exists());
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "as it was");
 }
 
 #[test]

@@ -97,8 +97,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         // Standard output is the table's.
         .stdout(Stdio::from(std::io::stderr()));
     let passed = cargo::run("attacks", &mut tests);
-    let rows =
-        read(&report).or_else(|error| passed.as_ref().map_or(Err(error), |()| Ok(vec![])))?;
+    let rows = match read(&report) {
+        Ok(rows) => rows,
+        // That the tests could not be built or begun says more than that they left no report.
+        Err(unread) => return passed.and(Err(unread)),
+    };
     if options.json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else {

@@ -60,7 +60,12 @@ pub(crate) struct ExplainArgs {
     #[arg(value_name = "CALL")]
     pub call: String,
     /// Arguments, in decimal or with 0x: what then happens
-    #[arg(value_name = "ARGUMENT", value_parser = number, num_args = 0..=6)]
+    #[arg(
+        value_name = "ARGUMENT",
+        value_parser = number,
+        num_args = 0..=6,
+        allow_negative_numbers = true
+    )]
     pub arguments: Vec<u64>,
 }
 

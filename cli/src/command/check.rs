@@ -23,6 +23,7 @@ use crate::ui::print;
 use finding::{Finding, Part, Verdict};
 
 pub(super) use inside::run as inside;
+pub(super) use probe::abandoned as abandoned_roots;
 
 /// `coop check`: 1 when something that Coop promises does not hold.
 pub(super) fn check(host: &Host, args: &CheckArgs) -> Result<i32> {

@@ -58,6 +58,11 @@ pub(crate) fn exec(host: &Host, stack: &StackArgs, args: &ExecArgs) -> Result<i3
         pipes(&mut session, args)?
     };
     let pipeline = wire::exec_pipeline(&plan, &process, host, init, streams, None)?;
+    // Looked at after its namespaces were opened: the number may be another process's by now, and
+    // those may be the host's.
+    if state.live_init() != Some(init) {
+        bail!("container {} has ended", state.name);
+    }
 
     let raw = (args.tty && args.interactive && std::io::stdin().is_terminal())
         .then(|| RawMode::enter(std::io::stdin()))

@@ -100,7 +100,11 @@ fn foreground(
     drop(overseer);
     // A container that the user has left goes on, and those who answer for its filter with it.
     if !output.detached {
-        recorder.map(Recorder::finish).transpose()?;
+        match (recorder, output.failures.exit_code) {
+            (Some(recorder), None) => recorder.finish()?,
+            (Some(recorder), Some(_)) => recorder.discard()?,
+            (None, _) => {}
+        }
         watcher.map(Watcher::finish).transpose()?;
     }
     if output.failures.exit_code.is_some() {

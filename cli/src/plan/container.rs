@@ -273,9 +273,15 @@ fn root(
 /// Gives what is in memory the container's `SELinux` label, too.
 fn label_memory(mounts: &mut [Mount], context: &str) {
     for mount in mounts {
-        if let Mount::Tmpfs { options, .. } = mount {
-            // Quoted: its categories are separated as options are.
-            options.data.push(format!("context=\"{context}\""));
+        match mount {
+            Mount::Tmpfs { options, .. } => {
+                // Quoted: its categories are separated as options are.
+                options.data.push(format!("context=\"{context}\""));
+            }
+            Mount::Dev { context: own, .. } | Mount::Shm { context: own, .. } => {
+                *own = Some(context.to_owned());
+            }
+            _ => {}
         }
     }
 }

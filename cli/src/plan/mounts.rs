@@ -138,7 +138,7 @@ fn standard(service: &Service) -> Result<Vec<Mount>> {
     let mut mounts = Mount::standard(shm_size);
     for mount in &mut mounts {
         match mount {
-            Mount::Dev { devices } => *devices = super::privileges::devices(service)?,
+            Mount::Dev { devices, .. } => *devices = super::privileges::devices(service)?,
             Mount::Sysfs { readonly } => *readonly = !writable,
             Mount::Cgroup { readonly } if isolation.cgroup != Some(CgroupMode::Host) => {
                 *readonly = !writable;

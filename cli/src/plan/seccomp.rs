@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use coop_seccomp::docker::Profile;
 use coop_seccomp::{
-    Action, Arch, Call, Capabilities, Context, Filter, Filtered, KernelVersion, Policy, Rule, oci,
+    Action, Arch, Call, Capabilities, Context, Filter, Filtered, KernelVersion, Policy, oci,
 };
 
 use super::PrivilegesPlan;
@@ -144,13 +144,13 @@ fn customised(keys: &SeccompKeys, context: &Context) -> Result<Policy> {
             policy
         }
     };
-    let named = |calls: &[CallName], action| {
-        let names = calls.iter().map(|CallName(name)| name.as_str());
-        (!calls.is_empty()).then(|| Rule::new(names, action))
-    };
     // The first that fits decides.
-    let first = [named(&keys.deny, EPERM), named(&keys.allow, Action::Allow)];
-    policy.rules.splice(0..0, first.into_iter().flatten());
+    for (calls, action) in [(&keys.allow, Action::Allow), (&keys.deny, EPERM)] {
+        let names: Vec<_> = { calls.iter() }
+            .map(|CallName(name)| name.as_str())
+            .collect();
+        policy.decide_first(&names, action);
+    }
     Ok(policy)
 }
 
@@ -169,4 +169,35 @@ fn check(policy: &Policy, arch: Arch) -> Result<()> {
         bail!("it refuses execve, so no program can be started\n  help: allow execve");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_denied_by_name_is_denied_to_32_bit_programs_by_their_way_too() {
+        let context = Context {
+            arch: Arch::X86_64,
+            capabilities: Capabilities::NONE,
+            kernel: KernelVersion { major: 6, minor: 1 },
+        };
+        let keys = SeccompKeys {
+            architectures: vec!["x86".parse().unwrap()],
+            allow: vec!["keyctl".parse().unwrap()],
+            deny: vec!["connect".parse().unwrap(), "keyctl".parse().unwrap()],
+            ..SeccompKeys::default()
+        };
+        let policy = customised(&keys, &context).unwrap();
+        let does = |arch: Arch, name: &str, first| {
+            let call = Call::new(arch, arch.number_of(name).unwrap());
+            policy.evaluate(context.arch, &call.with([first, 0, 0, 0, 0, 0]))
+        };
+        assert_eq!(does(Arch::X86_64, "connect", 0), EPERM);
+        assert_eq!(does(Arch::X86_64, "keyctl", 0), EPERM);
+        assert_eq!(does(Arch::X86, "connect", 0), EPERM);
+        // `SYS_CONNECT` of linux/net.h, and `SYS_BIND`.
+        assert_eq!(does(Arch::X86, "socketcall", 3), EPERM);
+        assert_eq!(does(Arch::X86, "socketcall", 2), Action::Allow);
+    }
 }

@@ -117,7 +117,7 @@ fn devices(service: &Service, plan: &mut ContainerPlan) -> Result<()> {
     if service.isolation.privileged {
         // Those that this user cannot even see in its place.
         for mount in &mut plan.mounts {
-            if let Mount::Dev { devices } = mount {
+            if let Mount::Dev { devices, .. } = mount {
                 devices.retain(|device| match &device.node {
                     coop_fs::DeviceNode::Host(source) => source.exists(),
                     coop_fs::DeviceNode::Number { .. } => false,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
 use coop_ns::privileges::{
-    Capabilities, Landlock, LandlockAccess, Procfs, User, set_oom_score_adj,
+    Capabilities, Label, Landlock, LandlockAccess, Procfs, User, set_oom_score_adj,
 };
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
@@ -91,8 +91,10 @@ impl Stage for Privileges {
             Capabilities::for_user(granted).with_ambient(self.plan.ambient)
         };
         if let Some(proc) = &self.proc {
-            let mut labels = self.plan.labels.iter();
-            labels.try_for_each(|label| label.set_on_exec(proc))?;
+            for label in &self.plan.labels {
+                let set = label.set_on_exec(proc).map_err(anyhow::Error::from);
+                set.map_err(|error| format!("{error:#}\n  help: {}", remedy(label)))?;
+            }
         }
         // Last of what takes paths, and while there is the right to do it.
         if !self.plan.landlock.is_empty() {
@@ -110,6 +112,16 @@ impl Stage for Privileges {
             umask: Some(0o022),
         };
         Ok(privileges.apply()?)
+    }
+}
+
+/// What to do where a label is refused.
+fn remedy(label: &Label) -> &'static str {
+    match label {
+        Label::AppArmor(_) => {
+            "load the profile with apparmor_parser -r FILE; aa-status lists what is loaded"
+        }
+        Label::SeLinux(_) => "the host's policy has to know the context: seinfo -t lists its types",
     }
 }
 

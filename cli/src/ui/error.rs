@@ -30,15 +30,15 @@ pub(crate) fn error(error: &anyhow::Error) {
 }
 
 /// The oldest kernel that has every system call without which there is no container.
-const OLDEST: (u32, u32) = (5, 12);
+pub(crate) const OLDEST_KERNEL: (u32, u32) = (5, 12);
 
 /// What may be done about a system call that is missing on a kernel of this release.
 fn too_old(release: &str) -> Option<String> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     let mut number = || numbers.next()?.parse::<u32>().ok();
     let version = (number()?, number()?);
-    let (major, minor) = OLDEST;
-    (version < OLDEST).then(|| {
+    let (major, minor) = OLDEST_KERNEL;
+    (version < OLDEST_KERNEL).then(|| {
         format!("  help: this is Linux {release}, and Coop needs {major}.{minor} or newer")
     })
 }

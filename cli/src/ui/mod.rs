@@ -19,7 +19,7 @@ mod waiting;
 
 pub(crate) use ask::confirmed;
 pub(crate) use container_output::ContainerOutput;
-pub(crate) use error::error;
+pub(crate) use error::{OLDEST_KERNEL, error};
 pub(crate) use label::label;
 pub(crate) use listing::{Format, document, listing};
 pub(crate) use progress::{Progress, note_logged_line};

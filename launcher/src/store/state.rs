@@ -273,24 +273,15 @@ impl State {
         self.live_init().is_some()
     }
 
-    /// Whether the very init that was saved is there still: it may have ended, but nobody has
-    /// reaped it.
-    pub fn init_exists(&self) -> bool {
-        self.saved_init().is_some()
-    }
-
     /// The init's pid when it lives. Only a pidfd opened now and checked by
     /// [`State::init_alive`] again afterwards is safe from a reused number.
     pub fn live_init(&self) -> Option<Pid> {
-        let (pid, stat) = self.saved_init()?;
-        (!stat.has_ended()).then_some(pid)
-    }
-
-    fn saved_init(&self) -> Option<(Pid, ProcStat)> {
         let pid = Pid::from_raw(i32::try_from(self.pid?).ok()?)?;
         let stat = ProcStat::of(pid).ok().flatten()?;
-        let is_it = Some(stat.start_time) == self.pid_start_time && self.is_of_this_boot();
-        is_it.then_some((pid, stat))
+        (Some(stat.start_time) == self.pid_start_time
+            && !stat.has_ended()
+            && self.is_of_this_boot())
+        .then_some(pid)
     }
 
     /// The status, corrected by what the kernel says: a container whose init is gone

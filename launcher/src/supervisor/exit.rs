@@ -4,6 +4,7 @@ use std::fmt;
 use std::os::fd::BorrowedFd;
 
 use coop_ns::{ExitStatus, pidfd};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::store::ProcStat;
 
@@ -45,10 +46,39 @@ pub(super) fn of(pidfd: BorrowedFd<'_>) -> Option<End> {
     Some(End(status))
 }
 
+/// Whether the process behind `pidfd` has ended, reaped or not.
+pub(super) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
 fn of_zombie(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
     let pid = pidfd::pid(pidfd).ok()?;
     let stat = ProcStat::of(pid).ok()??;
     // Still the same process: a pid is not given away before its process is reaped.
     pidfd::pid(pidfd).ok()?;
     stat.exit_status()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn a_process_has_ended_before_and_after_it_is_reaped() {
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let held = pidfd::open(rustix::process::Pid::from_child(&child)).unwrap();
+        assert!(!has_ended(held.as_fd()));
+        drop(child.stdin.take());
+        let mut fds = [PollFd::new(&held, PollFlags::IN)];
+        poll(&mut fds, None).unwrap();
+        assert!(has_ended(held.as_fd()));
+        child.wait().unwrap();
+        assert!(has_ended(held.as_fd()));
+    }
 }

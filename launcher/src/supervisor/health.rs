@@ -184,11 +184,13 @@ impl Supervisor<'_> {
         };
         let (output, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         rustix::io::ioctl_fionbio(&output, true)?;
-        let mut cloned = self
-            .wiring
-            .health_check(&unit.spec.id, init, theirs)?
-            .with_patience(START_PATIENCE)
-            .clone_child(None)?;
+        let check = self.wiring.health_check(&unit.spec.id, init, theirs)?;
+        // Looked at after its namespaces were opened: others reap what was adopted, and the number
+        // may be another process's by now.
+        if unit.has_ended() {
+            return Err("the container has ended".into());
+        }
+        let mut cloned = check.with_patience(START_PATIENCE).clone_child(None)?;
         cloned.attach()?;
         let pidfd = cloned.finish()?.start()?;
         self.reactor.watch(&pidfd, Token::Check(unit.index))?;

@@ -8,6 +8,7 @@
 //! in the pipes that they hold open themselves, and the next one [adopts](Supervisor::adopt)
 //! them.
 
+mod adopted;
 mod attach;
 mod client;
 mod clients;

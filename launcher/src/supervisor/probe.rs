@@ -8,8 +8,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read};
 use rustix::process::Signal;
 
-use super::after;
 use super::reactor::Reactor;
+use super::{after, exit};
 use crate::store::HealthCheck;
 
 /// What is kept of a check's output.
@@ -87,9 +87,7 @@ impl Probe {
 
     /// Whether [`Self::result`] would wait for nothing.
     pub(super) fn has_ended(&self) -> bool {
-        let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
-        let now = Timespec::default();
-        poll(&mut fds, Some(&now)) != Ok(0)
+        exit::has_ended(self.pidfd.as_fd())
     }
 
     /// Its time is over. Its end is seen as any other's.

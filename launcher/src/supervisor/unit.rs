@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use coop_ns::Signal;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::Pid;
 
 use super::exit::{self, End};
 use super::health::Checks;
@@ -13,7 +13,7 @@ use super::launch::Cause;
 use super::output::Outputs;
 use super::reactor::{Reactor, Token};
 use super::spec::UnitSpec;
-use super::{SupervisorError, after, kernel, restart};
+use super::{SupervisorError, adopted, after, kernel, restart};
 use crate::error::chain;
 use crate::logs::LogWriter;
 use crate::pipeline::Created;
@@ -115,11 +115,7 @@ impl Unit {
             unit.phase = Phase::Resting(restart::due(&unit.state));
             return Ok(unit);
         }
-        let pidfd = unit
-            .pid()
-            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
-            // Looked at after the open: the pid cannot be another's any more.
-            .filter(|_| unit.state.init_exists());
+        let pidfd = adopted::hold(&unit.state)?;
         // Its end is still worth knowing when its output cannot be had.
         if let Err(error) = unit.open_pipes(store, reactor) {
             log::warn!("{}: {}", unit.spec.name, chain(&error));
@@ -169,6 +165,14 @@ impl Unit {
 
     pub(super) fn is_running(&self) -> bool {
         matches!(self.phase, Phase::Running(_))
+    }
+
+    /// Whether its process has ended, be it known here yet or not.
+    pub(super) fn has_ended(&self) -> bool {
+        match &self.phase {
+            Phase::Running(pidfd) => exit::has_ended(pidfd.as_fd()),
+            _ => true,
+        }
     }
 
     pub(super) fn pid(&self) -> Option<Pid> {

@@ -65,7 +65,7 @@ pub(super) fn build<'a>(
                 state.rules.push(Rest { pending, node });
             }
         }
-        Diagram::new(graph).build(state)
+        Diagram::together(graph).build(state)
     };
     if strategy == Strategy::Together
         && let Some(node) = together(graph)
@@ -85,43 +85,66 @@ pub(super) fn build<'a>(
                 rules: vec![one],
                 otherwise,
             };
-            Diagram::unlimited(graph).build(state).unwrap_or(otherwise)
+            Diagram::one_by_one(graph).build(state).unwrap_or(otherwise)
         })
 }
 
 struct Diagram<'a> {
     graph: &'a mut Graph,
     known: HashMap<State, NodeId>,
-    /// How many states may still be made.
-    left: usize,
+    /// How many states may still be made; any number of one rule's.
+    left: Option<usize>,
 }
 
 impl<'a> Diagram<'a> {
-    fn new(graph: &'a mut Graph) -> Self {
+    fn together(graph: &'a mut Graph) -> Self {
         Self {
             graph,
             known: HashMap::new(),
-            left: MOST_STATES,
+            left: Some(MOST_STATES),
         }
     }
 
-    fn unlimited(graph: &'a mut Graph) -> Self {
+    fn one_by_one(graph: &'a mut Graph) -> Self {
         Self {
-            left: usize::MAX,
-            ..Self::new(graph)
+            left: None,
+            ..Self::together(graph)
         }
     }
 
-    /// The node for a state, with nothing loaded. `None`: too many states.
+    /// Notes one more state.
+    fn count_state(&mut self) -> Option<()> {
+        if let Some(left) = &mut self.left {
+            *left = left.checked_sub(1)?;
+        }
+        Some(())
+    }
+
+    /// Notes work that grows faster than the number of rules.
+    fn spend(&mut self, steps: usize) -> Option<()> {
+        match self.left {
+            Some(_) => self.graph.spend(steps),
+            None => Some(()),
+        }
+    }
+
+    /// Without what cannot matter: each rule is compared with each.
+    fn simplified(&mut self, state: State) -> Option<State> {
+        let rules = state.rules.len();
+        self.spend(rules.saturating_mul(rules))?;
+        Some(state.simplified())
+    }
+
+    /// The node for a state, with nothing loaded. `None`: too many states, or too much work.
     fn build(&mut self, state: State) -> Option<NodeId> {
-        let state = state.simplified();
+        let state = self.simplified(state)?;
         let Some(word) = state.first_word() else {
             return Some(state.decided());
         };
         if let Some(node) = self.known.get(&state) {
             return Some(*node);
         }
-        self.left = self.left.checked_sub(1)?;
+        self.count_state()?;
         let inner = self.by_value(&state, word)?;
         let node = self
             .graph
@@ -138,6 +161,9 @@ impl<'a> Diagram<'a> {
         if bounds.first() != Some(&0) {
             bounds.insert(0, 0);
         }
+        // What is left of each rule in each range, and a tree over these.
+        let width = state.rules.len().max(bounds.len().min(tree::LONGEST_ROW));
+        self.spend(bounds.len().saturating_mul(width))?;
         let mut ranges = Vec::with_capacity(bounds.len());
         for (at, first) in bounds.iter().enumerate() {
             let last = bounds.get(at + 1).map_or(u32::MAX, |next| next - 1);
@@ -151,14 +177,14 @@ impl<'a> Diagram<'a> {
     /// With `word` still loaded, and only masked comparisons of it left: tests for bits, which
     /// leave it as it is, then one mask after the other.
     fn by_bits(&mut self, state: State, word: Word) -> Option<NodeId> {
-        let state = state.simplified();
+        let state = self.simplified(state)?;
         let masked = state.pending().find_map(|pending| pending.masked(word));
         let Some((mask, value)) = masked else {
             return self.build(state);
         };
         if let Some(test) = bit_test(mask, value) {
             // Either outcome decides the comparison that was asked for.
-            self.left = self.left.checked_sub(1)?;
+            self.count_state()?;
             let with = state.after(|pending| pending.given_bits(word, test, true));
             let without = state.after(|pending| pending.given_bits(word, test, false));
             let with = self.by_bits(with, word)?;
@@ -177,6 +203,8 @@ impl<'a> Diagram<'a> {
             .collect();
         values.sort_unstable();
         values.dedup();
+        let width = state.rules.len().max(values.len().min(tree::LONGEST_ROW));
+        self.spend(values.len().saturating_mul(width))?;
         let other = state.after(|pending| pending.given_masked(word, mask, None));
         let other = self.build(other)?;
         let mut ranges = Vec::with_capacity(2 * values.len() + 1);

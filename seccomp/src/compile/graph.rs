@@ -41,15 +41,38 @@ pub(crate) enum Test {
 }
 
 /// Nodes, each once. Children are older than their parents.
-#[derive(Default)]
 pub(crate) struct Graph {
     nodes: Vec<Node>,
     known: HashMap<Node, NodeId>,
     /// How often a jump is expected to be met, where that is known.
     heat: HashMap<NodeId, u64>,
+    /// See [`spend`](Self::spend).
+    effort: usize,
+}
+
+/// A policy that somebody uses takes thousands; one with thousands of rules about one call could
+/// take as long as it likes.
+const MOST_EFFORT: usize = 1 << 25;
+
+impl Default for Graph {
+    fn default() -> Self {
+        Self {
+            nodes: Vec::new(),
+            known: HashMap::new(),
+            heat: HashMap::new(),
+            effort: MOST_EFFORT,
+        }
+    }
 }
 
 impl Graph {
+    /// Takes so many steps of what may be spent on making the graph smaller. `None`: there are none
+    /// left. Counted and not measured, so that a policy always becomes the same program.
+    pub(crate) fn spend(&mut self, steps: usize) -> Option<()> {
+        self.effort = self.effort.checked_sub(steps)?;
+        Some(())
+    }
+
     fn insert(&mut self, node: Node) -> NodeId {
         *self.known.entry(node).or_insert_with(|| {
             self.nodes.push(node);

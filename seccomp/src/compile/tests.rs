@@ -190,3 +190,25 @@ fn a_rule_with_more_conditions_than_anyone_needs_is_an_error() {
     let error = conditions(count as u64).unwrap_err();
     assert_eq!(error, CompileError::Conditions { rule: 0, count });
 }
+
+/// Where rules have little in common, to look for it would take for ever.
+#[test]
+fn thousands_of_rules_about_one_call_are_refused_and_do_not_take_for_ever() {
+    const KINDS: [Comparison; 4] = [
+        Comparison::Eq,
+        Comparison::Gt,
+        Comparison::MaskedEq { mask: 0xff_ffff },
+        Comparison::Ne,
+    ];
+    let rules = (0..4000_u64).map(|number| {
+        let (index, kind) = ((number % 6) as u8, KINDS[number as usize % 4]);
+        Rule::new(["ioctl"], EPERM)
+            .when(Condition::new(index, kind, number * 7 + 1))
+            .when(Condition::new((index + 1) % 6, Comparison::Lt, number * 3))
+    });
+    let compiled = policy(Action::Allow, rules.collect()).compile(Arch::X86_64);
+    assert!(
+        matches!(compiled, Err(CompileError::TooLong(_))),
+        "{compiled:?}"
+    );
+}

@@ -31,7 +31,7 @@ const LONGEST_CHAIN: usize = 4;
 
 /// Longer rows, which no list of system calls makes, are halved first: time and memory grow with
 /// the square.
-const LONGEST_ROW: usize = 1024;
+pub(super) const LONGEST_ROW: usize = 1024;
 
 /// The cheapest way through a row of ranges.
 #[derive(Clone, Copy)]

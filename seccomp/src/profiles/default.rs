@@ -40,7 +40,7 @@ fn sockets(with_audit: bool, rules: &mut Vec<Rule>) {
         return;
     }
     rules.push(no_audit());
-    rules.push(netlink.when(Condition::new(2, Comparison::Ne, NETLINK_AUDIT)));
+    rules.push(netlink.when(Condition::new(2, Comparison::Ne, NETLINK_AUDIT.into())));
 }
 
 /// Execution domains that change how the kernel shows itself and nothing of how safe it is:
@@ -94,9 +94,9 @@ pub(super) const ALWAYS: &[&str] = &[
     // To wait for many things at once.
     "poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait \
      epoll_pwait epoll_pwait2 eventfd eventfd2",
-    // Sockets that are there: which there can be is said about `socket`. A pair is local.
-    "socketpair bind listen accept accept4 connect shutdown getsockname getpeername \
-     getsockopt setsockopt sendto sendmsg sendmmsg recvfrom recvmsg recvmmsg",
+    // Sockets that are there: which there can be is said about `socket` and `socketpair`.
+    "bind listen accept accept4 connect shutdown getsockname getpeername getsockopt \
+     setsockopt sendto sendmsg sendmmsg recvfrom recvmsg recvmmsg",
     // Time, and clocks that wake the process. To set the clock takes CAP_SYS_TIME.
     "time gettimeofday clock_gettime clock_getres clock_nanosleep nanosleep alarm \
      getitimer setitimer timer_create timer_delete timer_getoverrun timer_gettime \

@@ -7,7 +7,7 @@
 //!
 //! | refused | why |
 //! |---|---|
-//! | sockets of all families but `UNIX`, `INET`, `INET6`, `NETLINK`, `PACKET` | old protocols, whose modules the kernel loads for who asks, are where its holes are found |
+//! | sockets of all families but `UNIX`, `INET`, `INET6`, `NETLINK`, `PACKET`; pairs of all but `UNIX` | old protocols, whose modules the kernel loads for who asks, are where its holes are found |
 //! | netlink's audit without `CAP_AUDIT_WRITE` | answered by `EINVAL`, as by a kernel without audit: `useradd`, `sshd` and PAM go on then, where they fail on the error that a container gets |
 //! | `ioctl` with `TIOCSTI` and `TIOCLINUX` | types into the terminal of others (CVE-2016-2568 and many alike) |
 //! | `vmsplice`, `modify_ldt`, `fanotify_mark` | attack surface with hardly a use: Podman refuses the first, Wine needs the second for 16 bits, the third is of no use without `fanotify_init` |
@@ -119,21 +119,24 @@ const AF_INET: u64 = 2;
 const AF_INET6: u64 = 10;
 const AF_NETLINK: u64 = 16;
 /// `linux/netlink.h`
-const NETLINK_AUDIT: u64 = 9;
+const NETLINK_AUDIT: u32 = 9;
 
-/// The families of everyone: local, internet.
+/// The families of everyone: local, internet. A pair is local, but asked for one of another
+/// family the kernel makes its sockets first, with the module that they take; and TIPC has pairs.
 fn plain_sockets(rules: &mut Vec<Rule>) {
     for family in [AF_UNIX, AF_INET, AF_INET6] {
         rules.push(Rule::new(["socket"], Action::Allow).when(Condition::equal(0, family)));
     }
+    rules.push(Rule::new(["socketpair"], Action::Allow).when(Condition::equal(0, AF_UNIX)));
 }
 
-/// There is no audit, says the answer to who asks for it.
+/// There is no audit, says the answer to who asks for it: also by a number with bits above the 32
+/// that the kernel looks at.
 fn no_audit() -> Rule {
     const EINVAL: u16 = 22;
     Rule::new(["socket"], Action::Errno(EINVAL))
         .when(Condition::equal(0, AF_NETLINK))
-        .when(Condition::equal(2, NETLINK_AUDIT))
+        .when(Condition::equal_int(2, NETLINK_AUDIT))
 }
 
 /// What a process may do to its terminal: anything but to type into it. The kernel looks at the

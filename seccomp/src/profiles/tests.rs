@@ -162,6 +162,7 @@ fn what_is_refused_beyond_docker_is_known() {
             "ioctl",
             "modify_ldt",
             "socket",
+            "socketpair",
             "vmsplice",
         ]
     );
@@ -231,12 +232,16 @@ fn what_is_refused_is_refused_by_the_right_error() {
     for family in [38, 40] {
         native("socket", family, eperm);
     }
-    is(
-        Arch::X86_64,
-        "socket",
-        [16, 3, 9, 0, 0, 0],
-        Action::Errno(22),
-    );
+    for audit in [9, 0x1_0000_0009, 0xffff_ffff_0000_0009] {
+        let arguments = [16, 3, audit, 0, 0, 0];
+        is(Arch::X86_64, "socket", arguments, Action::Errno(22));
+    }
+    is(Arch::X86_64, "socket", [16, 3, 0, 0, 0, 0], Action::Allow);
+    // Packets, TIPC, which has pairs, ALG, and VSOCK.
+    for family in [17, 30, 38, 40] {
+        native("socketpair", family, eperm);
+    }
+    native("socketpair", 1, Action::Allow);
     is(Arch::X86_64, "ioctl", [0, 0x5412, 0, 0, 0, 0], eperm);
     is(Arch::X86_64, "ioctl", [0, 0x1_0000_5412, 0, 0, 0, 0], eperm);
     is(

@@ -66,3 +66,12 @@ pub(super) fn sendmsg(
         _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)),
     }
 }
+
+/// Ends the process. No other system call is made, no handler is run, nothing is freed.
+pub(super) fn exit_group(status: i32) -> ! {
+    loop {
+        // Not by the C library's function, for the same reason.
+        // SAFETY: a number is passed, and nothing of this process runs afterwards.
+        unsafe { libc::syscall(libc::SYS_exit_group, libc::c_long::from(status)) };
+    }
+}

@@ -12,7 +12,9 @@ use crate::{Action, Answer, Arch, Filtered, Instruction, Listener, Notification,
 
 /// Loads the filter, and has what it refuses with an error told to the [`Watcher`] at the other end of
 /// `socket`. What it allows, kills for or answers with `ENOSYS` (as to a call that has an older
-/// form) is not told.
+/// form) is not told. When the watcher is gone, the process ends, as with [`record_to`].
+///
+/// [`record_to`]: super::record_to
 ///
 /// The thread must have `no_new_privs`, or `CAP_SYS_ADMIN` in its user namespace.
 ///
@@ -24,7 +26,8 @@ pub fn watch_to(socket: &OwnedFd, filtered: &Filtered) -> Result<(), RecordError
     instructions.extend(filtered.program.instructions().iter().copied().map(asking));
     let program = Program::new(instructions).map_err(crate::CompileError::TooLong)?;
     let listener = load(&program, filtered.flags)?;
-    handover.send(listener).map_err(RecordError::HandOver)
+    handover.send(listener);
+    Ok(())
 }
 
 /// Whether somebody is asked in the place of this answer.

@@ -111,6 +111,7 @@ fn a_volume_is_filled_with_nothing_of_the_host() {
         .arg(root.path());
     pack.arg(".").run().success();
     let down = prey.path().display().to_string();
+    let mut tried = 0;
     for (number, volume) in [
         "/climb".to_owned(),
         "/absolute".to_owned(),
@@ -136,6 +137,8 @@ fn a_volume_is_filled_with_nothing_of_the_host() {
         assert!(matches!(output.status.code(), Some(0 | 125)), "{output}");
         output.does_not_say("secret");
         prey.assert_untouched();
+        tried += 1;
     }
+    assert!(tried > 1, "hardly any of the images can be imported");
     wait_until("nothing runs", || host.processes().is_empty());
 }

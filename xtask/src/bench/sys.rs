@@ -24,9 +24,9 @@ pub(crate) fn wait(child: &Child) -> io::Result<End> {
     // SAFETY: plain numbers, for which zero is a value.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     loop {
+        let id = child.id().cast_signed();
         // SAFETY: both structures outlive the call.
-        let pid =
-            unsafe { libc::wait4(child.id().cast_signed(), &raw mut status, 0, &raw mut usage) };
+        let pid = unsafe { libc::wait4(id, &raw mut status, 0, &raw mut usage) };
         if pid >= 0 {
             return Ok(End {
                 status,

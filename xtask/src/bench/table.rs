@@ -57,8 +57,14 @@ fn goals(report: &Report) -> impl Iterator<Item = String> {
     report.goals.iter().map(|goal| {
         let verdict = if goal.is_met() { "met" } else { "not met" };
         let (measured, limit) = (goal.measured, goal.limit);
+        // As close as that, two digits would not tell which is more.
+        let digits = if (measured - limit).abs() < 0.01 {
+            4
+        } else {
+            2
+        };
         format!(
-            "{}: {measured:.2}, at most {limit:.2}: {verdict}",
+            "{}: {measured:.digits$}, at most {limit:.digits$}: {verdict}",
             goal.text
         )
     })

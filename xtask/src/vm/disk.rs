@@ -36,6 +36,8 @@ const TOOLS: &[&str] = &[
     "xz-utils",
     "zstd",
     "groff-base",
+    "apparmor",
+    "secilc",
 ];
 
 /// Counted up when images are made in another way, so that old ones are not used.

@@ -15,6 +15,7 @@ use super::initramfs::Archive;
 use super::kernel::Kernel;
 use super::modules;
 use super::qemu::Qemu;
+use super::run::SELINUX;
 use crate::cargo::workspace;
 
 /// What emulates the processor.
@@ -124,6 +125,10 @@ impl Guest<'_> {
             let device = format!("nvme-ns,bus=disks,drive=disk{number},nsid={number}");
             command.args(["-device", &device]);
         }
+        let security = match variant {
+            SELINUX => "security=selinux enforcing=0",
+            _ => "security=apparmor",
+        };
         command
             .arg("-kernel")
             .arg(&self.kernel.image)
@@ -133,7 +138,7 @@ impl Guest<'_> {
             // A panic ends the machine at once, by a reboot that it may not do. The test of the
             // timer fails when the emulator has to wait for a processor.
             .arg(format!(
-                "console=ttyS0 quiet panic=-1 no_timer_check coop.variant={variant}"
+                "console=ttyS0 quiet panic=-1 no_timer_check {security} coop.variant={variant}"
             ));
         Ok(Start {
             command,

@@ -38,7 +38,7 @@ pub(crate) struct TestOptions {
     #[command(flatten)]
     machine: MachineOptions,
     /// What the guest lacks: full (nothing), userns=limited, userns=forbidden, no-nft,
-    /// no-idmap, or all of them, one after the other
+    /// no-idmap; selinux (nothing); or all of them, one after the other
     #[arg(long, default_value = "all")]
     variant: String,
     /// Only the programs whose outcome depends on the kernel most: the crates' own, isolation,

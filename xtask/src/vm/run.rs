@@ -21,16 +21,21 @@ use crate::cargo::target_directory;
 const FULL: &str = "full";
 
 /// See `tests/guest/main.rs`.
-const VARIANTS: [&str; 5] = [
+const VARIANTS: [&str; 6] = [
     FULL,
     "userns=limited",
     "userns=forbidden",
     "no-nft",
     "no-idmap",
+    SELINUX,
 ];
 
-/// The programs that a guest other than the full one runs.
+/// The guest that has `SELinux` and no `AppArmor`: a kernel has one of them.
+pub(super) const SELINUX: &str = "selinux";
+
+/// The programs that a guest other than the full one runs, and what the one with `SELinux` does.
 const MATRIX: &str = "vm_matrix";
+const LABELS: &str = "vm_selinux";
 
 /// What `--quick` runs, besides the tests of the crates.
 const QUICK: [&str; 13] = [
@@ -170,7 +175,12 @@ fn choose<'a>(
 ) -> Result<Vec<Choice<'a>>> {
     let mut chosen = Vec::new();
     for program in tests {
-        if variant != FULL && !program.name.starts_with(MATRIX) {
+        let is_for_it = match variant {
+            FULL => true,
+            SELINUX => program.name == LABELS,
+            _ => program.name.starts_with(MATRIX),
+        };
+        if !is_for_it {
             continue;
         }
         let whole = filter.is_none_or(|filter| program.name.contains(filter));

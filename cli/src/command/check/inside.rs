@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::attempts::ATTEMPTS;
@@ -34,6 +34,9 @@ type Done = Vec<(String, String)>;
 
 /// `coop check --inside PART`.
 pub(crate) fn run(part: Part) -> Result<i32> {
+    if !is_inside() {
+        bail!("this is for the container that `coop check` makes\n  help: leave out --inside");
+    }
     match part {
         Part::Look => look(),
         Part::Try => {
@@ -41,6 +44,16 @@ pub(crate) fn run(part: Part) -> Result<i32> {
             Ok(0)
         }
     }
+}
+
+/// Whether process 1 is this program, as in that container. Elsewhere the attempts would be made on
+/// what is not the container's own.
+fn is_inside() -> bool {
+    let program = |process: &str| {
+        let stat = rustix::fs::stat(format!("/proc/{process}/exe")).ok()?;
+        Some((stat.st_dev, stat.st_ino))
+    };
+    program("1").is_some_and(|first| Some(first) == program("self"))
 }
 
 /// Says it, and then stays until it is told to end, to be looked at from outside as well.

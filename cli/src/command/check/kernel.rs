@@ -10,6 +10,7 @@ use super::super::info::Machine;
 use super::finding::{Finding, Part};
 use super::sys;
 use crate::host::Host;
+use crate::ui::OLDEST_KERNEL;
 
 pub(super) fn look(host: &Host) -> Vec<Finding> {
     let machine = Machine::look();
@@ -154,7 +155,7 @@ fn landlock() -> Finding {
     match sys::landlock_abi() {
         Some(version) => found("Landlock", format!("ABI {version}")),
         None => found("Landlock", "none")
-            .weak("an extra for those who ask for it: put landlock into lsm= on the kernel's command line"),
+            .weak("an extra for those who ask for it, and what keeps containers with your own ids from this program's file: put landlock into lsm= on the kernel's command line"),
     }
 }
 
@@ -183,7 +184,8 @@ fn call(name: &str, is_there: bool) -> Finding {
     if is_there {
         found(name, "yes")
     } else {
-        found(name, "no").broken("Coop needs Linux 5.10")
+        let (major, minor) = OLDEST_KERNEL;
+        found(name, "no").broken(format!("Coop needs Linux {major}.{minor}"))
     }
 }
 
@@ -201,4 +203,17 @@ fn tools(machine: &Machine) -> Finding {
     found("programs", format!("no {missing}")).weak(format!(
         "containers can have no network but the host's and none: install {missing}"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_without_a_call_is_told_the_version_that_errors_tell() {
+        let (major, minor) = OLDEST_KERNEL;
+        let advice = call("clone3", false).advice.unwrap();
+        assert!(advice.ends_with(&format!("{major}.{minor}")), "{advice}");
+        assert_eq!(call("clone3", true).advice, None);
+    }
 }

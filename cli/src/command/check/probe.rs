@@ -1,8 +1,9 @@
 //! A default container, made by a `coop` of its own, to be looked at.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -119,10 +120,33 @@ impl Outside {
 /// A root directory with this program in it, and nothing else; removed on drop.
 struct RootDir(PathBuf);
 
+/// Goes before the process id in the name of a [`RootDir`].
+const ROOT_DIR: &str = "check-";
+
+/// The root directories of checks that were killed. One whose process id somebody else has by now
+/// is not among them.
+///
+/// # Errors
+/// When Coop's data cannot be listed.
+pub(in crate::command) fn abandoned(host: &Host) -> Result<Vec<PathBuf>> {
+    let data = &host.store.dirs().data;
+    let entries = match fs::read_dir(data) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(|| format!("list {}", data.display()))?,
+    };
+    let is_abandoned = |path: &PathBuf| {
+        let name = path.file_name().and_then(OsStr::to_str);
+        let pid = name.and_then(|name| name.strip_prefix(ROOT_DIR)?.parse::<u32>().ok());
+        pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists())
+    };
+    let paths = entries.flatten().map(|entry| entry.path());
+    Ok(paths.filter(is_abandoned).collect())
+}
+
 impl RootDir {
     fn create(host: &Host) -> Result<Self> {
         let data = &host.store.dirs().data;
-        let path = data.join(format!("check-{}", rustix::process::getpid()));
+        let path = data.join(format!("{ROOT_DIR}{}", rustix::process::getpid()));
         let failed = || format!("make a root directory: {}", path.display());
         fs::create_dir_all(&path).with_context(failed)?;
         let root = Self(path.clone());

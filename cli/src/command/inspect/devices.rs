@@ -51,7 +51,7 @@ impl<'a> Devices<'a> {
             .filter(|rule| !all && !standard.contains(rule))
             .collect();
         let listed = { plan.mounts.iter() }.flat_map(|mount| match mount {
-            Mount::Dev { devices } if !all => devices.as_slice(),
+            Mount::Dev { devices, .. } if !all => devices.as_slice(),
             _ => &[],
         });
         let mut of_devices = Vec::new();

@@ -233,7 +233,7 @@ fn nano_cpus(limits: &Limits) -> u64 {
 
 fn shm_size(mounts: &[Mount]) -> u64 {
     let size = |mount: &Mount| match mount {
-        Mount::Shm { size } => Some(*size),
+        Mount::Shm { size, .. } => Some(*size),
         _ => None,
     };
     mounts.iter().find_map(size).unwrap_or(0)

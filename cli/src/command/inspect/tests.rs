@@ -60,7 +60,10 @@ fn plan() -> ContainerPlan {
         root_readonly: true,
         mounts: vec![
             Mount::Proc,
-            Mount::Shm { size: 64 << 20 },
+            Mount::Shm {
+                size: 64 << 20,
+                context: None,
+            },
             Mount::bind("/data/c/hosts", "/etc/hosts"),
             Mount::bind("/data/volumes/shop_site/_data", "/site"),
             Mount::bind_readonly("/srv/www", "/www"),

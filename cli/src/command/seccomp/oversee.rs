@@ -44,4 +44,12 @@ impl Overseeing {
         drop(self.socket);
         Ok(coop_ns::pidfd::wait(self.process.as_fd())?.success())
     }
+
+    /// Ends it, whatever it is about.
+    pub(super) fn kill(self) -> Result<()> {
+        let pidfd = self.process.as_fd();
+        coop_ns::pidfd::send_signal(pidfd, coop_ns::Signal::KILL)?;
+        coop_ns::pidfd::wait(pidfd)?;
+        Ok(())
+    }
 }

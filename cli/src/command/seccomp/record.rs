@@ -1,7 +1,7 @@
 //! What a workload calls, written down as a profile.
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -23,12 +23,7 @@ impl Recorder {
     pub(in crate::command) fn start(output: Option<&Path>) -> Result<Self> {
         if let Some(path) = output {
             // Now, and not when the work is done.
-            let failed = || format!("write {}", path.display());
-            fs::File::options()
-                .append(true)
-                .create(true)
-                .open(path)
-                .with_context(failed)?;
+            try_to_write(path).with_context(|| format!("write {}", path.display()))?;
         }
         Overseeing::start(|socket| take_notes(socket, output)).map(Self)
     }
@@ -44,6 +39,23 @@ impl Recorder {
             bail!("the profile was not written");
         }
         Ok(())
+    }
+
+    /// Writes nothing: the command was never started, and the notes are of Coop's own attempt.
+    pub(in crate::command) fn discard(self) -> Result<()> {
+        self.0.kill()
+    }
+}
+
+/// Whether the file can be written; it is as it was afterwards.
+fn try_to_write(path: &Path) -> std::io::Result<()> {
+    let mut file = fs::File::options();
+    match file.write(true).create_new(true).open(path) {
+        Ok(_) => fs::remove_file(path),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            fs::File::options().append(true).open(path).map(drop)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -72,7 +84,7 @@ fn text(recorded: &Recorded) -> Result<String> {
 
 /// All of it or nothing, where that can be: `/dev/stdout` cannot be replaced.
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    if !fs::symlink_metadata(path)?.is_file() {
+    if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
         return fs::File::options()
             .append(true)
             .open(path)?
@@ -81,7 +93,13 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}", std::process::id()));
     let temporary = PathBuf::from(temporary);
-    let written = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path));
+    // A new file: in a directory of everyone's, such as /tmp, somebody may have put a link there.
+    let mut file = fs::File::options()
+        .write(true)
+        .create_new(true)
+        .open(&temporary)?;
+    let written = file.write_all(text.as_bytes());
+    let written = written.and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
@@ -111,17 +129,44 @@ pub(super) fn record(args: &RecordArgs) -> Result<i32> {
             cloned.attach()?;
             cloned.finish()?.start()
         });
-    let code = match started {
-        Ok(pidfd) => match session.run(&pidfd).context("wait for the command")? {
-            SessionEnd::Ended(status) => status.code(),
-            SessionEnd::Detached(_) => 0,
-        },
+    let pidfd = match started {
+        Ok(pidfd) => pidfd,
         Err(error) => {
             let code = error.exit_code();
             crate::ui::error(&error.into());
-            code
+            recorder.discard()?;
+            return Ok(code);
         }
+    };
+    let code = match session.run(&pidfd).context("wait for the command")? {
+        SessionEnd::Ended(status) => status.code(),
+        SessionEnd::Detached(_) => 0,
     };
     recorder.finish()?;
     Ok(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_replaces_a_file_and_follows_no_link_on_its_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("p.json");
+        fs::write(&path, "before").unwrap();
+        write(&path, "text").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "text");
+
+        let victim = directory.path().join("victim");
+        fs::write(&victim, "untouched").unwrap();
+        let temporary = format!("p.json.{}", std::process::id());
+        std::os::unix::fs::symlink(&victim, directory.path().join(temporary)).unwrap();
+        assert_eq!(
+            write(&path, "other").unwrap_err().kind(),
+            ErrorKind::AlreadyExists
+        );
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "text");
+    }
 }

@@ -108,6 +108,8 @@ mod tests {
         ] {
             assert_snapshot!(line.replace([' ', '-'], "_"), told(line).unwrap());
         }
+        let minus_one = told("explain default openat -1 0x10").unwrap();
+        assert!(minus_one.contains("openat(0xffffffffffffffff, 0x10): allow"));
         for (line, why) in [
             ("explain default opennat", "no system call is named"),
             ("explain default 9999", "no system call with the number"),

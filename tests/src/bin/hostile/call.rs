@@ -295,6 +295,11 @@ const CALLS: &[Call] = &[
         libc::SYS_socket,
         &[Number(40), Number(1), Number(0)],
     ),
+    call(
+        "vsock-pair",
+        libc::SYS_socketpair,
+        &[Number(40), Number(1), Number(0), Room],
+    ),
     // Priorities.
     call(
         "nice",

@@ -49,4 +49,12 @@ pub const NETWORK: &[Row] = &[
     row("vsock", "talk to the hypervisor")
         .by(&[SECCOMP])
         .absent(&["EAFNOSUPPORT"]),
+    // Its sockets are made, with the module that they take, before it is found to have no pairs.
+    row(
+        "vsock-pair",
+        "have the kernel load the module of a rare protocol: socketpair",
+    )
+    .by(&[SECCOMP])
+    .reaches("EOPNOTSUPP")
+    .absent(&["EAFNOSUPPORT"]),
 ];

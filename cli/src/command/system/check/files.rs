@@ -7,6 +7,7 @@ use coop_launcher::store::ContainerId;
 use coop_launcher::supervisor;
 
 use super::{Findings, lasting};
+use crate::command::check::abandoned_roots;
 use crate::host::Host;
 use crate::realize::{PLANNING, Planned};
 use crate::supervise;
@@ -27,6 +28,10 @@ pub(super) fn check(host: &Host, findings: &mut Findings) -> Result<()> {
     }
     for path in lasting(|| Ok(host.volumes.unfinished()?))? {
         let wrong = format!("{}: half a volume", path.display());
+        findings.found(&wrong, "removed", || Ok(coop_fs::remove_tree(&path)?))?;
+    }
+    for path in lasting(|| abandoned_roots(host))? {
+        let wrong = format!("{}: of a `coop check` that was killed", path.display());
         findings.found(&wrong, "removed", || Ok(coop_fs::remove_tree(&path)?))?;
     }
     for owner in lasting(|| stale_ids(host))? {
