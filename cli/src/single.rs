@@ -1,5 +1,7 @@
 //! `coop run`'s words as a stack of one: from here on the two are the same.
 
+mod network;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -8,10 +10,10 @@ use indexmap::IndexMap;
 
 use crate::args::RunArgs;
 use crate::plan::{RunOptions, SHARED_NETWORK};
-use crate::stack::value::{ByteSize, EnvEntry, MountKind, NetworkFlag, NetworkMode, SwapLimit};
+use crate::stack::value::{ByteSize, EnvEntry, MountKind, SwapLimit};
 use crate::stack::{
-    Attachment, EnvFile, HealthTest, Healthcheck, Logging, Network, Networking, Rootfs, Service,
-    Stack, Variables, Volume,
+    EnvFile, HealthTest, Healthcheck, Logging, Network, Networking, Rootfs, Service, Stack,
+    Variables, Volume,
 };
 
 /// The service that the arguments describe, in a stack that declares its volumes.
@@ -58,10 +60,10 @@ pub(crate) fn from_args(args: &RunArgs) -> Result<(Stack, Service, RunOptions)> 
             dns_search: args.dns_search.clone(),
             dns_opt: args.dns_option.clone(),
             extra_hosts: args.add_host.clone(),
-            networks: networks(args)?,
+            networks: network::networks(args)?,
             ..Networking::default()
         },
-        network_mode: network_mode(args)?,
+        network_mode: network::network_mode(args)?,
         userns_mode: args.userns,
         labels: args
             .label
@@ -83,85 +85,6 @@ pub(crate) fn from_args(args: &RunArgs) -> Result<(Stack, Service, RunOptions)> 
         cpuset_mems: args.cpuset_mems.clone(),
     };
     Ok((stack, service, options))
-}
-
-/// The mode that `--network` says, when it is no network by name.
-fn network_mode(args: &RunArgs) -> Result<Option<NetworkMode>> {
-    let modes: Vec<_> = { args.network.iter() }
-        .filter_map(|flag| match flag {
-            NetworkFlag::Mode(mode) if *mode != NetworkMode::Bridge => Some(mode),
-            _ => None,
-        })
-        .collect();
-    match (modes.as_slice(), args.network.len()) {
-        ([mode], 1) => Ok(Some((*mode).clone())),
-        ([mode, ..], _) => bail!(
-            "conflicting options: --network {mode} and another network\n  help: remove one of the two"
-        ),
-        // It says what is the case anyway, and is refused where there is none.
-        ([], _) if args.network == [NetworkFlag::Mode(NetworkMode::Bridge)] => {
-            Ok(Some(NetworkMode::Bridge))
-        }
-        ([], _) => Ok(None),
-    }
-}
-
-/// The networks by name, with what the container is in each.
-fn networks(args: &RunArgs) -> Result<IndexMap<String, Attachment>> {
-    let mut networks = IndexMap::new();
-    for flag in &args.network {
-        let (name, attachment) = match flag {
-            NetworkFlag::Named(network) => (
-                network.name.clone(),
-                Attachment {
-                    aliases: network.aliases.clone(),
-                    ipv4_address: network.ipv4,
-                    ipv6_address: network.ipv6,
-                    mac_address: network.mac,
-                    gw_priority: network.gw_priority,
-                    ..Attachment::default()
-                },
-            ),
-            NetworkFlag::Mode(NetworkMode::Bridge) if args.network.len() > 1 => {
-                (SHARED_NETWORK.to_owned(), Attachment::default())
-            }
-            NetworkFlag::Mode(_) => continue,
-        };
-        if networks.insert(name.clone(), attachment).is_some() {
-            bail!("network {name:?} is specified multiple times\n  help: name it once");
-        }
-    }
-    let given = [
-        ("--network-alias", !args.network_alias.is_empty()),
-        ("--ip", args.ip.is_some()),
-        ("--ip6", args.ip6.is_some()),
-        ("--mac-address", args.mac_address.is_some()),
-    ];
-    let Some((option, _)) = given.into_iter().find(|(_, given)| *given) else {
-        return Ok(networks);
-    };
-    if networks.is_empty() {
-        // Those of the usual one are nobody's to choose, but its hardware address is.
-        if option != "--mac-address" {
-            bail!(
-                "{option} is for a network by name\n  help: coop network create NAME, and --network NAME"
-            );
-        }
-        networks.insert(SHARED_NETWORK.to_owned(), Attachment::default());
-    }
-    if networks.len() > 1 {
-        bail!(
-            "{option} with several networks does not say which\n  \
-             help: --network name=NAME,alias=NAME,ip=ADDRESS"
-        );
-    }
-    for attachment in networks.values_mut() {
-        attachment.aliases.extend(args.network_alias.clone());
-        attachment.ipv4_address = args.ip.or(attachment.ipv4_address);
-        attachment.ipv6_address = args.ip6.or(attachment.ipv6_address);
-        attachment.mac_address = args.mac_address.or(attachment.mac_address);
-    }
-    Ok(networks)
 }
 
 /// A size of 0 sets no limit, as with Docker.
