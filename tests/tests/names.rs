@@ -511,6 +511,38 @@ fn a_container_that_is_renamed_leaves_its_name_to_others() {
 }
 
 #[test]
+fn a_container_that_is_connected_to_a_network_knows_its_names_until_it_is_disconnected() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    host.resolve_by("");
+    let volume = mount();
+    host.coop(["network", "create", "other"]).run().success();
+    let near = ["-v", &volume, "--stop-timeout", "0"];
+    let far = ["-v", &volume, "--stop-timeout", "0", "--network", "other"];
+    host.start("near", &root, &near, SLEEP);
+    host.start("far", &root, &far, SLEEP);
+    let refused = ["ServFail ra"];
+    assert_eq!(told_in(&host, "near", "- far"), refused);
+    let far = format!("NoError aa ra 5={}", address(&host, "far"));
+    let connect = host.coop(["network", "connect", "--alias", "guest", "other", "near"]);
+    connect.run().success();
+    assert_eq!(told_in(&host, "near", "- far far.other"), [&*far, &far]);
+    // And the other one knows it by its alias, at its address there.
+    let guest = told_in(&host, "far", "- guest near");
+    assert!(
+        guest[0].starts_with("NoError aa ra 5=") && guest[0] == guest[1],
+        "{guest:?}"
+    );
+    host.coop(["network", "disconnect", "other", "near"])
+        .run()
+        .success();
+    assert_eq!(told_in(&host, "near", "- far"), refused);
+    assert_eq!(told_in(&host, "far", "- guest"), refused);
+    host.coop(["rm", "-f", "near", "far"]).run().success();
+    host.coop(["network", "rm", "other"]).run().success();
+}
+
+#[test]
 fn a_container_in_the_foreground_is_known_and_knows_others() {
     let host = Host::new();
     let root = Rootfs::new(&host);
