@@ -36,12 +36,14 @@ pub(crate) fn pipeline(
     }
     let own_network = NetworkNamespace::default();
     let network = network(plan, host, batch, &own_network)?;
-    let is_worse = { plan.network.attached().iter() }.any(|attached| attached.shape.is_some());
+    // What is done in it before the container can do it itself.
+    let is_held = { plan.network.attached().iter() }.any(|it| it.shape.is_some())
+        || host.rootless.is_some() && plan.network.leases().any(|lease| lease.ipv6.is_some());
     let cgroup = Cgroup::new(host, plan)?;
     let user = UserNamespace::default();
     let rootfs = Rootfs::new(plan, &joined, &user).locked(lock_changes(plan, host)?);
     let pipeline = Pipeline::new(process)
-        .stage(Namespaces::new(plan, &joined, &user).holding(is_worse.then_some(&own_network)));
+        .stage(Namespaces::new(plan, &joined, &user).holding(is_held.then_some(&own_network)));
     let (pipeline, network) = match network {
         // The host has no part in it: done while the root is built.
         Network::Loopback => (pipeline.stage(network), Network::Shared),

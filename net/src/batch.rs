@@ -95,10 +95,19 @@ impl LinkBatch {
     /// [`Error::Interface`] when the host's interfaces cannot be read, [`Error::Tool`]
     /// when `ip` cannot be fed. A command that fails is reported by `commit`.
     pub fn add(&mut self, lease: &Lease, pid: Pid) -> Result<(), Error> {
-        let stale = self.is_stale(&lease.host_interface)?;
         if lease.ipv6.is_some() {
             self.home()?.within(pid, ipv6::trust_all_addresses)?;
         }
+        self.add_prepared(lease, pid)
+    }
+
+    /// As [`add`](Self::add), for a container whose network namespace is
+    /// [prepared](crate::trust_all_addresses): the calling thread need not be able to go there.
+    ///
+    /// # Errors
+    /// As for [`add`](Self::add).
+    pub fn add_prepared(&mut self, lease: &Lease, pid: Pid) -> Result<(), Error> {
+        let stale = self.is_stale(&lease.host_interface)?;
         let text = commands(lease, pid, stale);
         for _ in text.lines() {
             self.lines.push(Line {

@@ -26,8 +26,11 @@ const DETECTION: &str = "accept_dad";
 
 /// Has the interfaces that are made from now on in this network namespace ask nobody about their
 /// addresses. Of a container, its own `/proc/sys` may be read-only: the host does it, from
-/// [there](crate::home::Home::within).
-pub(crate) fn trust_all_addresses() -> Result<(), Error> {
+/// there.
+///
+/// # Errors
+/// [`Error::Sysctl`].
+pub fn trust_all_addresses() -> Result<(), Error> {
     ["default", "all"].into_iter().try_for_each(trust_addresses)
 }
 

@@ -92,6 +92,7 @@ pub use files::{HostsEntry, host_resolv_conf, hosts_file, hosts_lines, resolv_co
 pub use firewall::{Firewall, Obstacle, obstacles};
 pub use guest::{HostSocket, configure, connect, loopback_up, reroute};
 pub use holder::Holder;
+pub use ipv6::trust_all_addresses;
 pub use lease::{Ipv6Lease, Lease, LeaseRequest, default_routes};
 pub use mac::{Mac, MacError};
 pub use naming::is_link;

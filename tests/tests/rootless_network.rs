@@ -471,6 +471,25 @@ fn a_way_out_that_is_killed_is_opened_again() {
 }
 
 #[test]
+fn a_user_has_ipv6_as_well() {
+    let host = Host::new();
+    let user = user!(&host);
+    let yaml = web("'8080:80'") + "networks: {default: {enable_ipv6: true}}\n";
+    let before = host.snapshot();
+    let (stack, up) = Stack::up(&host, user, &yaml);
+    up.success();
+    wait_for_page("[::1]:8080");
+    wait_for_page("127.0.0.1:8080");
+    let own = stack.sh("web", "ip -6 -o address show dev eth0 scope global");
+    let own = { own.stdout.split_whitespace().nth(3) }.and_then(|own| own.split('/').next());
+    let url = format!("http://[{}]/page", own.expect("an address"));
+    let get = format!("timeout 2 wget -q -O - {url}");
+    stack.sh("client", &get).success().says("hello");
+    stack.down();
+    host.assert_nothing_left(&before);
+}
+
+#[test]
 fn a_user_with_subordinate_ids_has_networks_as_well() {
     if !Path::new("/usr/bin/newuidmap").exists() {
         coop_tests::skip!("newuidmap is not installed");

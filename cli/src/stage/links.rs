@@ -2,12 +2,13 @@
 //! where it was asked for made worse by `tc`.
 
 use std::cell::RefCell;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use coop_net::{HostSocket, Lease, LinkBatch, Shape, Shaped};
+use coop_ns::Handle;
 use rustix::process::Pid;
 
 use crate::rootless::network::Place;
@@ -48,13 +49,21 @@ impl Links {
         Ok(socket?)
     }
 
-    /// Queues a container's link.
-    pub(super) fn add(&self, lease: &Lease, pid: Pid) -> Result<()> {
+    /// Queues a container's link. `own` is its network namespace, where that is held: then this
+    /// thread does not go there, from where an ordinary user could not come back.
+    pub(super) fn add(&self, lease: &Lease, pid: Pid, own: Option<&Handle>) -> Result<()> {
         let mut ip = self.0.ip.borrow_mut();
         let ip = ip
             .as_mut()
             .context("the batch of links is closed already")?;
-        Ok(ip.add(lease, pid)?)
+        let Some(own) = own else {
+            return Ok(ip.add(lease, pid)?);
+        };
+        if lease.ipv6.is_some() {
+            let there = Place::There(Arc::new(own.as_fd().try_clone_to_owned()?));
+            there.run(coop_net::trust_all_addresses)??;
+        }
+        Ok(ip.add_prepared(lease, pid)?)
     }
 
     /// Has links of a container made worse, each end for what it sends. `own` is the container's

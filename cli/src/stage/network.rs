@@ -89,7 +89,7 @@ impl Stage for Network {
         };
         for lease in leases.iter() {
             log::info!("connecting to network {}: {}", lease.network, lease.address);
-            batch.add(lease, child.pid())?;
+            batch.add(lease, child.pid(), own.get())?;
         }
         // Only where there is something to do is the namespace held.
         if let Some(own) = own.get() {
