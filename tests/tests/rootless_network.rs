@@ -359,6 +359,25 @@ fn ports_come_later_and_go_earlier_than_those_of_others() {
 }
 
 #[test]
+fn a_running_container_is_connected_to_one_more_network() {
+    let host = Host::new();
+    let user = user!(&host);
+    let (stack, up) = Stack::up(&host, user, &web(""));
+    up.success();
+    let network = |args: &[&str]| {
+        let args = ["network"].into_iter().chain(args.iter().copied());
+        stack.user.coop(args).run()
+    };
+    network(&["create", "extra"]).success();
+    network(&["connect", "extra", "net-web-1"]).success();
+    let links = |service: &str| stack.sh(service, "ip -4 -o address").stdout.lines().count();
+    assert_eq!((links("web"), links("client")), (3, 2));
+    network(&["disconnect", "extra", "net-web-1"]).success();
+    stack.down();
+    network(&["rm", "extra"]).success();
+}
+
+#[test]
 fn a_port_of_root_is_refused_with_what_would_allow_it() {
     let host = Host::new();
     let user = user!(&host);

@@ -82,6 +82,7 @@ fn complete(host: &Host, plan: &mut ContainerPlan, network: &str, init: Option<P
     let Some(init) = init else {
         return Ok(());
     };
+    let init = host.namespaces_of(init);
     // Saved with the lease before there is a link: the next supervisor knows of it.
     host.store.save_config(&plan.unit.id, plan)?;
     let leases: Vec<Lease> = plan.network.leases().cloned().collect();
@@ -130,7 +131,7 @@ pub(super) fn disconnect(host: &Host, args: &NetworkDisconnectArgs) -> Result<i3
     release(host, &network, &[state.id.as_str()])?;
     fault("release")?;
     host.store.save_config(&state.id, &plan)?;
-    if let Some(init) = state.live_init() {
+    if let Some(init) = state.live_init().map(|init| host.namespaces_of(init)) {
         let leases: Vec<Lease> = plan.network.leases().cloned().collect();
         host.place_of_networks()?
             .run(|| coop_net::reroute(init, &leases))??;
