@@ -27,6 +27,7 @@ const TOOLS: &[&str] = &[
     "iproute2",
     "nftables",
     "uidmap",
+    "wget",
     "passt",
     "slirp4netns",
     "iperf3",

@@ -47,6 +47,7 @@ pub(crate) const WANTED: &[&str] = &[
     "nft_log",
     "nft_counter",
     "nft_objref",
+    "nft_meta_bridge",
     "nft_compat",
     // The limits of `io`.
     "bfq",
