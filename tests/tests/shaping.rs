@@ -1,5 +1,7 @@
 //! Links that are worse than they need be: `x-net`.
 
+use std::path::Path;
+
 use coop_tests::{Host, User, wait_until};
 
 const STACK: &str = "
@@ -35,8 +37,11 @@ fn disciplines(host: &Host, pid: Option<u32>) -> String {
     let output = match pid {
         None => host.tool("tc").args(&tc[1..]).run(),
         Some(pid) => {
+            // By its path: the nsenter of busybox runs a tc of its own, which knows less.
+            let paths = ["/sbin/tc", "/usr/sbin/tc"];
+            let path = paths.into_iter().find(|path| Path::new(path).exists());
             let nsenter = host.tool("nsenter").args(["-n", "-t", &pid.to_string()]);
-            nsenter.args(tc).run()
+            nsenter.arg(path.expect("tc")).args(&tc[1..]).run()
         }
     };
     output.success().stdout.clone()
