@@ -1,99 +1,50 @@
 //! The files that Coop writes for each container: its hosts, hostname and resolv.conf.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use coop_net::Lease;
 
 use crate::host::Host;
 use crate::plan::{Connection, ContainerPlan, Resolver};
 use crate::stack::value::HostAddress;
 
-/// The names of a whole stack: addresses are leased before anything starts, so they are complete.
-pub(crate) struct Names<'a> {
-    stack: Vec<&'a ContainerPlan>,
-    /// For each network the lines that all of its containers have in their hosts file: made once,
-    /// not once for each of them.
-    lines: HashMap<&'a str, String>,
-}
-
-impl<'a> Names<'a> {
-    pub(crate) fn of(stack: impl Iterator<Item = &'a ContainerPlan>) -> Self {
-        let stack: Vec<_> = stack.collect();
-        let mut lines = HashMap::new();
-        for plan in &stack {
-            if let Connection::Bridge { network, .. } = &plan.network {
-                lines
-                    .entry(network.as_str())
-                    .or_insert_with(|| coop_net::hosts_lines(&entries(network, &[], &stack)));
-            }
-        }
-        Self { stack, lines }
-    }
-
-    /// The names of all containers on the same network, as this one knows them.
-    fn of_neighbours(&self, plan: &ContainerPlan) -> Cow<'_, str> {
-        let Connection::Bridge { network, .. } = &plan.network else {
-            return Cow::Borrowed("");
-        };
-        match self.lines.get(network.as_str()) {
-            Some(lines) if plan.resolver.links.is_empty() => Cow::Borrowed(lines),
-            _ => Cow::Owned(coop_net::hosts_lines(&entries(
-                network,
-                &plan.resolver.links,
-                &self.stack,
-            ))),
-        }
-    }
-}
-
-/// Writes them beside the container's plan.
-pub(crate) fn write(host: &Host, plan: &ContainerPlan, names: &Names<'_>) -> Result<()> {
+/// Writes them beside the container's plan; after its networks have changed in place, since a
+/// container that runs has these very files mounted.
+pub(crate) fn write(host: &Host, plan: &ContainerPlan) -> Result<()> {
     if matches!(plan.network, Connection::Container(_)) {
         // It has those of the other one.
         return Ok(());
     }
     write_file(host, plan, "hostname", &format!("{}\n", hostname(plan)))?;
-    let servers = coop_net::host_resolv_conf().unwrap_or_default();
-    let inherited = match plan.network {
+    let host_text = coop_net::host_resolv_conf().unwrap_or_default();
+    let text = match &plan.network {
+        Connection::Bridge(_) => by_name_server(&host_text, &gateways(plan), &plan.resolver),
         // On the host's network, the host's servers are in reach.
-        Connection::Host => servers,
-        _ => coop_net::resolv_conf(&servers),
+        Connection::Host => resolv_conf(&host_text, &plan.resolver),
+        _ => resolv_conf(&coop_net::resolv_conf(&host_text), &plan.resolver),
     };
-    write_file(
-        host,
-        plan,
-        "resolv.conf",
-        &resolv_conf(&inherited, &plan.resolver),
-    )?;
-    write_file(host, plan, "hosts", &hosts(plan, names))
+    write_file(host, plan, "resolv.conf", &text)?;
+    write_file(host, plan, "hosts", &hosts(plan))
 }
 
-/// Writes the file of names alone, after the stack has changed: in place, since a container that
-/// runs has this very file mounted.
-pub(crate) fn write_hosts(host: &Host, plan: &ContainerPlan, names: &Names<'_>) -> Result<()> {
-    if matches!(plan.network, Connection::Container(_)) {
-        return Ok(());
-    }
-    let text = hosts(plan, names);
-    if std::fs::read_to_string(path(host, plan, "hosts")).is_ok_and(|before| before == text) {
-        return Ok(());
-    }
-    write_file(host, plan, "hosts", &text)
-}
-
-fn hosts(plan: &ContainerPlan, names: &Names<'_>) -> String {
-    let mut text = match crate::realize::address(plan) {
+/// The names of the container itself, and those that it was given. Its neighbours' are the name
+/// server's to know: they come and go.
+fn hosts(plan: &ContainerPlan) -> String {
+    let own = |address: IpAddr| (address, vec![hostname(plan)]);
+    let mut text = if plan.network == Connection::Host {
         // On the host's network, the host's names are the container's.
-        None if plan.network == Connection::Host => {
-            std::fs::read_to_string("/etc/hosts").unwrap_or_default()
+        std::fs::read_to_string("/etc/hosts").unwrap_or_default()
+    } else {
+        let mut entries: Vec<_> = { plan.network.leases() }
+            .flat_map(Lease::addresses)
+            .map(own)
+            .collect();
+        if entries.is_empty() {
+            entries.push(own(Ipv4Addr::LOCALHOST.into()));
         }
-        address => {
-            let own = (address.unwrap_or(Ipv4Addr::LOCALHOST), vec![hostname(plan)]);
-            coop_net::hosts_file(&own, &[]) + &names.of_neighbours(plan)
-        }
+        coop_net::hosts_file(&entries)
     };
     for (name, address) in &plan.resolver.hosts {
         let address = match address {
@@ -120,37 +71,50 @@ fn hostname(plan: &ContainerPlan) -> String {
 
 /// Where a container reaches the machine that it runs on.
 fn gateway(plan: &ContainerPlan) -> IpAddr {
-    match &plan.network {
-        Connection::Bridge {
-            lease: Some(lease), ..
-        } => lease.gateway.into(),
-        _ => Ipv4Addr::LOCALHOST.into(),
+    match plan.network.main_lease() {
+        Some(lease) => lease.gateway.into(),
+        None => Ipv4Addr::LOCALHOST.into(),
     }
 }
 
-/// The containers of a network with their names, and those that links give them.
-fn entries(
-    own: &str,
-    links: &[(String, String)],
-    stack: &[&ContainerPlan],
-) -> Vec<(Ipv4Addr, Vec<String>)> {
-    let named = |other: &&ContainerPlan| match &other.network {
-        Connection::Bridge {
-            network,
-            names,
-            lease: Some(lease),
-            ..
-        } if *network == own => {
-            let linked = { links.iter() }.filter(|(to, _)| other.service.as_ref() == Some(to));
-            let aliases = linked.map(|(_, alias)| alias);
-            Some((
-                lease.address,
-                names.iter().chain(aliases).cloned().collect(),
-            ))
+/// Where the container's name servers are: in each of its networks, the one with its default
+/// route first. More than three are not looked at.
+fn gateways(plan: &ContainerPlan) -> Vec<IpAddr> {
+    let first = plan.network.main_lease().into_iter();
+    let mut gateways = Vec::new();
+    for lease in first.chain(plan.network.leases()) {
+        let gateway = lease.gateway.into();
+        if !gateways.contains(&gateway) && gateways.len() < 3 {
+            gateways.push(gateway);
         }
-        _ => None,
+    }
+    gateways
+}
+
+/// The text for a container whose name servers are Coop's. Servers that it was given are asked by
+/// those: they know nothing of its neighbours.
+fn by_name_server(host_text: &str, gateways: &[IpAddr], resolver: &Resolver) -> String {
+    let is_kept = |line: &&str| {
+        let word = line.split_whitespace().next();
+        matches!(word, Some("search" | "domain" | "options"))
     };
-    stack.iter().filter_map(named).collect()
+    let kept: Vec<_> = host_text.lines().filter(is_kept).collect();
+    let mut options = resolver.options.clone();
+    if options.is_empty() {
+        let inherited = { kept.iter() }.filter(|line| line.trim_start().starts_with("options"));
+        let words = inherited.flat_map(|line| line.split_whitespace().skip(1));
+        options.extend(words.map(str::to_owned));
+    }
+    if !options.iter().any(|option| option.starts_with("ndots:")) {
+        // As Docker: `web` is a neighbour first of all, and not a name below the host's domain.
+        options.push("ndots:0".to_owned());
+    }
+    let resolver = Resolver {
+        servers: gateways.to_vec(),
+        options,
+        ..resolver.clone()
+    };
+    resolv_conf(&kept.join("\n"), &resolver)
 }
 
 /// The text with what the container is given instead: as Docker, each of name servers, domains
@@ -182,6 +146,34 @@ fn resolv_conf(inherited: &str, resolver: &Resolver) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_container_asks_its_gateways_and_keeps_the_hosts_domains() {
+        let host =
+            "# by a tool\nnameserver 127.0.0.53\noptions edns0 trust-ad\nsearch example.org\n";
+        let gateways = [[10, 1, 2, 1].into(), [10, 1, 3, 1].into()];
+        insta::assert_snapshot!(by_name_server(host, &gateways, &Resolver::default()), @r"
+        search example.org
+        nameserver 10.1.2.1
+        nameserver 10.1.3.1
+        options edns0 trust-ad ndots:0
+        ");
+        let resolver = Resolver {
+            servers: vec![[192, 0, 2, 53].into()],
+            search: vec!["test".into()],
+            options: vec!["ndots:2".into()],
+            ..Resolver::default()
+        };
+        insta::assert_snapshot!(by_name_server(host, &gateways[..1], &resolver), @r"
+        nameserver 10.1.2.1
+        search test
+        options ndots:2
+        ");
+        insta::assert_snapshot!(by_name_server("", &gateways[..1], &Resolver::default()), @r"
+        nameserver 10.1.2.1
+        options ndots:0
+        ");
+    }
 
     #[test]
     fn what_is_given_replaces_what_is_inherited() {

@@ -13,6 +13,7 @@ use coop_net::Networks;
 use coop_ns::{IdPool, Pid};
 
 use crate::plan::ContainerPlan;
+use crate::rootless::network::Place;
 use crate::rootless::{self, Rootless};
 
 /// Handles to everything outside of the process. Making one costs nothing: what a command does
@@ -69,6 +70,23 @@ impl Host {
             delegation: OnceCell::new(),
             ids: OnceCell::new(),
             own_user_ids: OnceCell::new(),
+        }
+    }
+
+    /// Where the bridges, links and rules of networks are, or are to be: for an ordinary user in
+    /// a network namespace of its own, which is made if it is not there.
+    pub(crate) fn place_of_networks(&self) -> Result<Place> {
+        match &self.rootless {
+            None => Ok(Place::Here),
+            Some(rootless) => rootless.networks(),
+        }
+    }
+
+    /// Where the bridges, links and rules of networks are, if there are any.
+    pub(crate) fn place_of_networks_now(&self) -> Result<Place> {
+        match &self.rootless {
+            None => Ok(Place::Here),
+            Some(rootless) => rootless.networks_now(),
         }
     }
 

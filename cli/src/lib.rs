@@ -14,6 +14,8 @@ mod host;
 mod joined;
 mod load;
 mod name;
+mod names;
+mod networks;
 mod plan;
 mod ports;
 mod realize;

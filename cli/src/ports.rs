@@ -6,6 +6,7 @@ use coop_net::{Error, PortMapping};
 use crate::host::Host;
 use crate::load::Located;
 use crate::plan::{Connection, ContainerPlan, Draft, StackPlan};
+use crate::rootless::network::privileged;
 use crate::stack::{Diagnostic, NodePath, Stack};
 
 /// Tries every published port of the plan. The supervisor takes them for good.
@@ -16,10 +17,10 @@ pub(crate) fn check(host: &Host, stack: &Stack, plan: &StackPlan) -> Result<()> 
 }
 
 fn check_container(host: &Host, stack: &Stack, draft: &Draft) -> Result<()> {
-    let Connection::Bridge { ports, .. } = &draft.plan.network else {
+    let Connection::Bridge(bridged) = &draft.plan.network else {
         return Ok(());
     };
-    for port in ports.iter().filter(|port| port.host_port != 0) {
+    for port in { bridged.ports.iter() }.filter(|port| port.host_port != 0) {
         if let Err(error) = coop_net::reserve(std::slice::from_ref(port)) {
             return Err(explain(host, stack, draft, *port, error));
         }
@@ -39,10 +40,14 @@ fn explain(
         .service
         .as_deref()
         .unwrap_or(&draft.plan.unit.name);
-    let Error::PortInUse { holder, .. } = &error else {
-        return anyhow::Error::from(error).context(name.to_owned());
-    };
     let number = port.host_port;
+    let Error::PortInUse { holder, .. } = &error else {
+        let error = match host.rootless {
+            Some(_) => privileged(number, error),
+            None => error.into(),
+        };
+        return error.context(name.to_owned());
+    };
     let message = format!("{name}: cannot publish port {number}: address already in use");
     let held = match (publisher(host, port), holder) {
         (Some(container), _) => Some(format!("published by container {container}")),
@@ -78,11 +83,9 @@ fn explain(
 
 /// The container of ours that publishes the port.
 fn publisher(host: &Host, port: PortMapping) -> Option<String> {
-    let publishes = |plan: &ContainerPlan| match &plan.network {
-        Connection::Bridge {
-            lease: Some(lease), ..
-        } => lease.ports.iter().any(|taken| taken.conflicts(&port)),
-        _ => false,
+    let publishes = |plan: &ContainerPlan| {
+        let mut taken = plan.network.leases().flat_map(|lease| &lease.ports);
+        taken.any(|taken| taken.conflicts(&port))
     };
     let states = host.store.list().ok()?;
     states
@@ -151,11 +154,9 @@ services:
     fn a_container_of_ours_is_known_by_its_name() {
         let fixture = Fixture::new();
         let mut plan = fixture.plan(FILE).unwrap().drafts.remove(0).plan;
-        let Connection::Bridge { ports, lease, .. } = &mut plan.network else {
-            panic!("not on a bridge")
-        };
+        let ports = plan.network.published().to_vec();
         let address = [10, 208, 3, 2].into();
-        *lease = Some(Lease {
+        plan.network.attached_mut()[0].lease = Some(Lease {
             network: "other_default".into(),
             container: plan.unit.id.to_string(),
             names: Vec::new(),
@@ -168,7 +169,11 @@ services:
             bridge: "coop-1".into(),
             host_interface: "coop-v1".into(),
             interface: "eth0".into(),
-            ports: ports.clone(),
+            ports,
+            ipv6: None,
+            gw_priority: 0,
+            link_local: Vec::new(),
+            apart: false,
         });
         let name = Name::parse("other-web-1").unwrap();
         let mut state = State::new(plan.unit.id.clone(), name, plan.stack.clone(), "x".into());

@@ -4,23 +4,23 @@
 //! lease is made, so that after a `kill -9` the next command gives back what no container
 //! came of.
 
+mod addresses;
 mod ids;
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv4Addr;
+use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use coop_fs::RootSource;
 use coop_launcher::Journal;
 use coop_launcher::store::{ContainerId, Event, Lock, Name, StackName, State, Status};
-use coop_net::{LeaseRequest, NetworkSpec};
 use serde::{Deserialize, Serialize};
 
-use crate::files::Names;
 use crate::host::Host;
-use crate::plan::{Connection, ContainerPlan, Draft, NetworkOptions, StackPlan};
+use crate::plan::{ContainerPlan, Draft, StackPlan};
 use crate::volumes;
+
+pub(crate) use addresses::{lease_again, lease_missing, lease_one};
 
 /// The stack's journal: what planning leases. Locked by who plans.
 pub(crate) use coop_launcher::store::PLANNING;
@@ -43,13 +43,8 @@ pub(crate) struct PlannedContainer {
     pub volumes: Vec<String>,
 }
 
-/// Makes the containers of a plan on disk. `neighbours` are the stack's containers that exist
-/// already.
-pub(crate) fn realize(
-    host: &Host,
-    plan: StackPlan,
-    neighbours: &[ContainerPlan],
-) -> Result<Vec<ContainerPlan>> {
+/// Makes the containers of a plan on disk.
+pub(crate) fn realize(host: &Host, plan: StackPlan) -> Result<Vec<ContainerPlan>> {
     let StackPlan {
         name: stack,
         drafts,
@@ -75,7 +70,7 @@ pub(crate) fn realize(
     // The stack's lock may be a supervisor's, which can end at any time.
     let _lock = Lock::file(&path)?;
     Journal::open(&path)?.record(PLANNING, &planned)?;
-    let result = lease_and_save(host, &stack, drafts, neighbours);
+    let result = lease_and_save(host, &stack, drafts);
     // What could not be given back stays on record, for the next command that looks at the
     // stack. What was made tells of itself: its containers are there.
     if result.is_ok() || give_back(host, &planned) {
@@ -131,10 +126,8 @@ fn fault(step: &str) -> Result<()> {
 fn networks_of(drafts: &[Draft]) -> Vec<String> {
     let mut networks: Vec<_> = drafts
         .iter()
-        .filter_map(|draft| match &draft.plan.network {
-            Connection::Bridge { network, .. } => Some(network.clone()),
-            _ => None,
-        })
+        .flat_map(|draft| draft.plan.network.networks())
+        .map(str::to_owned)
         .collect();
     networks.sort();
     networks.dedup();
@@ -145,11 +138,10 @@ fn lease_and_save(
     host: &Host,
     stack: &StackName,
     mut drafts: Vec<Draft>,
-    neighbours: &[ContainerPlan],
 ) -> Result<Vec<ContainerPlan>> {
     ids::lease(host, &mut drafts).context("lease a range of user ids")?;
     fault("ids")?;
-    lease_addresses(host, &mut drafts)?;
+    addresses::lease_addresses(host, &mut drafts)?;
     fault("addresses")?;
     for draft in &drafts {
         let uses_volumes = !draft.volumes.is_empty();
@@ -160,119 +152,10 @@ fn lease_and_save(
         fault("save")?;
     }
     let plans: Vec<_> = drafts.into_iter().map(|draft| draft.plan).collect();
-    let names = Names::of(plans.iter().chain(neighbours));
     for plan in &plans {
-        crate::files::write(host, plan, &names).with_context(|| plan.unit.name.clone())?;
+        crate::files::write(host, plan).with_context(|| plan.unit.name.clone())?;
     }
-    for plan in neighbours {
-        crate::files::write_hosts(host, plan, &names).with_context(|| plan.unit.name.clone())?;
-    }
-    drop(names);
     Ok(plans)
-}
-
-/// One lease call for each network, for all of its containers.
-fn lease_addresses(host: &Host, drafts: &mut [Draft]) -> Result<()> {
-    let mut requests: HashMap<String, (NetworkSpec, Vec<LeaseRequest>)> = HashMap::new();
-    for draft in drafts.iter() {
-        if let Connection::Bridge {
-            network,
-            options,
-            names,
-            ports,
-            ..
-        } = &draft.plan.network
-        {
-            requests
-                .entry(network.clone())
-                .or_insert_with(|| (spec(host, network, options), Vec::new()))
-                .1
-                .push(LeaseRequest {
-                    container: draft.plan.unit.id.to_string(),
-                    names: names.clone(),
-                    ports: ports.clone(),
-                    address: None,
-                });
-        }
-    }
-    for (network, (spec, requests)) in requests {
-        let is_new = host.networks.get(&network)?.is_none();
-        let leases = host
-            .networks
-            .lease(&spec, &requests)
-            .with_context(|| format!("lease addresses of network {network}"))?;
-        if is_new {
-            host.store.emit(&Event::of_network(&network, "create"));
-        }
-        let mut leases: HashMap<_, _> = { leases.into_iter() }
-            .map(|lease| (lease.container.clone(), lease))
-            .collect();
-        for draft in drafts.iter_mut() {
-            if let Connection::Bridge { lease: slot, .. } = &mut draft.plan.network
-                && let Some(lease) = leases.remove(draft.plan.unit.id.as_str())
-            {
-                *slot = Some(lease);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What a network is asked to be: an external one is as it is.
-fn spec(host: &Host, network: &str, options: &NetworkOptions) -> NetworkSpec {
-    let mut spec = options.spec(network);
-    if options.external
-        && let Ok(Some(existing)) = host.networks.get(network)
-    {
-        spec.internal = existing.internal;
-        spec.mtu = existing.mtu;
-    }
-    spec
-}
-
-/// Puts the addresses of a network's containers on record again, the same as their plans have
-/// them: after a reboot, which takes the record. All of them, so that the rules are complete
-/// before the first one starts.
-pub(crate) fn lease_again(host: &Host, network: &str) -> Result<()> {
-    let (mut leases, mut asked) = (Vec::new(), None);
-    for id in host.store.ids()? {
-        // Another version's plan cannot be started either.
-        if let Ok(plan) = host.store.load_config::<ContainerPlan>(&id)
-            && let Connection::Bridge {
-                network: own,
-                options,
-                lease: Some(lease),
-                ..
-            } = plan.network
-            && own == network
-        {
-            asked.get_or_insert_with(|| options.spec(network));
-            leases.push(lease);
-        }
-    }
-    let (Some(first), Some(asked)) = (leases.first(), asked) else {
-        return Ok(());
-    };
-    let spec = NetworkSpec {
-        subnet: Some(first.subnet()),
-        internal: first.internal,
-        mtu: first.mtu,
-        ..asked
-    };
-    let requests: Vec<_> = leases
-        .iter()
-        .map(|lease| LeaseRequest {
-            container: lease.container.clone(),
-            names: lease.names.clone(),
-            ports: lease.ports.clone(),
-            address: Some(lease.address),
-        })
-        .collect();
-    fault("again")?;
-    host.networks.lease(&spec, &requests).with_context(|| {
-        format!("give the containers of network {network} the addresses that they had")
-    })?;
-    Ok(())
 }
 
 /// Host directories and volumes that the container mounts.
@@ -331,7 +214,9 @@ pub(crate) fn mapped_root(plan: &ContainerPlan) -> (u32, u32) {
 /// Gives addresses of a network back, and tells of it when the network went with them.
 fn release(host: &Host, network: &str, ids: &[&str]) -> Result<()> {
     let was_there = host.networks.get(network)?.is_some();
-    host.networks.release_several(network, ids)?;
+    let networks = &host.networks;
+    host.place_of_networks_now()?
+        .run(|| networks.release_several(network, ids))??;
     if was_there && host.networks.get(network)?.is_none() {
         host.store.emit(&Event::of_network(network, "destroy"));
     }
@@ -395,7 +280,7 @@ fn remove_containers_but_volumes(host: &Host, plans: &[ContainerPlan]) -> Result
     // itself and many at a time.
     let mut networks: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for plan in plans {
-        if let Connection::Bridge { network, .. } = &plan.network {
+        for network in plan.network.networks() {
             let ids = networks.entry(network).or_default();
             ids.push(plan.unit.id.as_str());
         }
@@ -450,12 +335,4 @@ fn remove_changes(host: &Host, id: &ContainerId) -> Result<()> {
     coop_fs::remove_tree(&dir.join("upper"))?;
     coop_fs::remove_tree(&dir.join("work"))?;
     Ok(())
-}
-
-/// The container's address, when it has one.
-pub(crate) fn address(plan: &ContainerPlan) -> Option<Ipv4Addr> {
-    match &plan.network {
-        Connection::Bridge { lease, .. } => lease.as_ref().map(|lease| lease.address),
-        _ => None,
-    }
 }

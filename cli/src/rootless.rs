@@ -11,6 +11,7 @@
 mod holders;
 mod map;
 mod namespace;
+pub(crate) mod network;
 pub(crate) mod plan;
 mod trust;
 
@@ -35,6 +36,7 @@ pub(crate) struct Rootless {
     pub uid: Uid,
     id_maps: IdMaps,
     told: RefCell<BTreeSet<&'static str>>,
+    network: RefCell<Option<network::Connection>>,
 }
 
 /// Enters the user's namespaces, unless the user is root: before anything else is done.
@@ -97,6 +99,7 @@ impl Rootless {
             uid,
             id_maps: IdMaps::identity()?,
             told: RefCell::default(),
+            network: RefCell::default(),
         })
     }
 

@@ -1,5 +1,7 @@
 //! `coop run`'s words as a stack of one: from here on the two are the same.
 
+mod network;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -7,11 +9,11 @@ use coop_launcher::supervisor::RestartPolicy;
 use indexmap::IndexMap;
 
 use crate::args::RunArgs;
-use crate::plan::RunOptions;
+use crate::plan::{RunOptions, SHARED_NETWORK};
 use crate::stack::value::{ByteSize, EnvEntry, MountKind, SwapLimit};
 use crate::stack::{
-    EnvFile, HealthTest, Healthcheck, Logging, Networking, Rootfs, Service, Stack, Variables,
-    Volume,
+    EnvFile, HealthTest, Healthcheck, Logging, Network, Networking, Rootfs, Service, Stack,
+    Variables, Volume,
 };
 
 /// The service that the arguments describe, in a stack that declares its volumes.
@@ -58,9 +60,10 @@ pub(crate) fn from_args(args: &RunArgs) -> Result<(Stack, Service, RunOptions)> 
             dns_search: args.dns_search.clone(),
             dns_opt: args.dns_option.clone(),
             extra_hosts: args.add_host.clone(),
+            networks: network::networks(args)?,
             ..Networking::default()
         },
-        network_mode: args.network.clone(),
+        network_mode: network::network_mode(args)?,
         userns_mode: args.userns,
         labels: args
             .label
@@ -191,6 +194,14 @@ fn stack_of(service: &Service) -> Stack {
             stack.volumes.insert(name.clone(), volume);
         }
     }
+    for name in service.networking.networks.keys() {
+        let network = Network {
+            name: Some(name.clone()),
+            external: name != SHARED_NETWORK,
+            ..Network::default()
+        };
+        stack.networks.insert(name.clone(), network);
+    }
     stack
 }
 
@@ -263,6 +274,14 @@ mod tests {
         ("hostname", "x", "-h name x"),
         ("publish", "x", "-p 80 x"),
         ("network", "x", "--network none x"),
+        (
+            "network_alias",
+            "--network n x",
+            "--network n --network-alias a x",
+        ),
+        ("ip", "--network n x", "--network n --ip 10.9.0.2 x"),
+        ("ip6", "--network n x", "--network n --ip6 fd00::2 x"),
+        ("mac_address", "x", "--mac-address 02:00:00:00:00:01 x"),
         ("env", "x", "-e A x"),
         ("env_file", "x", "--env-file f x"),
         ("user", "x", "-u 7 x"),

@@ -1,16 +1,14 @@
 //! The wiring: what happens to a container, in order.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+mod wires;
+
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
 
 use anyhow::Context;
 use coop_launcher::stdio::{Pipes, Terminal};
-use coop_launcher::store::{ConfigStamp, ContainerId, Name, OwnLock, State, StoreError};
-use coop_launcher::supervisor::{UnitSpec, Wiring};
-use coop_launcher::{BoxError, Pipeline, Process};
-use coop_net::PendingRules;
+use coop_launcher::store::OwnLock;
+use coop_launcher::{Pipeline, Process};
 use rustix::process::Pid;
 
 use crate::host::Host;
@@ -18,9 +16,10 @@ use crate::joined;
 use crate::plan::{Connection, ContainerPlan, ProcessPlan};
 use crate::rootless;
 use crate::stage::{
-    Cgroup, Confining, Console, Guard, Join, Links, Namespaces, Network, Overseer, Privileges,
-    Rootfs, Seccomp, Transfer, UserNamespace,
+    Cgroup, Confining, Console, Guard, Join, Links, Namespaces, Network, NetworkNamespace,
+    Overseer, Privileges, Rootfs, Seccomp, Transfer, UserNamespace,
 };
+pub(crate) use wires::{Wires, rename, write_name};
 
 /// What happens to a container, in order.
 pub(crate) fn pipeline(
@@ -35,11 +34,16 @@ pub(crate) fn pipeline(
     if plan.init {
         process = process.with_init();
     }
-    let network = network(plan, batch)?;
+    let own_network = NetworkNamespace::default();
+    let network = network(plan, host, batch, &own_network)?;
+    // What is done in it before the container can do it itself.
+    let is_held = { plan.network.attached().iter() }.any(|it| it.shape.is_some())
+        || host.rootless.is_some() && plan.network.leases().any(|lease| lease.ipv6.is_some());
     let cgroup = Cgroup::new(host, plan)?;
     let user = UserNamespace::default();
     let rootfs = Rootfs::new(plan, &joined, &user).locked(lock_changes(plan, host)?);
-    let pipeline = Pipeline::new(process).stage(Namespaces::new(plan, &joined, &user));
+    let pipeline = Pipeline::new(process)
+        .stage(Namespaces::new(plan, &joined, &user).holding(is_held.then_some(&own_network)));
     let (pipeline, network) = match network {
         // The host has no part in it: done while the root is built.
         Network::Loopback => (pipeline.stage(network), Network::Shared),
@@ -164,15 +168,25 @@ fn process(plan: &ProcessPlan) -> anyhow::Result<Process> {
     )?)
 }
 
-fn network(plan: &ContainerPlan, batch: &Links) -> anyhow::Result<Network> {
+fn network(
+    plan: &ContainerPlan,
+    host: &Host,
+    batch: &Links,
+    own: &NetworkNamespace,
+) -> anyhow::Result<Network> {
     Ok(match &plan.network {
         Connection::Host | Connection::Container(_) => Network::Shared,
         Connection::None => Network::Loopback,
-        Connection::Bridge { network, lease, .. } => {
-            let lease = lease
-                .clone()
-                .with_context(|| format!("no address of network {network}"))?;
-            Network::bridge(lease, batch)
+        Connection::Bridge(bridged) if bridged.attached.is_empty() => Network::Loopback,
+        Connection::Bridge(bridged) => {
+            let leases = { bridged.attached.iter() }.map(|attached| {
+                let lease = attached.lease.clone();
+                let lease =
+                    lease.with_context(|| format!("no address of network {}", attached.network))?;
+                Ok((lease, attached.shape))
+            });
+            let links: Vec<_> = leases.collect::<anyhow::Result<_>>()?;
+            Network::bridge(links, batch, host.place_of_networks()?, own)
         }
     })
 }
@@ -193,255 +207,4 @@ fn stdio(
     } else {
         pipes
     })
-}
-
-/// What the supervisor asks for, answered from the saved plans.
-pub(crate) struct Wires<'a> {
-    host: &'a Host,
-    links: Links,
-    /// The rules of the batch's networks, on their way into the kernel.
-    rules: RefCell<BTreeMap<String, PendingRules>>,
-    /// Networks that the batch has made ready: for all of their leases, so once is enough.
-    ready: RefCell<BTreeSet<String>>,
-    /// The first container's standard input, until it takes it.
-    stdin: RefCell<Option<OwnedFd>>,
-    /// What each ended container had used, when somebody wants to know (`--usage`).
-    usage: Option<RefCell<Vec<(String, coop_cgroup::Stats)>>>,
-    /// The plan that was asked for last: one container's is read several times on its way.
-    last_plan: RefCell<Option<(ContainerId, ConfigStamp, Rc<ContainerPlan>)>>,
-    /// Who answers for the filters of its containers.
-    overseer: Option<Overseer>,
-    /// Published ports, held as long as their container lives.
-    ports: RefCell<Vec<(ContainerId, Vec<OwnedFd>)>>,
-}
-
-impl<'a> Wires<'a> {
-    pub(crate) fn new(host: &'a Host) -> Self {
-        Self {
-            host,
-            links: Links::default(),
-            rules: RefCell::default(),
-            ready: RefCell::default(),
-            stdin: RefCell::default(),
-            usage: None,
-            last_plan: RefCell::default(),
-            overseer: None,
-            ports: RefCell::default(),
-        }
-    }
-
-    /// Gives the next container that is created this standard input.
-    pub(crate) fn with_stdin(self, stdin: OwnedFd) -> Self {
-        self.stdin.replace(Some(stdin));
-        self
-    }
-
-    /// Has another process answer for the filters of its containers.
-    pub(crate) fn with_overseer(self, overseer: Overseer) -> Self {
-        Self {
-            overseer: Some(overseer),
-            ..self
-        }
-    }
-
-    /// Takes note of what each container had used at its end.
-    pub(crate) fn with_usage(self) -> Self {
-        Self {
-            usage: Some(RefCell::default()),
-            ..self
-        }
-    }
-
-    /// What the containers that have ended had used.
-    pub(crate) fn usage(&self) -> Vec<(String, coop_cgroup::Stats)> {
-        self.usage.as_ref().map(RefCell::take).unwrap_or_default()
-    }
-
-    /// The saved plan, as it is now.
-    fn plan(&self, id: &ContainerId) -> Result<Rc<ContainerPlan>, StoreError> {
-        let stamp = self.host.store.config_stamp(id)?;
-        let mut last = self.last_plan.borrow_mut();
-        if let Some((of, read, plan)) = &*last
-            && (of, *read) == (id, stamp)
-        {
-            return Ok(Rc::clone(plan));
-        }
-        let plan = Rc::new(self.host.store.load_config(id)?);
-        *last = Some((id.clone(), stamp, Rc::clone(&plan)));
-        Ok(plan)
-    }
-
-    /// Its cgroup, which it has to have.
-    fn cgroup(&self, plan: &ContainerPlan) -> anyhow::Result<coop_cgroup::Cgroup> {
-        let cgroup = self.host.cgroup_of(plan)?;
-        cgroup.context("the container was started without a cgroup: none was delegated to its user")
-    }
-
-    /// How often the kernel killed something in the container for want of memory.
-    fn oom_kills(&self, id: &ContainerId) -> anyhow::Result<u64> {
-        let plan = self.plan(id)?;
-        let Some(hierarchy) = self.host.cgroups_of(&plan)? else {
-            return Ok(0);
-        };
-        let Some(usage) = &self.usage else {
-            // One file instead of a dozen.
-            return Ok(hierarchy.oom_kill_count(&plan.cgroup)?);
-        };
-        let stats = hierarchy.open(&plan.cgroup)?.stats()?;
-        let killed = stats.memory.as_ref().map_or(0, |memory| memory.oom_kill);
-        usage.borrow_mut().push((plan.unit.name.clone(), stats));
-        Ok(killed)
-    }
-}
-
-/// Gives a container another name. For its stack's supervisor, or who holds the stack's lock.
-pub(crate) fn rename(host: &Host, id: &ContainerId, name: &Name) -> Result<State, StoreError> {
-    host.store.rename(id, name, write_name)
-}
-
-/// Writes another name into a saved plan.
-pub(crate) fn write_name(plan: &mut serde_json::Value, name: &Name) {
-    plan["unit"]["name"] = name.as_str().into();
-}
-
-impl Wiring for Wires<'_> {
-    fn spec(&self, id: &ContainerId) -> Result<UnitSpec, BoxError> {
-        Ok(self.plan(id)?.unit.clone())
-    }
-
-    fn pipeline(&self, id: &ContainerId) -> Result<Pipeline, BoxError> {
-        let plan = self.plan(id)?;
-        crate::grants::provide(&plan)?;
-        if let Connection::Bridge {
-            network,
-            lease: Some(lease),
-            ..
-        } = &plan.network
-        {
-            if !self.host.networks.has_lease(network, id.as_str())? {
-                crate::realize::lease_again(self.host, network)?;
-            }
-            let reserved = coop_net::reserve(&lease.ports)?;
-            self.ports.borrow_mut().push((id.clone(), reserved));
-            if !self.ready.borrow().contains(network) {
-                self.host.networks.ensure_bridge(network)?;
-                // `nft` mostly waits for the kernel, longer than all the rest of a launch
-                // takes: it is started before the first clone.
-                let rules = self.host.networks.apply_rules(network)?;
-                self.rules.borrow_mut().insert(network.clone(), rules);
-                self.ready.borrow_mut().insert(network.clone());
-            }
-        }
-        let stdin = self.stdin.take();
-        let overseer = self.overseer.as_ref();
-        pipeline(&plan, self.host, &self.links, stdin, overseer).map_err(BoxError::from)
-    }
-
-    fn health_check(
-        &self,
-        id: &ContainerId,
-        init: Pid,
-        output: OwnedFd,
-    ) -> Result<Pipeline, BoxError> {
-        let plan = self.plan(id)?;
-        let argv = plan.health_command.clone().ok_or("no health check")?;
-        let cgroup = self.host.cgroup_of(&plan)?;
-        if cgroup.is_some_and(|cgroup| cgroup.is_frozen().unwrap_or(false)) {
-            return Err("the container is frozen".into());
-        }
-        let process = ProcessPlan {
-            argv,
-            terminal: false,
-            stdin_open: false,
-            ..plan.process.clone()
-        };
-        Ok(exec_pipeline(
-            &plan,
-            &process,
-            self.host,
-            init,
-            Pipes::given(None, output.try_clone()?, output),
-            self.overseer.as_ref(),
-        )?)
-    }
-
-    /// One `ip` for all links; `nft` works meanwhile.
-    fn commit_batch(&self) -> Result<(), BoxError> {
-        if let Some(links) = self.links.take() {
-            links.commit()?;
-        }
-        Ok(())
-    }
-
-    /// One `nft` for each network, begun with its first container: until now nobody could send
-    /// anything.
-    fn end_batch(&self) -> Result<(), BoxError> {
-        self.ready.take();
-        for pending in self.rules.take().into_values() {
-            pending.wait()?;
-        }
-        Ok(())
-    }
-
-    fn ended(&self, id: &ContainerId) -> bool {
-        self.ports.borrow_mut().retain(|(holder, _)| holder != id);
-        self.oom_kills(id).is_ok_and(|kills| kills > 0)
-    }
-
-    fn freeze(&self, id: &ContainerId) -> Result<(), BoxError> {
-        let plan = self.plan(id)?;
-        Ok(self.cgroup(&plan)?.freeze()?)
-    }
-
-    fn thaw(&self, id: &ContainerId) -> Result<(), BoxError> {
-        let plan = self.plan(id)?;
-        Ok(self.cgroup(&plan)?.thaw()?)
-    }
-
-    fn rename(&self, id: &ContainerId, name: &Name) -> Result<(), BoxError> {
-        rename(self.host, id, name)?;
-        Ok(())
-    }
-
-    fn adopted(&self, id: &ContainerId) {
-        let Ok(plan) = self.plan(id) else { return };
-        if let Connection::Bridge {
-            lease: Some(lease), ..
-        } = &plan.network
-        {
-            match coop_net::reserve(&lease.ports) {
-                Ok(reserved) => self.ports.borrow_mut().push((id.clone(), reserved)),
-                // The rules are in the kernel: connections go to the container all the same.
-                Err(error) => log::warn!("{}: {error}", plan.unit.name),
-            }
-        }
-    }
-
-    /// Waits for what was begun, and forgets it.
-    fn abandon_batch(&self) {
-        self.ready.take();
-        self.rules.take();
-        self.links.take();
-    }
-
-    fn stays(&self, id: &ContainerId) -> bool {
-        let plan = match self.plan(id) {
-            Ok(plan) if plan.remove_at_exit => plan,
-            _ => return true,
-        };
-        match crate::realize::remove_container(self.host, &plan) {
-            Ok(()) => false,
-            Err(error) => {
-                log::warn!("{}: remove: {error:#}", plan.unit.name);
-                true
-            }
-        }
-    }
-
-    fn undo(&self, stage: &str, record: &str) -> Result<(), BoxError> {
-        match stage {
-            "cgroup" => Cgroup::undo(self.host, record),
-            _ => Err(format!("unknown stage {stage}: made by another version of coop?").into()),
-        }
-    }
 }

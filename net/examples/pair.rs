@@ -7,13 +7,15 @@
 //! ```
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{IpAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
 
 use anyhow::{Context, Result, anyhow};
-use coop_net::{HostSocket, Lease, LeaseRequest, LinkBatch, NetworkSpec, Networks, PortMapping};
+use coop_net::{
+    HostSocket, Ipv6Spec, Lease, LeaseRequest, LinkBatch, NetworkSpec, Networks, PortMapping,
+};
 use rustix::process::Pid;
 use rustix::thread::{UnshareFlags, gettid, unshare_unsafe};
 
@@ -33,7 +35,11 @@ fn main() -> Result<()> {
         container: "client".into(),
         ..LeaseRequest::default()
     };
-    let leases = networks.lease(&NetworkSpec::new("pair"), &[server, client])?;
+    let spec = NetworkSpec {
+        ipv6: Some(Ipv6Spec::default()),
+        ..NetworkSpec::new("pair")
+    };
+    let leases = networks.lease(&spec, &[server, client])?;
     let [server, client] = &leases[..] else {
         unreachable!("one lease for each request")
     };
@@ -51,18 +57,21 @@ fn main() -> Result<()> {
     // Two threads play the containers, each in a namespace of its own.
     let (serving, wait) = channel();
     let (server_pid, start_server) = container(server, &host, move || {
-        let listener = TcpListener::bind("0.0.0.0:80")?;
+        // IPv4 as well.
+        let listener = TcpListener::bind("[::]:80")?;
         serving.send(())?;
-        for stream in listener.incoming().take(2) {
+        for stream in listener.incoming().take(3) {
             let mut stream = stream?;
-            let peer = stream.peer_addr()?.ip();
+            let peer = stream.peer_addr()?.ip().to_canonical();
             write!(stream, "hello, {peer}")?;
         }
         Ok(())
     })?;
-    let address = server.address;
+    let addresses: Vec<IpAddr> = server.addresses().collect();
     let (client_pid, start_client) = container(client, &host, move || {
-        println!("client    {address}:80 says: {}", ask((address, 80))?);
+        for address in addresses {
+            println!("client    {address} says: {}", ask((address, 80))?);
+        }
         Ok(())
     })?;
 
@@ -105,7 +114,7 @@ fn container(
         own_network()?;
         born.send(gettid())?;
         wait.recv()?;
-        coop_net::configure(&lease, &host)?;
+        coop_net::configure(std::slice::from_ref(&lease), &host)?;
         work()
     });
     let start = move || {
@@ -122,7 +131,7 @@ fn own_network() -> Result<()> {
     Ok(())
 }
 
-fn ask((address, port): (std::net::Ipv4Addr, u16)) -> Result<String> {
+fn ask((address, port): (IpAddr, u16)) -> Result<String> {
     let mut text = String::new();
     TcpStream::connect((address, port))?.read_to_string(&mut text)?;
     Ok(text)

@@ -1,30 +1,41 @@
 //! Bringing a ruleset into the kernel by one `nft -f -`.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Stdio;
 
 use crate::bridge;
 use crate::error::Error;
-use crate::forwarding;
+use crate::forwarding::{self, Opened};
+use crate::lease::Lease;
 use crate::probe::Answer;
-use crate::rules;
-use crate::spec::{Lease, Network};
-use crate::store::Lock;
+use crate::rules::{self, Change, Ruleset};
+use crate::spec::Network;
+use crate::store::{Lock, Store};
 use crate::sys::Control;
 use crate::tool::{self, NFT, Running};
+
+/// So many links may have gone whose rules are still there.
+const MOST_DEPARTED: u64 = 128;
 
 /// Rules on their way into the kernel. Nothing is reachable that should not be before
 /// [`wait`](Self::wait) returns: only then is forwarding turned on.
 #[derive(Debug)]
 #[must_use = "rules that nobody waits for may not be there"]
 pub struct PendingRules {
-    network: Network,
+    networks: Vec<Pending>,
     /// `None` when the kernel has these very rules already.
     nft: Option<Running>,
-    /// What to do when `nft` fails because there is a table against all appearance.
-    otherwise: Option<String>,
-    opened: Vec<String>,
+    opened: Opened,
+}
+
+/// One network of those whose rules are on their way.
+#[derive(Debug)]
+struct Pending {
+    network: Network,
     loopback: bool,
+    /// `None` when the kernel has its rules already.
+    ruleset: Option<Ruleset>,
 }
 
 impl PendingRules {
@@ -34,116 +45,201 @@ impl PendingRules {
     }
 
     /// Waits until the rules are in force, then lets packets through: forwarding on the
-    /// bridge and the host's interfaces, and loopback publishing.
+    /// bridges and the host's interfaces, and loopback publishing.
     ///
-    /// The bridge must exist by now.
+    /// The bridges must exist by now.
     ///
     /// # Errors
     /// [`Error::Rules`] with `nft`'s own words, [`Error::Sysctl`], [`Error::Tool`] (also
     /// when something else in this process reaped `nft`).
-    pub fn wait(self) -> Result<(), Error> {
-        let Self {
-            network,
-            nft,
-            otherwise,
-            opened,
-            loopback,
-        } = self;
-        wait_for(nft, otherwise, &network.name)?;
-        bridge::open(&network.bridge, network.internal, loopback)?;
-        forwarding::open(&opened)
+    pub fn wait(mut self) -> Result<(), Error> {
+        self.wait_for_nft()?;
+        for pending in &self.networks {
+            bridge::open(&pending.network, &self.opened, pending.loopback)?;
+        }
+        forwarding::open(&self.opened)
     }
 
     /// Waits for the rules and opens nothing: for rules that only take away.
-    pub(crate) fn wait_rules(self) -> Result<(), Error> {
-        wait_for(self.nft, self.otherwise, &self.network.name)
+    pub(crate) fn wait_rules(mut self) -> Result<(), Error> {
+        self.wait_for_nft()
+    }
+
+    fn wait_for_nft(&mut self) -> Result<(), Error> {
+        let Some(nft) = self.nft.take() else {
+            return Ok(());
+        };
+        let Err(message) = nft.wait()? else {
+            return Ok(());
+        };
+        log::debug!("{}: {message}", self.names());
+        // There is a table against all appearance.
+        let text = self.text(Ruleset::replacement);
+        let Err(message) = start_nft(&text, Stdio::null(), Vec::new())?.wait()? else {
+            return Ok(());
+        };
+        let text = self.text(Ruleset::without_frames);
+        match start_nft(&text, Stdio::null(), Vec::new())?.wait()? {
+            Ok(()) => {
+                log::warn!(
+                    "{}: containers of one network can pretend to be each other: {message}",
+                    self.names()
+                );
+                Ok(())
+            }
+            Err(_) => Err(refused(&self.names(), &message)),
+        }
+    }
+
+    fn text(&self, of: impl Fn(&Ruleset) -> String) -> String {
+        let rulesets = { self.networks.iter() }.filter_map(|pending| pending.ruleset.as_ref());
+        rulesets.map(of).collect()
+    }
+
+    fn names(&self) -> String {
+        let names = { self.networks.iter() }.map(|pending| pending.network.name.as_str());
+        names.collect::<Vec<_>>().join(", ")
     }
 }
 
-/// Starts `nft` with the rules of `network` and `leases`, unless the kernel has them.
+/// A network whose rules are to be applied.
+pub(crate) struct Applied<'a> {
+    pub(crate) network: Network,
+    pub(crate) leases: Vec<Lease>,
+    pub(crate) store: &'a Store,
+    pub(crate) lock: &'a Lock,
+}
+
+/// Starts one `nft` with the rules of `networks`, unless the kernel has them.
 ///
-/// `nft` gets a copy of the lock, as its standard output, which it writes nothing to:
-/// whatever becomes of this process, no other one can change the rules of this network
-/// before they are complete.
-pub(crate) fn start(
-    directory: &Path,
-    network: &Network,
-    leases: &[Lease],
-    lock: &Lock,
-) -> Result<PendingRules, Error> {
-    let opened = if network.internal {
-        Vec::new()
+/// `nft` gets copies of the locks, which it knows nothing of: whatever becomes of this process,
+/// no other one can change the rules of these networks before they are complete.
+pub(crate) fn start(directory: &Path, networks: Vec<Applied<'_>>) -> Result<PendingRules, Error> {
+    let open4 = { networks.iter() }.any(|applied| !applied.network.internal);
+    let open6 = { networks.iter() }
+        .any(|applied| !applied.network.internal && applied.network.ipv6.is_some());
+    let opened = if open4 {
+        forwarding::plan(directory, open6)?
     } else {
-        forwarding::plan(directory)?
+        Opened::default()
     };
-    let table = rules::table(directory, &network.name);
-    let ruleset = rules::render(&table, network, leases, &opened);
-    let mark = ruleset.mark;
-    let (nft, otherwise) = match (mark.ask(), rules::table_mark(&table).ask()) {
-        (Answer::Present, _) => (None, None),
-        (_, Answer::Absent) => {
-            let nft = feed(&ruleset.creation(), lock)?;
-            (Some(nft), Some(ruleset.replacement()))
+    let (mut text, mut locks) = (String::new(), Vec::new());
+    let mut all = Vec::with_capacity(networks.len());
+    for applied in networks {
+        let Applied {
+            network,
+            leases,
+            store,
+            lock,
+        } = applied;
+        let table = rules::table(directory, &network.name);
+        let guarded = if network.internal {
+            &Opened::default()
+        } else {
+            &opened
+        };
+        let ruleset = rules::render(&table, &network, &leases, guarded);
+        let change = match ruleset.change() {
+            // What has gone is still there, and must not pile up.
+            Change::Addition(_) if store.departed() >= MOST_DEPARTED => {
+                Change::Replacement(ruleset.replacement())
+            }
+            change => change,
+        };
+        log::debug!(
+            "network {}: rules {}, {}",
+            network.name,
+            ruleset.mark,
+            match &change {
+                Change::None => "there",
+                Change::Creation(_) => "new",
+                Change::Addition(_) => "some new",
+                Change::Replacement(_) => "others",
+            }
+        );
+        if let Change::Replacement(_) | Change::Creation(_) = &change {
+            store.forget_departed()?;
         }
-        _ => (Some(feed(&ruleset.replacement(), lock)?), None),
+        let ruleset = match change {
+            Change::None => None,
+            Change::Creation(new) | Change::Addition(new) | Change::Replacement(new) => {
+                text += &new;
+                locks.push(lock.share().map_err(NFT.failed("start"))?);
+                Some(ruleset)
+            }
+        };
+        all.push(Pending {
+            loopback: rules::uses_loopback(&leases),
+            network,
+            ruleset,
+        });
+    }
+    let nft = if text.is_empty() {
+        None
+    } else {
+        let stdout = locks.pop().map_or_else(Stdio::null, Stdio::from);
+        Some(start_nft(&text, stdout, locks)?)
     };
-    log::debug!(
-        "network {}: rules {mark}, {}",
-        network.name,
-        if nft.is_some() { "loading" } else { "there" }
-    );
     Ok(PendingRules {
-        network: network.clone(),
+        networks: all,
         nft,
-        otherwise,
         opened,
-        loopback: rules::uses_loopback(leases),
     })
 }
 
-/// Removes the table of a network, when there is one.
+/// A removal of rules on its way.
+#[derive(Debug)]
+pub(crate) struct PendingRemoval {
+    nft: Running,
+    table: String,
+}
+
+impl PendingRemoval {
+    /// Waits until they are gone.
+    pub(crate) fn wait(self, network: &str) -> Result<(), Error> {
+        let Err(message) = self.nft.wait()? else {
+            return Ok(());
+        };
+        // A kernel that cannot judge frames has no table of them.
+        let text = rules::removal_of_packets(&self.table);
+        match start_nft(&text, Stdio::null(), Vec::new())?.wait()? {
+            Ok(()) => Ok(()),
+            Err(_) => Err(refused(network, &message)),
+        }
+    }
+}
+
+/// Removes the tables of a network, when there are any.
 pub(crate) fn remove(
     directory: &Path,
     network: &str,
     lock: Option<&Lock>,
-) -> Result<Option<Running>, Error> {
+) -> Result<Option<PendingRemoval>, Error> {
     let table = rules::table(directory, network);
-    match (rules::table_mark(&table).ask(), lock) {
-        (Answer::Absent, _) => Ok(None),
+    let text = rules::removal(&table);
+    let stdout = match (rules::table_mark(&table).ask(), lock) {
+        (Answer::Absent, _) => return Ok(None),
         // The kernel does not tell, and without the program there has been no table.
-        (Answer::Unknown, _) if NFT.find().is_err() => Ok(None),
-        (_, Some(lock)) => feed(&rules::removal(&table), lock).map(Some),
-        (_, None) => start_nft(&rules::removal(&table), Stdio::null()).map(Some),
-    }
+        (Answer::Unknown, _) if NFT.find().is_err() => return Ok(None),
+        (_, Some(lock)) => Stdio::from(lock.share().map_err(NFT.failed("start"))?),
+        (_, None) => Stdio::null(),
+    };
+    let nft = start_nft(&text, stdout, Vec::new())?;
+    Ok(Some(PendingRemoval { nft, table }))
 }
 
-fn wait_for(nft: Option<Running>, otherwise: Option<String>, network: &str) -> Result<(), Error> {
-    let Some(nft) = nft else { return Ok(()) };
-    let mut result = nft.wait()?;
-    if let (Err(message), Some(text)) = (&result, otherwise) {
-        log::debug!("network {network}: {message}");
-        result = start_nft(&text, Stdio::null())?.wait()?;
-    }
-    result.map_err(|message| refused(network, &message))
-}
-
-pub(crate) fn refused(network: &str, message: &str) -> Error {
+fn refused(network: &str, message: &str) -> Error {
     Error::Rules {
         network: network.to_owned(),
         message: message.to_owned(),
     }
 }
 
-fn feed(text: &str, lock: &Lock) -> Result<Running, Error> {
-    let lock = lock.share().map_err(NFT.failed("start"))?;
-    start_nft(text, Stdio::from(lock))
-}
-
-fn start_nft(text: &str, stdout: Stdio) -> Result<Running, Error> {
+fn start_nft(text: &str, stdout: Stdio, kept: Vec<OwnedFd>) -> Result<Running, Error> {
     // All of it is there before `nft` starts: it cannot see half a ruleset when this
     // process is killed, and we never wait for it to read.
     let input = tool::memory_text(text).map_err(NFT.failed("feed"))?;
-    NFT.start(&["-f", "-"], Stdio::from(input), stdout)
+    NFT.start_keeping(&["-f", "-"], Stdio::from(input), stdout, kept)
 }
 
 /// Whether the kernel has a table for this network, `None` when it does not tell.

@@ -2,7 +2,7 @@
 //!
 //! A veth pair is the one thing here that no ioctl can make.
 
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -13,7 +13,10 @@ use rustix::net::{SendFlags, send};
 use rustix::process::Pid;
 
 use crate::error::Error;
-use crate::spec::{DEFAULT_MTU, Lease};
+use crate::home::Home;
+use crate::ipv6;
+use crate::lease::Lease;
+use crate::spec::DEFAULT_MTU;
 use crate::sys::Control;
 use crate::tool::{self, IP, Running};
 
@@ -25,8 +28,11 @@ use crate::tool::{self, IP, Running};
 pub struct LinkBatch {
     // Before `ip`, which is waited for when it is dropped.
     commands: Input,
-    ip: Running,
+    /// `None` once it has failed.
+    ip: Option<Running>,
     control: Control,
+    /// Where the thread was, once it has to know.
+    home: Option<Home>,
     /// Who each line is for: `ip` names the line that failed.
     lines: Vec<Line>,
 }
@@ -42,7 +48,7 @@ impl Drop for Input {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Line {
     container: String,
     interface: String,
@@ -58,10 +64,12 @@ impl LinkBatch {
         // that waits for its go-ahead still has a copy of the descriptor. `ip` would
         // wait for the end of a pipe forever, and we for `ip`.
         let (ours, theirs) = UnixStream::pair().map_err(IP.failed("start"))?;
+        let answers = theirs.try_clone().map_err(IP.failed("start"))?;
+        // One line for each thing that is shown.
         let ip = IP.start(
-            &["-batch", "-"],
+            &["-oneline", "-batch", "-"],
             Stdio::from(OwnedFd::from(theirs)),
-            Stdio::null(),
+            Stdio::from(OwnedFd::from(answers)),
         )?;
         let control = Control::open().map_err(|source| Error::Tool {
             operation: "start",
@@ -69,9 +77,10 @@ impl LinkBatch {
             source,
         })?;
         Ok(Self {
-            ip,
+            ip: Some(ip),
             commands: Input(ours),
             control,
+            home: None,
             lines: Vec::new(),
         })
     }
@@ -86,6 +95,18 @@ impl LinkBatch {
     /// [`Error::Interface`] when the host's interfaces cannot be read, [`Error::Tool`]
     /// when `ip` cannot be fed. A command that fails is reported by `commit`.
     pub fn add(&mut self, lease: &Lease, pid: Pid) -> Result<(), Error> {
+        if lease.ipv6.is_some() {
+            self.home()?.within(pid, ipv6::trust_all_addresses)?;
+        }
+        self.add_prepared(lease, pid)
+    }
+
+    /// As [`add`](Self::add), for a container whose network namespace is
+    /// [prepared](crate::trust_all_addresses): the calling thread need not be able to go there.
+    ///
+    /// # Errors
+    /// As for [`add`](Self::add).
+    pub fn add_prepared(&mut self, lease: &Lease, pid: Pid) -> Result<(), Error> {
         let stale = self.is_stale(&lease.host_interface)?;
         let text = commands(lease, pid, stale);
         for _ in text.lines() {
@@ -94,6 +115,19 @@ impl LinkBatch {
                 interface: lease.host_interface.clone(),
             });
         }
+        self.send(&text)
+    }
+
+    fn home(&mut self) -> Result<&Home, Error> {
+        if self.home.is_none() {
+            self.home = Some(Home::open()?);
+        }
+        self.home.as_ref().ok_or_else(|| Error::Links {
+            message: "no namespace to come back to".to_owned(),
+        })
+    }
+
+    fn send(&self, text: &str) -> Result<(), Error> {
         let mut rest = text.as_bytes();
         while !rest.is_empty() {
             // No SIGPIPE: when `ip` has given up already, `commit` tells why.
@@ -132,20 +166,46 @@ impl LinkBatch {
         Ok(true)
     }
 
+    /// Waits until every link that was queued is there. More can be queued then.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub fn sync(&mut self) -> Result<(), Error> {
+        // What it prints comes after all that it did before.
+        self.lines.push(Line::default());
+        self.send("link show dev lo\n")?;
+        let mut byte = [0];
+        loop {
+            match self.commands.0.read(&mut byte) {
+                Ok(1) if byte == *b"\n" => return Ok(()),
+                Ok(1) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // It has ended before its time.
+                Ok(_) | Err(_) => return self.finish(),
+            }
+        }
+    }
+
     /// Waits until every link is there.
     ///
     /// # Errors
     /// [`Error::Link`] with the container whose link failed and `ip`'s own words; the
     /// links queued after it are not made.
-    pub fn commit(self) -> Result<(), Error> {
+    pub fn commit(mut self) -> Result<(), Error> {
         self.commands
             .0
             .shutdown(Shutdown::Write)
             .or_else(not_connected)
             .map_err(IP.failed("feed"))?;
-        self.ip
-            .wait()?
-            .map_err(|message| explain(&self.lines, &message))
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        match self.ip.take() {
+            Some(ip) => { ip.wait()? }.map_err(|message| explain(&self.lines, &message)),
+            // It was told why.
+            None => Ok(()),
+        }
     }
 }
 
@@ -183,11 +243,18 @@ fn commands(lease: &Lease, pid: Pid, stale: bool) -> String {
     );
     // For a container that calls its own published port: where br_netfilter is loaded,
     // the frame goes back through the port that it came from.
-    let hairpin = format!("link set dev {host} type bridge_slave hairpin on\n");
+    let hairpin = if lease.ports.is_empty() {
+        ""
+    } else {
+        " hairpin on"
+    };
+    // What is isolated reaches the bridge, and nothing else that is isolated.
+    let isolated = if lease.apart { " isolated on" } else { "" };
+    let port = format!("link set dev {host} type bridge_slave{hairpin}{isolated}\n");
     [
         (stale, delete),
         (true, add),
-        (!lease.ports.is_empty(), hairpin),
+        (!hairpin.is_empty() || lease.apart, port),
     ]
     .into_iter()
     .filter_map(|(wanted, line)| wanted.then_some(line))
@@ -196,24 +263,31 @@ fn commands(lease: &Lease, pid: Pid, stale: bool) -> String {
 
 /// Turns `... Command failed -:N` into the container of line N.
 fn explain(lines: &[Line], message: &str) -> Error {
-    let number = message
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("Command failed -:"))
-        .find_map(|number| number.trim().parse::<usize>().ok());
-    let said: Vec<&str> = message
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.starts_with("Command failed"))
-        .collect();
-    let said = said.join("; ");
-    match number.and_then(|number| lines.get(number.checked_sub(1)?)) {
-        Some(line) => Error::Link {
+    let said = words(message);
+    match failed_line(message).and_then(|number| lines.get(number)) {
+        Some(line) if !line.container.is_empty() => Error::Link {
             container: line.container.clone(),
             interface: line.interface.clone(),
             message: said,
         },
-        None => Error::Links { message: said },
+        _ => Error::Links { message: said },
     }
+}
+
+/// The line, counted from 0, that `ip` or `tc` could not carry out.
+pub(crate) fn failed_line(message: &str) -> Option<usize> {
+    let numbers = { message.lines() }
+        .filter_map(|line| line.trim().strip_prefix("Command failed -:"))
+        .find_map(|number| number.trim().parse::<usize>().ok());
+    numbers?.checked_sub(1)
+}
+
+/// What `ip` or `tc` said about it.
+pub(crate) fn words(message: &str) -> String {
+    let said: Vec<&str> = { message.lines().map(str::trim) }
+        .filter(|line| !line.starts_with("Command failed"))
+        .collect();
+    said.join("; ")
 }
 
 /// Removes those of `interfaces` that exist, by one `ip`. A link goes by itself with the

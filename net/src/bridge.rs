@@ -7,10 +7,14 @@ use rustix::io::Errno;
 
 use crate::apply::control;
 use crate::error::{Error, errno, interface};
+use crate::forwarding::Opened;
+use crate::ipv6;
+use crate::mac::Mac;
 use crate::naming;
-use crate::spec::{Mac, Network};
+use crate::spec::Network;
 use crate::store::Store;
 use crate::sys::Control;
+use crate::sys6::is_usable;
 
 /// Makes the bridge of `network` and brings it up, or finishes what was begun.
 ///
@@ -57,15 +61,28 @@ pub(crate) fn ensure(network: &Network, store: &Store, directory: &Path) -> Resu
     control
         .set_netmask(name, network.subnet.netmask())
         .map_err(interface("set the netmask", name))?;
-    // A network without IPv6 has no IPv6 link-local back door to the host's services.
-    // The file is missing on a kernel without IPv6.
-    set("ipv6", name, "disable_ipv6", "1").or_else(missing_is_fine)?;
-    control.set_up(name).map_err(interface("bring up", name))
+    let Some(own) = network.ipv6 else {
+        // A network without IPv6 has no IPv6 link-local back door to the host's services.
+        // The file is missing on a kernel without IPv6.
+        set("ipv6", name, "disable_ipv6", "1").or_else(missing_is_fine)?;
+        return control.set_up(name).map_err(interface("bring up", name));
+    };
+    // The router of this network is this host, whatever a container says.
+    for (key, value) in [("disable_ipv6", "0"), ("accept_ra", "0"), ("autoconf", "0")] {
+        set("ipv6", name, key, value).map_err(|error| without_ipv6(network, error))?;
+    }
+    ipv6::trust_addresses(name)?;
+    ipv6::bring_up(&control, name, &[(own.gateway, own.subnet.prefix_len())])
 }
 
 /// Lets packets through the bridge, once its rules are in force.
-pub(crate) fn open(name: &str, internal: bool, loopback: bool) -> Result<(), Error> {
-    set("ipv4", name, "forwarding", if internal { "0" } else { "1" })?;
+pub(crate) fn open(network: &Network, opened: &Opened, loopback: bool) -> Result<(), Error> {
+    let name = network.bridge.as_str();
+    let forward = if network.internal { "0" } else { "1" };
+    set("ipv4", name, "forwarding", forward)?;
+    if network.ipv6.is_some() && opened.ipv6_by_interface {
+        set("ipv6", name, "force_forwarding", forward)?;
+    }
     if loopback {
         // Packets of the host to 127.0.0.1 go to a container, and its answers come back.
         set("ipv4", name, "route_localnet", "1")?;
@@ -139,8 +156,12 @@ fn is_complete(control: &Control, network: &Network) -> Result<bool, Error> {
         .address(name)
         .map_err(interface("read the address", name))?;
     let wanted = (network.gateway, network.subnet.netmask());
+    let has_ipv6 = network
+        .ipv6
+        .is_none_or(|own| is_usable(own.gateway) == Ok(true));
     // Bringing it up is the last step.
     Ok(address == Some(wanted)
+        && has_ipv6
         && control
             .is_up(name)
             .map_err(interface("read the flags", name))?)
@@ -155,6 +176,15 @@ fn set(family: &str, name: &str, key: &str, value: &'static str) -> Result<(), E
         value,
         source: errno(&error),
     })
+}
+
+fn without_ipv6(network: &Network, error: Error) -> Error {
+    match error {
+        Error::Sysctl { source, .. } if source == Errno::NOENT => Error::NoIpv6Here {
+            network: network.name.clone(),
+        },
+        other => other,
+    }
 }
 
 fn missing_is_fine(error: Error) -> Result<(), Error> {

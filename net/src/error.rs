@@ -1,13 +1,15 @@
 //! What can go wrong, one variant per step.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
 use crate::holder::Holder;
+use crate::mac::Mac;
 use crate::ports::{PortMapping, Protocol};
 use crate::subnet::Ipv4Net;
+use crate::subnet6::Ipv6Net;
 
 /// A step of this crate that failed.
 ///
@@ -42,9 +44,31 @@ pub enum Error {
         /// The network.
         network: String,
         /// The subnet asked for.
-        subnet: Ipv4Net,
+        subnet: String,
         /// The route, address or network in the way.
-        with: Ipv4Net,
+        with: String,
+    },
+    /// An IPv6 subnet that leaves no room for a gateway and a container.
+    #[error("network {network}: subnet {subnet} is unusable: the prefix must be from /8 to /126")]
+    Subnet6Size {
+        /// The network.
+        network: String,
+        /// The subnet asked for.
+        subnet: Ipv6Net,
+    },
+    /// A gateway, range or reserved address that the subnet does not have.
+    #[error(
+        "network {network}: {what} {address} is not in its subnet {subnet}, or of another use there"
+    )]
+    Outside {
+        /// The network.
+        network: String,
+        /// What it is.
+        what: &'static str,
+        /// The address or range.
+        address: String,
+        /// The subnet.
+        subnet: String,
     },
     /// Every subnet of the pool overlaps with a route of the host.
     #[error("network {network}: no free subnet left: give one with `subnet`")]
@@ -84,9 +108,9 @@ pub enum Error {
         /// The container that asked.
         container: String,
         /// The address it asked for.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// The subnet of the network.
-        subnet: Ipv4Net,
+        subnet: String,
     },
     /// A fixed address that another container has.
     #[error("container {container}: address {address} of network {network} is leased to {holder}")]
@@ -96,9 +120,79 @@ pub enum Error {
         /// The container that asked.
         container: String,
         /// The address it asked for.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// The container that has it.
         holder: String,
+    },
+    /// A fixed IPv6 address in a network without IPv6.
+    #[error(
+        "container {container}: network {network} has no IPv6, so no address {address}\n  help: enable_ipv6: true for the network"
+    )]
+    NoIpv6 {
+        /// The network.
+        network: String,
+        /// The container that asked.
+        container: String,
+        /// The address it asked for.
+        address: Ipv6Addr,
+    },
+    /// A network with IPv6 on a host without.
+    #[error("network {network}: this host's kernel has no IPv6 (enable_ipv6)")]
+    NoIpv6Here {
+        /// The network.
+        network: String,
+    },
+    /// Every IPv6 address near the start of the subnet is leased.
+    #[error("network {network}: no free address left in {subnet}")]
+    Subnet6Full {
+        /// The network.
+        network: String,
+        /// Its subnet, or the range in it.
+        subnet: Ipv6Net,
+    },
+    /// A hardware address that no single interface can have.
+    #[error("container {container}: {mac} is not the hardware address of one interface")]
+    InvalidMac {
+        /// The container that asked.
+        container: String,
+        /// The address.
+        mac: Mac,
+    },
+    /// A hardware address that another container of the network has.
+    #[error(
+        "container {container}: hardware address {mac} is that of {holder} in network {network}"
+    )]
+    MacTaken {
+        /// The network.
+        network: String,
+        /// The container that asked.
+        container: String,
+        /// The address.
+        mac: Mac,
+        /// The container that has it.
+        holder: String,
+    },
+    /// A name that the container's end of a link cannot have.
+    #[error(
+        "container {container}: invalid interface name {name:?}: use up to 15 letters, digits, '_', '.' and '-', and start with a letter or digit"
+    )]
+    InvalidInterface {
+        /// The container that asked.
+        container: String,
+        /// The name.
+        name: String,
+    },
+    /// A port published on an IPv6 address of the host, for a container without IPv6.
+    #[error(
+        "container {container}: cannot publish port {mapping}: network {network} has no IPv6\n  help: enable_ipv6: true for the network"
+    )]
+    PortWithoutIpv6 {
+        /// The network.
+        network: String,
+        /// The container that asked.
+        container: String,
+        /// What it asked for.
+        mapping: PortMapping,
     },
     /// Two containers of one network publish the same host port.
     #[error("container {container}: port {mapping} is published by container {holder} too")]
@@ -121,7 +215,9 @@ pub enum Error {
         mapping: PortMapping,
     },
     /// The network exists with other settings and has leases.
-    #[error("network {network} is in use with another {setting}: {have} and not {want}")]
+    #[error(
+        "network {network} is in use with another {setting}: {have} and not {want}\n  help: take its containers down first, or ask for it as it is"
+    )]
     Differs {
         /// The network.
         network: String,
@@ -131,6 +227,20 @@ pub enum Error {
         have: String,
         /// As asked for.
         want: String,
+    },
+    /// There is a network of that name.
+    #[error("network with name {network} already exists")]
+    Exists {
+        /// The network.
+        network: String,
+    },
+    /// A network that is to go has containers.
+    #[error("network {network} has active endpoints: {}", containers.join(", "))]
+    InUse {
+        /// The network.
+        network: String,
+        /// Its containers.
+        containers: Vec<String>,
     },
     /// No such network in this state directory.
     #[error("no network {network} in {}", directory.display())]
@@ -194,6 +304,25 @@ pub enum Error {
         #[source]
         source: Errno,
     },
+    /// The network namespace of a container could not be entered.
+    #[error("cannot enter {}", path.display())]
+    Namespace {
+        /// What leads there.
+        path: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+    /// A port published on the loopback address of IPv6.
+    #[error(
+        "container {container}: cannot publish port {mapping}: the kernel sends nothing on from ::1\n  help: publish it on 127.0.0.1"
+    )]
+    PortOnLoopback6 {
+        /// The container that asked.
+        container: String,
+        /// What it asked for.
+        mapping: PortMapping,
+    },
     /// The kernel's routes could not be read, so no subnet can be called free.
     #[error("cannot read {path}")]
     Routes {
@@ -240,6 +369,18 @@ pub enum Error {
         /// What `ip` printed.
         message: String,
     },
+    /// `tc` could not make a link worse.
+    #[error("shape link {interface} of container {container}: tc failed: {message}{}", missing(*module))]
+    Shape {
+        /// The container.
+        container: String,
+        /// The interface.
+        interface: String,
+        /// What `tc` printed.
+        message: String,
+        /// The kernel's module that is missing, when that is the reason.
+        module: Option<&'static str>,
+    },
     /// `ip` failed, and not at the command for one container.
     #[error("ip failed: {message}")]
     Links {
@@ -269,6 +410,18 @@ pub enum Error {
     /// A published port as written makes no sense.
     #[error(transparent)]
     PortSyntax(#[from] crate::ports::ParseError),
+    /// The name server of a network could not listen at its gateway.
+    #[cfg(feature = "dns")]
+    #[error("network {network}: cannot answer DNS queries at {address}")]
+    NameServer {
+        /// The network.
+        network: String,
+        /// The gateway's address and port.
+        address: std::net::SocketAddr,
+        /// The kernel's answer: `EADDRINUSE` when another name server has the port.
+        #[source]
+        source: Errno,
+    },
 }
 
 fn held_by(holder: Option<&Holder>) -> String {
@@ -296,4 +449,13 @@ pub(crate) fn interface(operation: &'static str, name: &str) -> impl FnOnce(Errn
         interface: name.to_owned(),
         source,
     }
+}
+/// How a module of the kernel is had.
+fn missing(module: Option<&str>) -> String {
+    module.map_or_else(String::new, |module| {
+        format!(
+            "\n  help: the kernel has no {module}: modprobe {module}, which may be in the package \
+             linux-modules-extra-$(uname -r) or kernel-modules-extra"
+        )
+    })
 }

@@ -10,12 +10,12 @@ const STUB: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 53);
 const UPSTREAM: &str = "/run/systemd/resolve/resolv.conf";
 
 /// An address and its names, the canonical one first.
-pub type HostsEntry = (Ipv4Addr, Vec<String>);
+pub type HostsEntry = (IpAddr, Vec<String>);
 
-/// `/etc/hosts` of a container: loopback, its own entry, and those of its neighbours in
-/// the order given. See hosts(5).
-pub fn hosts_file(own: &HostsEntry, entries: &[HostsEntry]) -> String {
-    let mut text = String::from(
+/// The head of a container's `/etc/hosts`: loopback, and its own entries, one for each address.
+/// The lines of its neighbours follow. See hosts(5).
+pub fn hosts_file(own: &[HostsEntry]) -> String {
+    let text = String::from(
         "127.0.0.1\tlocalhost\n\
          ::1\tlocalhost ip6-localhost ip6-loopback\n\
          fe00::\tip6-localnet\n\
@@ -23,8 +23,7 @@ pub fn hosts_file(own: &HostsEntry, entries: &[HostsEntry]) -> String {
          ff02::1\tip6-allnodes\n\
          ff02::2\tip6-allrouters\n",
     );
-    text += &hosts_lines(std::slice::from_ref(own));
-    text + &hosts_lines(entries)
+    text + &hosts_lines(own)
 }
 
 /// The lines of these entries alone: those that all containers of a network have in common.
@@ -95,16 +94,15 @@ mod tests {
 
     #[test]
     fn own_entry_comes_before_the_neighbours() {
-        let text = hosts_file(
-            &(
-                [10, 208, 1, 2].into(),
-                vec!["web".into(), "0123456789ab".into()],
-            ),
-            &[
-                ([10, 208, 1, 3].into(), vec!["db".into()]),
-                ([10, 208, 1, 4].into(), vec![]),
-            ],
+        let own = (
+            [10, 208, 1, 2].into(),
+            vec!["web".into(), "0123456789ab".into()],
         );
+        let neighbours = [
+            ([10, 208, 1, 3].into(), vec!["db".into()]),
+            ([10, 208, 1, 4].into(), vec![]),
+        ];
+        let text = hosts_file(&[own]) + &hosts_lines(&neighbours);
         insta::assert_snapshot!(text, @r"
         127.0.0.1	localhost
         ::1	localhost ip6-localhost ip6-loopback

@@ -8,9 +8,16 @@
 //! opened, each with a rule that drops new connections that came in by it, unless
 //! someone's DNAT sent them on. When the last network goes, they are closed again.
 //!
+//! IPv6 is the same with `force_forwarding` (Linux 6.17). Before, there is but one switch,
+//! `net.ipv6.conf.all.forwarding`: it is turned on, with the same rules, and an interface that
+//! listens to routers is told to go on listening (`accept_ra` 2), which it would no more.
+//!
 //! Limit: an interface that appears later is opened the next time that rules are
 //! applied, not at once.
 
+mod ipv6;
+
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -29,9 +36,24 @@ const LOCK: &str = ".lock";
 
 const DEVICES: &str = "/proc/thread-self/net/dev";
 
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     interfaces: Vec<String>,
+    #[serde(default)]
+    ipv6: ipv6::Record,
+}
+
+/// The interfaces that forward only because of us.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Opened {
+    /// IPv4.
+    pub(crate) v4: Vec<String>,
+    /// IPv6.
+    pub(crate) v6: Vec<String>,
+    /// Whether each interface forwards IPv6 on its own, or the switch for all is turned.
+    pub(crate) ipv6_by_interface: bool,
+    /// Those that listen to routers.
+    pub(crate) listening: Vec<String>,
 }
 
 /// Locks what all networks of a state directory share.
@@ -41,57 +63,107 @@ pub(crate) fn lock(directory: &Path) -> Result<Lock, Error> {
 
 /// The interfaces to open, which the rules must guard first; recorded before anything
 /// is done with them.
-pub(crate) fn plan(directory: &Path) -> Result<Vec<String>, Error> {
-    if is_on("all")? {
-        return Ok(Vec::new());
+pub(crate) fn plan(directory: &Path, with_ipv6: bool) -> Result<Opened, Error> {
+    let v4_needed = !is_on("ipv4", "all")?;
+    let path = directory.join(RECORD);
+    if !v4_needed && !with_ipv6 && !path.exists() {
+        return Ok(Opened::default());
     }
     let _lock = lock(directory)?;
-    let path = directory.join(RECORD);
-    let mut record: Record = store::read(&path)?.unwrap_or_default();
+    let before: Record = store::read(&path)?.unwrap_or_default();
+    let mut record = before.clone();
     let bridges = bridges(directory)?;
     let all = interfaces()?;
     let others = has_other_bridge(&all, &bridges);
-    let before = record.interfaces.len();
-    for name in all {
-        let ours = name.starts_with(naming::PREFIX) || bridges.contains(&name);
-        if name == "lo" || ours || record.interfaces.contains(&name) {
-            continue;
+    let ours = |name: &String| name.starts_with(naming::PREFIX) || bridges.contains(name);
+    let strangers: Vec<String> = { all.into_iter() }
+        .filter(|name| name != "lo" && !ours(name) && can_name(name))
+        .collect();
+    if v4_needed {
+        for name in &strangers {
+            // An interface that forwards while forwarding is off was opened by its owner, or
+            // by a Coop with another state directory: then it is ours to guard as well.
+            if !record.interfaces.contains(name) && (!is_on("ipv4", name)? || others) {
+                record.interfaces.push(name.clone());
+            }
         }
-        if !rules::can_name(&name) {
-            log::warn!(
-                "interface {name:?} cannot be named in a rule: containers are not reachable through it"
-            );
-            continue;
-        }
-        // An interface that forwards while forwarding is off was opened by its owner, or
-        // by a Coop with another state directory: then it is ours to guard as well.
-        if !is_on(&name)? || others {
-            record.interfaces.push(name);
-        }
-    }
-    if record.interfaces.len() != before {
         record.interfaces.sort();
+    }
+    if with_ipv6 {
+        ipv6::plan(&mut record.ipv6, &strangers, others)?;
+    }
+    if record != before {
         store::write(&path, &record)?;
     }
-    Ok(record.interfaces)
+    Ok(Opened {
+        v4: if v4_needed {
+            record.interfaces
+        } else {
+            Vec::new()
+        },
+        ipv6_by_interface: record.ipv6.by_interface,
+        listening: record.ipv6.listening,
+        v6: record.ipv6.interfaces,
+    })
 }
 
-/// Turns forwarding on for `interfaces`; one that has gone needs none.
-pub(crate) fn open(interfaces: &[String]) -> Result<(), Error> {
-    interfaces.iter().try_for_each(|name| set(name, "1"))
+fn can_name(name: &str) -> bool {
+    let can = rules::can_name(name);
+    if !can {
+        log::warn!(
+            "interface {name:?} cannot be named in a rule: containers are not reachable through it"
+        );
+    }
+    can
+}
+
+/// Turns forwarding on for what was planned; an interface that has gone needs none.
+pub(crate) fn open(opened: &Opened) -> Result<(), Error> {
+    { opened.v4.iter() }.try_for_each(|name| set("ipv4", name, "forwarding", "1"))?;
+    ipv6::open(opened)
 }
 
 /// Removes the files of a network, and when it is the last one of the state directory,
 /// undoes [`open`].
 pub(crate) fn leave(directory: &Path, network: &str, store: &Store) -> Result<(), Error> {
     let _lock = lock(directory)?;
-    let is_other = |name: &String| !name.starts_with('.') && name != network;
-    if store::names(directory)?.iter().any(is_other) {
-        return store.remove();
+    let mut others = others(directory, network)?;
+    if !is_any_busy(directory, &others)? {
+        close(directory)?;
     }
-    close(directory)?;
     store.remove()?;
-    remove_file(&directory.join(LOCK))
+    // One that goes at this moment waits for the lock.
+    others.retain(|name| directory.join(name).exists());
+    if others.is_empty() {
+        remove_file(&directory.join(LOCK))?;
+    }
+    Ok(())
+}
+
+/// Removes the leases of a network that stays, and when no other one has any, undoes [`open`].
+pub(crate) fn rest(directory: &Path, network: &str, store: &Store) -> Result<(), Error> {
+    let _lock = lock(directory)?;
+    if !is_any_busy(directory, &others(directory, network)?)? {
+        close(directory)?;
+    }
+    store.remove_leases()
+}
+
+/// The names of the other networks.
+fn others(directory: &Path, network: &str) -> Result<Vec<String>, Error> {
+    let mut names = store::names(directory)?;
+    names.retain(|name| !name.starts_with('.') && name != network);
+    Ok(names)
+}
+
+/// Whether one of these networks has a lease.
+fn is_any_busy(directory: &Path, networks: &[String]) -> Result<bool, Error> {
+    for network in networks {
+        if Store::new(directory, network).has_lease_beside(&BTreeSet::new())? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Turns forwarding off on the interfaces that forward because of us.
@@ -100,13 +172,14 @@ fn close(directory: &Path) -> Result<(), Error> {
     let Some(record) = store::read::<Record>(&path)? else {
         return Ok(());
     };
-    // Someone else wants forwarding by now, or another Coop guards the same interfaces.
-    let needed = is_on("all")? || has_other_bridge(&interfaces()?, &bridges(directory)?);
-    if !needed {
-        record
-            .interfaces
-            .iter()
-            .try_for_each(|name| set(name, "0"))?;
+    // Another Coop guards the same interfaces.
+    if !has_other_bridge(&interfaces()?, &bridges(directory)?) {
+        // Or someone else wants forwarding by now.
+        if !is_on("ipv4", "all")? {
+            { record.interfaces.iter() }
+                .try_for_each(|name| set("ipv4", name, "forwarding", "0"))?;
+        }
+        ipv6::close(&record.ipv6)?;
     }
     remove_file(&path)
 }
@@ -156,23 +229,28 @@ fn interfaces() -> Result<Vec<String>, Error> {
         .collect())
 }
 
-fn path(name: &str) -> PathBuf {
-    ["/proc/sys/net/ipv4/conf", name, "forwarding"]
+fn path(family: &str, name: &str, key: &str) -> PathBuf {
+    ["/proc/sys/net", family, "conf", name, key]
         .iter()
         .collect()
 }
 
-fn is_on(name: &str) -> Result<bool, Error> {
-    let path = path(name);
+fn is_on(family: &str, name: &str) -> Result<bool, Error> {
+    Ok(read(family, name, "forwarding")?.is_some_and(|value| value != "0"))
+}
+
+/// A setting of an interface, `None` when there is none such.
+fn read(family: &str, name: &str, key: &str) -> Result<Option<String>, Error> {
+    let path = path(family, name, key);
     match fs::read_to_string(&path) {
-        Ok(text) => Ok(text.trim() != "0"),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Ok(text) => Ok(Some(text.trim().to_owned())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(state("read", &path)(error)),
     }
 }
 
-fn set(name: &str, value: &'static str) -> Result<(), Error> {
-    let path = path(name);
+fn set(family: &str, name: &str, key: &str, value: &'static str) -> Result<(), Error> {
+    let path = path(family, name, key);
     match fs::write(&path, value) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::Sysctl {
             path,

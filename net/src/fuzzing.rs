@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use crate::forwarding::Opened;
 use crate::spec::{check_bridge, check_name};
 use crate::{Lease, Network, holder, naming, rules};
 
@@ -42,13 +43,20 @@ pub fn rules(data: &[u8]) {
     let leases: Vec<Lease> = files
         .filter_map(|file| serde_json::from_slice(file).ok())
         .collect();
-    let written = rules::render("coop_test", &network, &leases, &[]);
+    let written = rules::render("coop_test", &network, &leases, &Opened::default());
     if check_name("network", &network.name).is_ok() && check_bridge(&network.bridge).is_ok() {
         let text = written.creation();
         let count = |c| text.matches(c).count();
         assert_eq!(count('{'), count('}'), "{text}");
         assert_eq!(count('"') % 2, 0, "{text}");
     }
+}
+
+/// What a container sends to the name server, and a name server's answer to that: the two
+/// messages, the first one with its length before it.
+#[cfg(feature = "dns")]
+pub fn dns(data: &[u8]) {
+    crate::dns::fuzzing::messages(data);
 }
 
 /// `/proc/net/tcp` and its kin.

@@ -44,6 +44,7 @@ pub(crate) fn find(mapping: &PortMapping) -> Option<Holder> {
     let tables = match mapping.protocol {
         Protocol::Tcp => ["tcp", "tcp6"],
         Protocol::Udp => ["udp", "udp6"],
+        Protocol::Sctp => ["sctp/eps", "sctp/eps"],
     };
     let mut entries: Vec<Entry> = tables
         .iter()
@@ -68,15 +69,12 @@ pub(crate) fn find(mapping: &PortMapping) -> Option<Holder> {
 }
 
 fn in_the_way(mapping: &PortMapping, address: SocketAddr) -> bool {
-    let same = match address.ip() {
-        IpAddr::V4(ip) => ip == mapping.host_ip,
-        IpAddr::V6(ip) => ip.to_ipv4_mapped() == Some(mapping.host_ip),
-    };
-    let v4 = address.is_ipv4()
-        || matches!(address.ip(), IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some());
+    let (bound, wanted) = (address.ip().to_canonical(), mapping.address());
     // A socket on :: has the port of every IPv4 address too, unless it says otherwise.
-    let any = address.ip().is_unspecified() || (mapping.host_ip.is_unspecified() && v4);
-    address.port() == mapping.host_port && (same || any)
+    let everywhere = address.ip().is_unspecified() && address.is_ipv6();
+    let same_family = bound.is_ipv4() == wanted.is_ipv4();
+    let any = bound.is_unspecified() || wanted.is_unspecified();
+    address.port() == mapping.host_port && (everywhere || bound == wanted || (same_family && any))
 }
 
 pub(crate) fn parse(text: &str) -> Vec<Entry> {
@@ -178,5 +176,9 @@ mod tests {
             &mapping("8080:80"),
             "[::ffff:127.0.0.1]:8080".parse().unwrap()
         ));
+        let of_ipv6 = mapping("[::1]:8080:80");
+        assert!(in_the_way(&of_ipv6, "[::1]:8080".parse().unwrap()));
+        assert!(in_the_way(&of_ipv6, "[::]:8080".parse().unwrap()));
+        assert!(!in_the_way(&of_ipv6, "0.0.0.0:8080".parse().unwrap()));
     }
 }

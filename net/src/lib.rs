@@ -34,7 +34,7 @@
 //! links.add(&leases[1], pid_of_db)?;
 //! links.commit()?;
 //! rules.wait()?;
-//! // Each container: coop_net::configure(&lease, &host)?
+//! // Each container: coop_net::configure(&[lease], &host)?
 //!
 //! networks.release_all("shop")?; // links, rules, bridge, files: all gone
 //! # drop((held, host));
@@ -49,40 +49,65 @@ mod allocate;
 mod apply;
 mod batch;
 mod bridge;
+mod create;
+#[cfg(feature = "dns")]
+pub mod dns;
 mod error;
 mod files;
+mod firewall;
 mod forwarding;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guest;
 mod holder;
+mod home;
+mod ipv6;
+mod lease;
+mod mac;
 mod naming;
 mod networks;
+mod partition;
 mod pool;
+mod pool6;
 mod ports;
 mod probe;
+mod relay;
 mod release;
 mod reserve;
 mod rules;
+mod shape;
 mod spec;
 mod store;
 mod subnet;
+mod subnet6;
 mod sys;
+mod sys6;
 mod tool;
+mod way_out;
 
 pub use apply::PendingRules;
 pub use batch::LinkBatch;
 pub use error::Error;
 pub use files::{HostsEntry, host_resolv_conf, hosts_file, hosts_lines, resolv_conf};
-pub use guest::{HostSocket, configure, loopback_up};
+pub use firewall::{Firewall, Obstacle, obstacles};
+pub use guest::{HostSocket, configure, connect, loopback_up, reroute};
 pub use holder::Holder;
+pub use ipv6::trust_all_addresses;
+pub use lease::{Ipv6Lease, Lease, LeaseRequest, default_routes};
+pub use mac::{Mac, MacError};
+pub use naming::is_link;
 pub use networks::Networks;
-pub use ports::{ParseError, PortMapping, Protocol};
+pub use partition::Partition;
+pub use ports::{ParseError, PortMapping, Protocol, ProtocolError};
+pub use relay::{Relay, RelayError, return_path};
 pub use release::Finding;
 pub use reserve::reserve;
-pub use spec::{DEFAULT_MTU, Lease, LeaseRequest, Mac, MacError, Network, NetworkSpec};
+pub use shape::{Percent, Rate, Shape, ShapeError, Shaped, shape};
+pub use spec::{DEFAULT_MTU, Ipv6Spec, Ipv6Subnet, Network, NetworkSpec};
 pub use subnet::{Ipv4Net, SubnetError};
+pub use subnet6::Ipv6Net;
 pub use tool::find_tools;
+pub use way_out::{OpenWayOut, WayOut};
 
 /// The README's example compiles, too.
 #[cfg(doctest)]

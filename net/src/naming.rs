@@ -29,6 +29,13 @@ pub(crate) fn host_interface(directory: &Path, network: &str, container: &str) -
     format!("{PREFIX}v{:010x}", hash(&parts) >> 24)
 }
 
+/// Whether an interface of this name is the host's end of a container's link.
+pub fn is_link(interface: &str) -> bool {
+    interface
+        .strip_prefix(PREFIX)
+        .is_some_and(|rest| rest.starts_with('v'))
+}
+
 /// FNV-1a: the same in every build, unlike the hasher of the standard library.
 /// Not for secrets.
 pub(crate) fn hash(parts: &[&[u8]]) -> u64 {

@@ -1,18 +1,19 @@
 //! The networks of a state directory.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::allocate::allocate;
-use crate::apply::{self, PendingRules};
+use crate::apply::{self, Applied, PendingRules};
 use crate::bridge;
+use crate::create;
 use crate::error::{Error, interface};
 use crate::forwarding;
-use crate::naming;
+use crate::lease::{Lease, LeaseRequest};
 use crate::pool;
 use crate::reserve;
-use crate::spec::{Lease, LeaseRequest, Network, NetworkSpec, check_bridge, check_name};
+use crate::spec::{Network, NetworkSpec, check_bridge, check_name};
 use crate::store::{self, Lock, Store};
-use crate::subnet::Ipv4Net;
 
 /// The networks whose state is in one directory, such as `/run/coop/networks`:
 ///
@@ -85,9 +86,9 @@ impl Networks {
     ) -> Result<Vec<Lease>, Error> {
         let existing = store.leases()?;
         let network = match store.network()? {
-            Some(network) if !existing.is_empty() => same(network, spec)?,
+            Some(network) if !existing.is_empty() || network.kept => create::same(network, spec)?,
             Some(network)
-                if same(network.clone(), spec).is_ok()
+                if create::same(network.clone(), spec).is_ok()
                     && requests.len() <= pool::room(network.subnet.prefix_len()) =>
             {
                 network
@@ -108,7 +109,7 @@ impl Networks {
         Ok(leases)
     }
 
-    /// Decides on the subnet, one for so many containers, and records the network.
+    /// Decides what the network is, with room for so many containers, and records it.
     fn create(
         &self,
         spec: &NetworkSpec,
@@ -117,76 +118,39 @@ impl Networks {
     ) -> Result<Network, Error> {
         // One at a time, or two networks choose the same subnet.
         let _lock = forwarding::lock(&self.directory)?;
-        let bridge = spec
-            .bridge
-            .clone()
-            .unwrap_or_else(|| naming::bridge(&self.directory, &spec.name));
-        let used = self.used(&spec.name, &bridge)?;
-        let network = || spec.name.clone();
-        let subnet = match spec.subnet {
-            Some(subnet) if !(8..=30).contains(&subnet.prefix_len()) => {
-                return Err(Error::SubnetSize {
-                    network: network(),
-                    subnet,
-                });
-            }
-            Some(subnet) => match pool::conflict(subnet, &used) {
-                Some(with) => {
-                    return Err(Error::SubnetOverlaps {
-                        network: network(),
-                        subnet,
-                        with,
-                    });
-                }
-                None => subnet,
-            },
-            None => {
-                let seed = naming::hash(&[
-                    self.directory.as_os_str().as_encoded_bytes(),
-                    spec.name.as_bytes(),
-                ]);
-                pool::choose(seed, pool::prefix_for(containers), &used)
-                    .ok_or_else(|| Error::PoolExhausted { network: network() })?
-            }
-        };
-        let network = Network {
-            name: network(),
-            subnet,
-            gateway: subnet.first_host(),
-            bridge,
-            internal: spec.internal,
-            mtu: spec.mtu,
-        };
+        let others: Vec<_> = { self.list()?.into_iter() }
+            .filter(|other| other.name != spec.name)
+            .collect();
+        let network = create::decide(&self.directory, spec, &others, containers)?;
         store.write_network(&network)?;
         Ok(network)
     }
 
-    /// Every subnet that a new network must keep clear of.
-    fn used(&self, network: &str, bridge: &str) -> Result<Vec<Ipv4Net>, Error> {
-        let mut used = pool::routes()?;
-        // A bridge of ours that outlived its files is no obstacle but the thing itself.
-        let left_over = apply::control(bridge)?.address(bridge).ok().flatten();
-        if let Some((address, netmask)) = left_over {
-            let own = Ipv4Net::with_mask(address, netmask);
-            used.retain(|route| {
-                *route != own && !(route.prefix_len() == 32 && own.contains(route.network()))
+    /// Makes a network that is there without a container, too, until it is
+    /// [removed](Self::remove). It is planning: its bridge comes with its first container.
+    ///
+    /// # Errors
+    /// [`Error::Exists`], and those of [`lease`](Self::lease) that are about a network.
+    pub fn create_network(&self, spec: &NetworkSpec) -> Result<Network, Error> {
+        let store = self.store(&spec.name)?;
+        spec.bridge.as_deref().map_or(Ok(()), check_bridge)?;
+        let _lock = store.create_and_lock()?;
+        let leased = !store.leases()?.is_empty();
+        // What a killed command left of it without a lease is nobody's.
+        if leased || store.network()?.is_some_and(|network| network.kept) {
+            return Err(Error::Exists {
+                network: spec.name.clone(),
             });
         }
-        for other in self
-            .list()?
-            .into_iter()
-            .filter(|other| other.name != network)
-        {
-            if other.bridge == bridge {
-                return Err(Error::BridgeForeign {
-                    network: network.to_owned(),
-                    bridge: bridge.to_owned(),
-                    what: format!("the bridge of network {}", other.name),
-                });
-            }
-            used.push(other.subnet);
+        let spec = NetworkSpec {
+            kept: true,
+            ..spec.clone()
+        };
+        let created = self.create(&spec, &store, 0);
+        if created.is_err() {
+            forwarding::leave(&self.directory, &spec.name, &store)?;
         }
-        Ok(used)
+        created
     }
 
     /// Makes the bridge of a network that has leases: address, MTU, up. Idempotent; for a
@@ -211,9 +175,32 @@ impl Networks {
     /// [`Error::NoNetwork`], [`Error::MissingTool`], [`Error::Tool`], errors of the state
     /// directory.
     pub fn apply_rules(&self, network: &str) -> Result<PendingRules, Error> {
-        let (store, lock) = self.locked(network)?;
-        let known = self.known(network, &store)?;
-        apply::start(&self.directory, &known, &store.leases()?, &lock)
+        self.apply_all_rules([network])
+    }
+
+    /// As [`apply_rules`](Self::apply_rules), for several networks by one `nft`.
+    ///
+    /// # Errors
+    /// As [`apply_rules`](Self::apply_rules).
+    pub fn apply_all_rules<'a>(
+        &self,
+        networks: impl IntoIterator<Item = &'a str>,
+    ) -> Result<PendingRules, Error> {
+        // In one order, or two processes wait for each other's locks.
+        let names: BTreeSet<&str> = networks.into_iter().collect();
+        let locked: Vec<_> = { names.iter() }
+            .map(|name| self.locked(name))
+            .collect::<Result<_, _>>()?;
+        let mut applied = Vec::with_capacity(locked.len());
+        for (name, (store, lock)) in names.into_iter().zip(&locked) {
+            applied.push(Applied {
+                network: self.known(name, store)?,
+                leases: store.leases()?,
+                store,
+                lock,
+            });
+        }
+        apply::start(&self.directory, applied)
     }
 
     /// The networks there are, by name.
@@ -245,6 +232,25 @@ impl Networks {
         self.store(network)?.leases()
     }
 
+    /// Gives a container that has a lease other names. Nothing is written when they are the same.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`], errors of the state directory.
+    pub fn set_names(&self, network: &str, container: &str, names: &[String]) -> Result<(), Error> {
+        check_name("container", container)?;
+        let store = self.store(network)?;
+        let Some(_lock) = store.lock_existing()? else {
+            return Ok(());
+        };
+        match store.lease(container)? {
+            Some(mut lease) if lease.names != names => {
+                lease.names = names.to_vec();
+                store.write_lease(&lease)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the container has its place in the network on record, which a reboot takes.
     ///
     /// # Errors
@@ -263,7 +269,7 @@ impl Networks {
         store.network()?.ok_or_else(|| self.unknown(network))
     }
 
-    fn locked(&self, network: &str) -> Result<(Store, Lock), Error> {
+    pub(crate) fn locked(&self, network: &str) -> Result<(Store, Lock), Error> {
         let store = self.store(network)?;
         let lock = store
             .lock_existing()?
@@ -287,37 +293,4 @@ impl Networks {
             .is_up(bridge)
             .map_err(interface("read the flags", bridge))
     }
-}
-
-/// The network as it is, when that is what `spec` asks for.
-fn same(network: Network, spec: &NetworkSpec) -> Result<Network, Error> {
-    let differs = |setting, have: String, want: String| {
-        Err(Error::Differs {
-            network: spec.name.clone(),
-            setting,
-            have,
-            want,
-        })
-    };
-    if let Some(subnet) = spec.subnet.filter(|subnet| *subnet != network.subnet) {
-        return differs("subnet", network.subnet.to_string(), subnet.to_string());
-    }
-    if let Some(bridge) = spec
-        .bridge
-        .as_ref()
-        .filter(|bridge| **bridge != network.bridge)
-    {
-        return differs("bridge", network.bridge, bridge.clone());
-    }
-    if spec.internal != network.internal {
-        return differs(
-            "internal setting",
-            network.internal.to_string(),
-            spec.internal.to_string(),
-        );
-    }
-    if spec.mtu != network.mtu {
-        return differs("MTU", network.mtu.to_string(), spec.mtu.to_string());
-    }
-    Ok(network)
 }

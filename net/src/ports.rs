@@ -1,7 +1,7 @@
 //! Published ports, and Docker's way to write them.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,14 +13,43 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
+    /// SCTP.
+    Sctp,
 }
+
+impl Protocol {
+    /// Every protocol, with the name that it is written with.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("tcp", Self::Tcp), ("udp", Self::Udp), ("sctp", Self::Sctp)];
+
+    /// Its name, as in `80/tcp`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        }
+    }
+}
+
+impl std::str::FromStr for Protocol {
+    type Err = ProtocolError;
+
+    fn from_str(text: &str) -> Result<Self, ProtocolError> {
+        let named = |(name, _): &&(&str, _)| name.eq_ignore_ascii_case(text);
+        let found = Self::ALL.iter().find(named);
+        found.map(|(_, protocol)| *protocol).ok_or(ProtocolError)
+    }
+}
+
+/// Text that is no transport protocol.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the protocol must be tcp, udp or sctp")]
+pub struct ProtocolError;
 
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-        })
+        f.write_str(self.name())
     }
 }
 
@@ -28,8 +57,9 @@ impl fmt::Display for Protocol {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PortMapping {
-    /// The host's address to publish on; 0.0.0.0 means all of them.
-    pub host_ip: Ipv4Addr,
+    /// The host's address to publish on: 0.0.0.0 and :: mean all of them, each of its own
+    /// family; `None`: all of them of each family that the container has. A lease has no `None`.
+    pub host_ip: Option<IpAddr>,
     /// The host's port; 0 means any free one, chosen when the lease is made.
     pub host_port: u16,
     /// The container's port.
@@ -40,7 +70,8 @@ pub struct PortMapping {
 
 impl PortMapping {
     /// Reads Docker's and compose's short syntax:
-    /// `[[HOST_IP:][HOST_PORT[-END]]:]CONTAINER_PORT[-END][/tcp|/udp]`.
+    /// `[[HOST_IP:][HOST_PORT[-END]]:]CONTAINER_PORT[-END][/tcp|/udp|/sctp]`,
+    /// with an IPv6 address in brackets.
     ///
     /// A range gives one mapping for each port. Without a host port the result has
     /// `host_port: 0`, which the lease turns into a free port.
@@ -61,26 +92,28 @@ impl PortMapping {
         };
         let (rest, protocol) = match text.rsplit_once('/') {
             None => (text, Protocol::Tcp),
-            Some((rest, name)) if name.eq_ignore_ascii_case("tcp") => (rest, Protocol::Tcp),
-            Some((rest, name)) if name.eq_ignore_ascii_case("udp") => (rest, Protocol::Udp),
-            Some(_) => return Err(fail("the protocol must be tcp or udp")),
+            Some((rest, name)) => {
+                let protocol = name
+                    .parse()
+                    .map_err(|ProtocolError| fail("the protocol must be tcp, udp or sctp"))?;
+                (rest, protocol)
+            }
         };
-        if rest.contains('[') {
-            return Err(fail("IPv6 host addresses are not supported yet"));
-        }
+        let (host_ip, rest) = bracketed(rest).map_err(fail)?;
         let (host, container) = match rest.rsplit_once(':') {
             None => ("", rest),
             Some((host, container)) => (host, container),
         };
-        let (host_ip, host_ports) = match host.rsplit_once(':') {
-            None => ("", host),
-            Some((ip, ports)) => (ip, ports),
-        };
-        let host_ip = match host_ip {
-            "" => Ipv4Addr::UNSPECIFIED,
-            ip => ip
-                .parse()
-                .map_err(|_| fail("the host address must be an IPv4 address"))?,
+        let (host_ip, host_ports) = match (host_ip, host.rsplit_once(':')) {
+            (Some(ip), _) => (Some(ip), host),
+            (None, None) => (None, host),
+            (None, Some(("", ports))) => (None, ports),
+            (None, Some((ip, ports))) => {
+                let ip: Ipv4Addr = ip.parse().map_err(|_| {
+                    fail("the host address must be an address, one of IPv6 in brackets")
+                })?;
+                (Some(ip.into()), ports)
+            }
         };
         let (first, last) = range(container).map_err(fail)?;
         let hosts = match host_ports {
@@ -107,10 +140,50 @@ impl PortMapping {
         self.host_port != 0
             && self.host_port == other.host_port
             && self.protocol == other.protocol
-            && (self.host_ip == other.host_ip
-                || self.host_ip.is_unspecified()
-                || other.host_ip.is_unspecified())
+            && match (self.host_ip, other.host_ip) {
+                (None, _) | (_, None) => true,
+                (Some(a), Some(b)) => {
+                    let any = a.is_unspecified() || b.is_unspecified();
+                    a == b || (any && a.is_ipv4() == b.is_ipv4())
+                }
+            }
     }
+
+    /// The address to publish on, 0.0.0.0 when it is not decided.
+    pub fn address(&self) -> IpAddr {
+        self.host_ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into())
+    }
+
+    /// What it comes to for a container that has IPv4, and IPv6 or not: on all addresses means
+    /// on those of each family that it has.
+    pub fn decided(self, has_ipv6: bool) -> impl Iterator<Item = Self> {
+        let on = move |host_ip: IpAddr| Self {
+            host_ip: Some(host_ip),
+            ..self
+        };
+        let (v4, v6) = match self.host_ip {
+            Some(address) => (Some(on(address)), None),
+            None => (
+                Some(on(Ipv4Addr::UNSPECIFIED.into())),
+                has_ipv6.then(|| on(Ipv6Addr::UNSPECIFIED.into())),
+            ),
+        };
+        v4.into_iter().chain(v6)
+    }
+}
+
+/// An address in brackets, and what follows its colon.
+fn bracketed(text: &str) -> Result<(Option<IpAddr>, &str), &'static str> {
+    let Some(rest) = text.strip_prefix('[') else {
+        return Ok((None, text));
+    };
+    let (address, rest) = rest
+        .split_once("]:")
+        .ok_or("an address in brackets ends with ]:")?;
+    let address: Ipv6Addr = address
+        .parse()
+        .map_err(|_| "what is in brackets must be an IPv6 address")?;
+    Ok((Some(address.into()), rest))
 }
 
 /// A port or a range of ports, first and last.
@@ -132,12 +205,14 @@ fn range(text: &str) -> Result<(u16, u16), &'static str> {
 
 impl fmt::Display for PortMapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.host_ip.is_unspecified() {
-            write!(f, "{}:", self.host_ip)?;
+        match self.host_ip {
+            Some(IpAddr::V4(ip)) => write!(f, "{ip}:")?,
+            Some(IpAddr::V6(ip)) => write!(f, "[{ip}]:")?,
+            None => {}
         }
         match self.host_port {
             // Docker writes "any port" with a host address as `IP::PORT`.
-            0 if self.host_ip.is_unspecified() => {}
+            0 if self.host_ip.is_none() => {}
             0 => f.write_str(":")?,
             port => write!(f, "{port}:")?,
         }
@@ -175,6 +250,36 @@ mod tests {
         assert_eq!(one("80").host_port, 0);
         assert_eq!(one("127.0.0.1::80").to_string(), "127.0.0.1::80/tcp");
         assert_eq!(one("53:53/UDP").protocol, Protocol::Udp);
+        assert_eq!(one("36412:36412/sctp").protocol, Protocol::Sctp);
+        assert_eq!(one("[::1]:8080:80").to_string(), "[::1]:8080:80/tcp");
+        assert_eq!(one("[::]::80").host_ip, Some(Ipv6Addr::UNSPECIFIED.into()));
+        assert_eq!(one("0.0.0.0:80:80").to_string(), "0.0.0.0:80:80/tcp");
+    }
+
+    #[test]
+    fn all_addresses_are_those_of_each_family() {
+        let decided = |text: &str, has_ipv6| {
+            let ports: Vec<_> = one(text).decided(has_ipv6).collect();
+            let shown: Vec<_> = ports.iter().map(ToString::to_string).collect();
+            shown.join(" ")
+        };
+        assert_eq!(decided("80:80", false), "0.0.0.0:80:80/tcp");
+        assert_eq!(decided("80:80", true), "0.0.0.0:80:80/tcp [::]:80:80/tcp");
+        assert_eq!(decided("127.0.0.1:80:80", true), "127.0.0.1:80:80/tcp");
+    }
+
+    #[test]
+    fn a_port_is_taken_on_an_address_and_on_all_of_its_family() {
+        let conflict = |a: &str, b: &str| {
+            let both = one(a).conflicts(&one(b));
+            assert_eq!(both, one(b).conflicts(&one(a)), "{a} {b}");
+            both
+        };
+        assert!(conflict("80:80", "[::1]:80:81"));
+        assert!(conflict("0.0.0.0:80:80", "127.0.0.1:80:80"));
+        assert!(!conflict("0.0.0.0:80:80", "[::]:80:80"));
+        assert!(!conflict("127.0.0.1:80:80", "127.0.0.2:80:80"));
+        assert!(!conflict("80:80", "80:80/sctp"));
     }
 
     #[test]
@@ -198,12 +303,20 @@ mod tests {
                 "8000-8001:80",
                 "the ranges of host and container ports must have the same length",
             ),
-            ("80/sctp", "the protocol must be tcp or udp"),
+            ("80/icmp", "the protocol must be tcp, udp or sctp"),
             (
                 "localhost:80:80",
-                "the host address must be an IPv4 address",
+                "the host address must be an address, one of IPv6 in brackets",
             ),
-            ("[::1]:80:80", "IPv6 host addresses are not supported yet"),
+            (
+                "::1:80:80",
+                "the host address must be an address, one of IPv6 in brackets",
+            ),
+            (
+                "[10.0.0.1]:80:80",
+                "what is in brackets must be an IPv6 address",
+            ),
+            ("[::1]", "an address in brackets ends with ]:"),
         ] {
             let error = PortMapping::parse(text).unwrap_err();
             assert_eq!(
@@ -214,12 +327,16 @@ mod tests {
     }
 
     fn mapping() -> impl Strategy<Value = PortMapping> {
-        (any::<[u8; 4]>(), any::<u16>(), 1_u16.., any::<bool>()).prop_map(
-            |(ip, host_port, container_port, tcp)| PortMapping {
-                host_ip: ip.into(),
+        let ip = proptest::option::of(prop_oneof![
+            any::<[u8; 4]>().prop_map(IpAddr::from),
+            any::<[u8; 16]>().prop_map(IpAddr::from),
+        ]);
+        (ip, any::<u16>(), 1_u16.., 0_usize..3).prop_map(
+            |(host_ip, host_port, container_port, protocol)| PortMapping {
+                host_ip,
                 host_port,
                 container_port,
-                protocol: if tcp { Protocol::Tcp } else { Protocol::Udp },
+                protocol: Protocol::ALL[protocol].1,
             },
         )
     }

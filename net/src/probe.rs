@@ -1,17 +1,22 @@
-//! Asking the kernel which ruleset it has, without netlink and without a process.
+//! Asking the kernel which rules it has, without netlink and without a process.
 //!
-//! Each table of Coop drops, on its way out of the host, a datagram to the discard port
-//! of 127.0.0.1 that carries one of two 64-bit marks: one stands for the table, one for
-//! its exact content. A send that fails with `EPERM` is the kernel's word that the rule
-//! is there. It costs three system calls, while a hash in a file would be wrong after
-//! someone's `nft flush ruleset`. The rule sits in a `nat` chain, which only the first
-//! packet of a connection walks through.
+//! Each table of Coop drops, on its way out of the host, a datagram to the discard port of the
+//! loopback that carries a mark. A send that fails with `EPERM` is the kernel's word that the
+//! rule is there. It costs three system calls, while a hash in a file would be wrong after
+//! someone's `nft flush ruleset`. The rules sit in a `nat` chain, which only the first packet
+//! of a connection walks through.
+//!
+//! - A [`Mark`] is the datagram's 64 bits: one stands for the table, one for all of its content
+//!   that is the network's.
+//! - An [`EndMark`] is the datagram's source and destination, which is what an nft set can hold:
+//!   it stands for the rules of one container's link, and the set is added to as containers
+//!   come, without anything being replaced.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, sendto, socket_with};
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, bind, sendto, socket_with};
 
 use crate::naming;
 
@@ -23,6 +28,13 @@ pub(crate) const PORT: u16 = 9;
 /// A 64-bit mark, the payload of the datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Mark(u64);
+
+/// A mark of a link's rules: two addresses of the loopback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EndMark {
+    from: Ipv4Addr,
+    to: Ipv4Addr,
+}
 
 /// What the kernel answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,30 +54,59 @@ impl Mark {
 
     /// Asks whether a rule with this mark exists in the current network namespace.
     pub(crate) fn ask(self) -> Answer {
-        let send = || {
-            let socket = socket_with(
-                AddressFamily::INET,
-                SocketType::DGRAM,
-                SocketFlags::CLOEXEC,
-                None,
-            )?;
-            sendto(
-                &socket,
-                &self.0.to_be_bytes(),
-                SendFlags::empty(),
-                &SocketAddrV4::new(ADDRESS, PORT),
-            )
+        ask(None, ADDRESS, &self.0.to_be_bytes())
+    }
+}
+
+impl EndMark {
+    pub(crate) fn of(parts: &[&[u8]]) -> Self {
+        let hash = naming::hash(parts).to_be_bytes();
+        // Neither the loopback network's own address nor its broadcast address.
+        let address = |bytes: [u8; 3]| {
+            let [a, b, c] = bytes;
+            Ipv4Addr::new(127, a, b, c % 254 + 1)
         };
-        match send() {
-            Err(Errno::PERM) => Answer::Present,
-            Ok(_) => Answer::Absent,
-            Err(_) => Answer::Unknown,
+        Self {
+            from: address([hash[1], hash[2], hash[3]]),
+            to: address([hash[5], hash[6], hash[7]]),
         }
+    }
+
+    /// As [`Mark::ask`].
+    pub(crate) fn ask(self) -> Answer {
+        ask(Some(self.from), self.to, &[])
+    }
+}
+
+fn ask(from: Option<Ipv4Addr>, to: Ipv4Addr, payload: &[u8]) -> Answer {
+    let send = || {
+        let socket = socket_with(
+            AddressFamily::INET,
+            SocketType::DGRAM,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
+        if let Some(from) = from {
+            bind(&socket, &SocketAddrV4::new(from, 0))?;
+        }
+        let to = SocketAddrV4::new(to, PORT);
+        sendto(&socket, payload, SendFlags::empty(), &to)
+    };
+    match send() {
+        Err(Errno::PERM) => Answer::Present,
+        Ok(_) => Answer::Absent,
+        Err(_) => Answer::Unknown,
     }
 }
 
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#018x}", self.0)
+    }
+}
+
+impl fmt::Display for EndMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} . {}", self.from, self.to)
     }
 }

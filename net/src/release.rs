@@ -4,14 +4,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::apply;
+use crate::apply::{self, Applied};
 use crate::batch;
 use crate::bridge;
 use crate::error::Error;
 use crate::forwarding;
+use crate::lease::Lease;
 use crate::naming;
 use crate::networks::Networks;
-use crate::spec::{Lease, check_name};
+use crate::spec::check_name;
 use crate::store::{Lock, Store};
 
 impl Networks {
@@ -58,9 +59,18 @@ impl Networks {
             Some(known) if published => {
                 let mut stay: Vec<Lease> = store.leases()?;
                 stay.retain(|lease| !going.contains(lease.container.as_str()));
-                Some(apply::start(self.directory(), &known, &stay, &lock)?)
+                let applied = Applied {
+                    network: known,
+                    leases: stay,
+                    store: &store,
+                    lock: &lock,
+                };
+                Some(apply::start(self.directory(), vec![applied])?)
             }
-            _ => None,
+            _ => {
+                store.depart(containers.len())?;
+                None
+            }
         };
         // `nft` works meanwhile.
         batch::remove_links(&links)?;
@@ -83,7 +93,44 @@ impl Networks {
         }
     }
 
+    /// Removes a network that has no containers, whoever made it; succeeds when it is gone.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] when it has some, or the first step that failed.
+    pub fn remove(&self, network: &str) -> Result<(), Error> {
+        let store = self.store(network)?;
+        let Some(lock) = store.lock_existing()? else {
+            return self.sweep(network, &[]);
+        };
+        let leases = store.leases()?;
+        if !leases.is_empty() {
+            return Err(Error::InUse {
+                network: network.to_owned(),
+                containers: leases.into_iter().map(|lease| lease.container).collect(),
+            });
+        }
+        self.take_down(network, &store, &lock, &[])?;
+        forwarding::leave(self.directory(), network, &store)
+    }
+
+    /// All of it goes, but the record of a network that is kept.
     fn tear_down(
+        &self,
+        network: &str,
+        store: &Store,
+        lock: &Lock,
+        links: &[&str],
+    ) -> Result<(), Error> {
+        self.take_down(network, store, lock, links)?;
+        // Last: as long as something is left to do, the directory says what.
+        if store.network()?.is_some_and(|network| network.kept) {
+            return forwarding::rest(self.directory(), network, store);
+        }
+        forwarding::leave(self.directory(), network, store)
+    }
+
+    /// Removes what is in the kernel.
+    fn take_down(
         &self,
         network: &str,
         store: &Store,
@@ -98,9 +145,7 @@ impl Networks {
         let leases = store.leases()?;
         let mut links: BTreeSet<&str> = links.iter().copied().collect();
         links.extend(leases.iter().map(|lease| lease.host_interface.as_str()));
-        self.remove_kernel_objects(network, bridge.as_deref(), &links, Some(lock))?;
-        // Last: as long as something is left to do, the directory says what.
-        forwarding::leave(self.directory(), network, store)
+        self.remove_kernel_objects(network, bridge.as_deref(), &links, Some(lock))
     }
 
     /// For a network without a directory: removes what a process may have left that
@@ -141,8 +186,7 @@ impl Networks {
         // Side by side: both wait for RCU grace periods, the bridge for two long ones.
         let removed = bridge.map_or(Ok(()), bridge::remove);
         if let Some(nft) = nft {
-            nft.wait()?
-                .map_err(|message| apply::refused(network, &message))?;
+            nft.wait(network)?;
         }
         removed
     }
@@ -160,7 +204,11 @@ impl Networks {
         {
             let store = self.store(&name)?;
             let leases = store.leases()?;
-            let Some(network) = store.network()?.filter(|_| !leases.is_empty()) else {
+            let known = store.network()?;
+            if leases.is_empty() && known.as_ref().is_some_and(|network| network.kept) {
+                continue;
+            }
+            let Some(network) = known.filter(|_| !leases.is_empty()) else {
                 findings.push(Finding::Empty { network: name });
                 continue;
             };

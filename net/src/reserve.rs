@@ -4,12 +4,13 @@
 //! socket is there so that a port in use is an error before anything starts, and so that
 //! nobody takes it later.
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with, sockopt,
+    AddressFamily, SocketFlags, SocketType, bind, getsockname, ipproto, listen, socket_with,
+    sockopt,
 };
 
 use crate::error::Error;
@@ -27,91 +28,138 @@ use crate::ports::{PortMapping, Protocol};
 /// [`Error::PortInUse`] with the holder if `/proc` tells, [`Error::Port`] for a
 /// privileged port without privilege or an address that this host does not have.
 pub fn reserve(mappings: &[PortMapping]) -> Result<Vec<OwnedFd>, Error> {
-    mappings.iter().map(take).collect()
+    let mut held = Vec::new();
+    for mapping in mappings {
+        held.extend(take(mapping)?);
+    }
+    Ok(held)
 }
 
-fn take(mapping: &PortMapping) -> Result<OwnedFd, Error> {
-    let result = match mapping.protocol {
-        Protocol::Tcp => tcp(mapping).and_then(|socket| listen(&socket, 0).map(|()| socket)),
-        Protocol::Udp => udp(mapping),
-    };
-    result.map_err(|errno| match errno {
-        Errno::ADDRINUSE => Error::PortInUse {
+fn take(mapping: &PortMapping) -> Result<Option<OwnedFd>, Error> {
+    let result = bound(mapping).and_then(|socket| {
+        if mapping.protocol == Protocol::Tcp {
+            listen(&socket, 0)?;
+        }
+        Ok(socket)
+    });
+    match result {
+        Ok(socket) => Ok(Some(socket)),
+        // Without SCTP sockets there is nobody who could take the port.
+        Err(Errno::PROTONOSUPPORT) if mapping.protocol == Protocol::Sctp => Ok(None),
+        Err(Errno::ADDRINUSE) => Err(Error::PortInUse {
             port: mapping.host_port,
             protocol: mapping.protocol,
             holder: holder::find(mapping),
-        },
-        source => Error::Port {
+        }),
+        Err(source) => Err(Error::Port {
             mapping: *mapping,
             source,
-        },
-    })
+        }),
+    }
 }
 
-fn tcp(mapping: &PortMapping) -> rustix::io::Result<OwnedFd> {
-    let socket = socket_with(
-        AddressFamily::INET,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
-    // Connections of a former server may linger in TIME_WAIT for a minute. They do not
-    // make the port one in use.
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    bind(&socket, &address(mapping))?;
+/// A socket that has the port.
+fn bound(mapping: &PortMapping) -> rustix::io::Result<OwnedFd> {
+    let address = SocketAddr::new(mapping.address(), mapping.host_port);
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let (kind, protocol) = match mapping.protocol {
+        Protocol::Tcp => (SocketType::STREAM, None),
+        Protocol::Udp => (SocketType::DGRAM, None),
+        Protocol::Sctp => (SocketType::STREAM, Some(ipproto::SCTP)),
+    };
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, protocol)?;
+    if family == AddressFamily::INET6 {
+        // The port of IPv4 is another one's to publish.
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    if mapping.protocol == Protocol::Tcp {
+        // Connections of a former server may linger in TIME_WAIT for a minute. They do not
+        // make the port one in use.
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+    }
+    bind(&socket, &address)?;
     Ok(socket)
-}
-
-fn udp(mapping: &PortMapping) -> rustix::io::Result<OwnedFd> {
-    let socket = socket_with(
-        AddressFamily::INET,
-        SocketType::DGRAM,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
-    bind(&socket, &address(mapping))?;
-    Ok(socket)
-}
-
-fn address(mapping: &PortMapping) -> SocketAddrV4 {
-    SocketAddrV4::new(mapping.host_ip, mapping.host_port)
 }
 
 /// Puts a free host port in place of every 0. `taken` are ports that are leased and
 /// perhaps not reserved yet.
+///
+/// A port that is published on all addresses of IPv4 and of IPv6 has one number on both.
 pub(crate) fn choose_free_ports<'a>(
     mappings: impl Iterator<Item = &'a mut PortMapping>,
     mut taken: Vec<PortMapping>,
 ) -> Result<(), Error> {
     // Kept to the end, or the kernel may give the same port twice.
     let mut sockets = Vec::new();
-    for mapping in mappings {
+    let mut mappings = mappings.peekable();
+    while let Some(mapping) = mappings.next() {
+        let mut twin = if mapping.host_port == 0 {
+            mappings.next_if(|next| is_twin(mapping, next))
+        } else {
+            None
+        };
         while mapping.host_port == 0 {
-            let (socket, port) = any_port(mapping).map_err(|source| Error::Port {
-                mapping: *mapping,
-                source,
-            })?;
+            let (socket, port) = any_port(mapping)?;
             sockets.push(socket);
             let candidate = PortMapping {
                 host_port: port,
                 ..*mapping
             };
-            if !taken.iter().any(|other| other.conflicts(&candidate)) {
-                *mapping = candidate;
+            if taken.iter().any(|other| other.conflicts(&candidate)) {
+                continue;
             }
+            if let Some(twin) = &mut twin {
+                let other = PortMapping {
+                    host_port: port,
+                    ..**twin
+                };
+                let free = !taken.iter().any(|taken| taken.conflicts(&other));
+                match bound(&other) {
+                    Ok(socket) if free => sockets.push(socket),
+                    Ok(_) | Err(Errno::ADDRINUSE) => continue,
+                    Err(source) => {
+                        return Err(Error::Port {
+                            mapping: other,
+                            source,
+                        });
+                    }
+                }
+                **twin = other;
+            }
+            *mapping = candidate;
         }
         taken.push(*mapping);
+        taken.extend(twin.map(|twin| *twin));
     }
     Ok(())
 }
 
-fn any_port(mapping: &PortMapping) -> rustix::io::Result<(OwnedFd, u16)> {
-    let socket = match mapping.protocol {
-        Protocol::Tcp => tcp(mapping)?,
-        Protocol::Udp => udp(mapping)?,
+/// Whether the second one is the IPv6 side of the first.
+fn is_twin(first: &PortMapping, second: &PortMapping) -> bool {
+    let any = |mapping: &PortMapping| mapping.address().is_unspecified();
+    let same = PortMapping {
+        host_ip: first.host_ip,
+        ..*second
     };
-    let bound = SocketAddrV4::try_from(getsockname(&socket)?)?;
-    Ok((socket, bound.port()))
+    any(first)
+        && any(second)
+        && first.address().is_ipv4()
+        && second.address().is_ipv6()
+        && same == *first
+}
+
+fn any_port(mapping: &PortMapping) -> Result<(OwnedFd, u16), Error> {
+    let found = bound(mapping).and_then(|socket| {
+        let port = SocketAddr::try_from(getsockname(&socket)?)?.port();
+        Ok((socket, port))
+    });
+    found.map_err(|source| Error::Port {
+        mapping: *mapping,
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -122,7 +170,7 @@ mod tests {
 
     fn loopback(host_port: u16, protocol: Protocol) -> PortMapping {
         PortMapping {
-            host_ip: Ipv4Addr::LOCALHOST,
+            host_ip: Some(Ipv4Addr::LOCALHOST.into()),
             host_port,
             container_port: 80,
             protocol,
@@ -174,13 +222,24 @@ mod tests {
         choose_free_ports(std::iter::once(&mut mapping), vec![]).unwrap();
         let _held = reserve(&[mapping]).unwrap();
         // The standard library sets SO_REUSEADDR, as every server does.
-        assert!(TcpListener::bind(address(&mapping)).is_err());
+        assert!(TcpListener::bind((mapping.address(), mapping.host_port)).is_err());
+    }
+
+    #[test]
+    fn both_families_get_the_same_number() {
+        let mut ports: Vec<_> = PortMapping::parse("80").unwrap()[0].decided(true).collect();
+        choose_free_ports(ports.iter_mut(), vec![]).unwrap();
+        assert_ne!(ports[0].host_port, 0);
+        assert_eq!(ports[0].host_port, ports[1].host_port);
+        let held = reserve(&ports).unwrap();
+        assert_eq!(held.len(), 2);
+        assert!(reserve(&ports[1..]).is_err());
     }
 
     #[test]
     fn an_address_of_another_host_cannot_be_published_on() {
         let mapping = PortMapping {
-            host_ip: Ipv4Addr::new(203, 0, 113, 9),
+            host_ip: Some([203, 0, 113, 9].into()),
             ..loopback(8080, Protocol::Tcp)
         };
         let error = reserve(&[mapping]).unwrap_err();

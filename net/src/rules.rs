@@ -1,65 +1,159 @@
 //! The nft ruleset of a network: a pure function of the network and its leases.
 //!
-//! Every network has a table of its own. That works because a `drop` of any table is
-//! final, while an `accept` only ends the walk through the table it is in: each table
-//! defends its own bridge, and knows nothing of the others.
+//! Every network has two tables of its own, one for packets (`inet`) and one for the frames of
+//! its bridge (`bridge`). That works because a `drop` of any table is final, while an `accept`
+//! only ends the walk through the table it is in: each table defends its own bridge, and knows
+//! nothing of the others.
+
+mod filter;
+mod links;
+mod names;
+mod publish;
 
 use std::fmt::{self, Write};
-use std::net::Ipv4Addr;
 
+use crate::forwarding::Opened;
+use crate::lease::Lease;
 use crate::naming;
-use crate::probe::Mark;
-use crate::spec::{Lease, Network};
+use crate::partition;
+use crate::ports::PortMapping;
+use crate::probe::{ADDRESS, Answer, EndMark, Mark, PORT};
+use crate::spec::Network;
 
-/// A ruleset and the mark that tells it from every other.
+/// The rules of a network, and the marks that tell what the kernel has of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ruleset {
     table: String,
-    rules: String,
+    /// All about packets that does not depend on which containers there are, unless they
+    /// publish ports.
+    packets: String,
+    /// The same about frames.
+    frames: String,
+    /// What is added for each link.
+    links: Vec<LinkRules>,
     pub(crate) mark: Mark,
 }
 
-impl Ruleset {
-    /// The transaction for a kernel without this table; the kernel refuses it when there is
-    /// one.
-    ///
-    /// Three times as fast as [`replacement`](Self::replacement): `nft` does not end before
+/// The rules of one container's link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct LinkRules {
+    frames: String,
+    /// The element that says that they are there.
+    note: String,
+    mark: EndMark,
+}
+
+/// What has to be done for the kernel to have the rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Nothing.
+    None,
+    /// There is nothing yet. Three times as fast as a replacement: `nft` does not end before
     /// the kernel has got rid of what a transaction deleted, an RCU grace period later, and
     /// keeps whoever makes an interface waiting meanwhile.
+    Creation(String),
+    /// Some links are new.
+    Addition(String),
+    /// It is other rules, or nobody knows.
+    Replacement(String),
+}
+
+impl Ruleset {
+    /// Asks the kernel what it has.
+    pub(crate) fn change(&self) -> Change {
+        match (self.mark.ask(), table_mark(&self.table).ask()) {
+            (Answer::Present, _) => {
+                let missing = |link: &&LinkRules| link.mark.ask() != Answer::Present;
+                let text: String = { self.links.iter().filter(missing) }
+                    .flat_map(|link| [link.frames.as_str(), &link.note])
+                    .collect();
+                if text.is_empty() {
+                    Change::None
+                } else {
+                    Change::Addition(text)
+                }
+            }
+            (_, Answer::Absent) => Change::Creation(self.creation()),
+            _ => Change::Replacement(self.replacement()),
+        }
+    }
+
+    /// The transaction for a kernel without this table; the kernel refuses it when there is
+    /// one.
     pub(crate) fn creation(&self) -> String {
-        format!("create table inet {}\n{}", self.table, self.rules)
+        let table = &self.table;
+        format!("create table inet {table}\ncreate table bridge {table}\n") + &self.content()
     }
 
     /// The transaction that works whether there is such a table or not.
     pub(crate) fn replacement(&self) -> String {
-        removal(&self.table) + &self.rules
+        removal(&self.table) + &self.content()
+    }
+
+    /// As [`replacement`](Self::replacement), for a kernel that cannot judge the frames of a
+    /// bridge.
+    pub(crate) fn without_frames(&self) -> String {
+        let notes: String = self.links.iter().map(|link| link.note.as_str()).collect();
+        removal_of("inet", &self.table) + &self.packets + &notes
+    }
+
+    fn content(&self) -> String {
+        let links = { self.links.iter() }.flat_map(|link| [link.frames.as_str(), &link.note]);
+        [self.packets.as_str(), &self.frames]
+            .into_iter()
+            .chain(links)
+            .collect()
     }
 }
 
-/// The transaction that removes `table`, whether it exists or not.
+/// The transaction that removes the tables of this name, whether they exist or not.
 pub(crate) fn removal(table: &str) -> String {
-    // The first line makes the table when there is none, so that the second one works.
-    format!("table inet {table}\ndelete table inet {table}\n")
+    removal_of("inet", table) + &removal_of("bridge", table)
 }
 
-/// The table of `network`. `opened` are the interfaces that forward only because Coop made
+/// For a kernel that cannot judge the frames of a bridge.
+pub(crate) fn removal_of_packets(table: &str) -> String {
+    removal_of("inet", table)
+}
+
+fn removal_of(family: &str, table: &str) -> String {
+    // The first line makes the table when there is none, so that the second one works.
+    format!("table {family} {table}\ndelete table {family} {table}\n")
+}
+
+/// The tables of `network`. `opened` are the interfaces that forward only because Coop made
 /// them.
-pub(crate) fn render(
-    table: &str,
-    network: &Network,
-    leases: &[Lease],
-    opened: &[String],
-) -> Ruleset {
-    let body = |mark: Mark| {
+pub(crate) fn render(table: &str, network: &Network, leases: &[Lease], opened: &Opened) -> Ruleset {
+    // Writing to a String cannot fail.
+    let packets = |mark: Mark| {
         let mut text = String::new();
-        // Writing to a String cannot fail.
-        let _ = write_table(&mut text, table, network, leases, opened, mark);
+        let _ = write_packets(&mut text, table, network, leases, opened, mark);
         text
     };
-    let mark = Mark::of(&[b"rules", body(Mark::default()).as_bytes()]);
+    let mut frames = String::new();
+    let _ = links::write_table(&mut frames, table, network);
+    let _ = partition::write_frames(&mut frames, table, network, leases);
+    let parts = [packets(Mark::default()), frames];
+    let mark = Mark::of(&[b"rules", parts[0].as_bytes(), parts[1].as_bytes()]);
+    let [_, frames] = parts;
     Ruleset {
         table: table.to_owned(),
-        rules: body(mark),
+        packets: packets(mark),
+        frames,
+        links: { leases.iter() }
+            .map(|lease| link(table, network, lease))
+            .collect(),
+        mark,
+    }
+}
+
+fn link(table: &str, network: &Network, lease: &Lease) -> LinkRules {
+    let mut frames = String::new();
+    let _ = links::write_link(&mut frames, table, network, lease);
+    let mark = EndMark::of(&[b"link", frames.as_bytes()]);
+    LinkRules {
+        frames,
+        note: format!("add element inet {table} links {{ {mark} }}\n"),
         mark,
     }
 }
@@ -69,36 +163,23 @@ pub(crate) fn table_mark(table: &str) -> Mark {
     Mark::of(&[b"table", table.as_bytes()])
 }
 
-fn write_table(
+fn write_packets(
     out: &mut String,
     table: &str,
     network: &Network,
     leases: &[Lease],
-    opened: &[String],
+    opened: &Opened,
     mark: Mark,
 ) -> fmt::Result {
-    let Network {
-        name,
-        subnet,
-        bridge,
-        ..
-    } = network;
-    let (on_any, on_one) = published(leases);
-    let publishes = !on_any.is_empty() || !on_one.is_empty();
+    let name = &network.name;
+    let published = publish::Published::of(leases);
 
     writeln!(out, "table inet {table} {{")?;
-    if publishes {
-        write_publish(out, &on_any, &on_one)?;
-        writeln!(out, "\tchain prerouting {{")?;
-        writeln!(
-            out,
-            "\t\ttype nat hook prerouting priority -100; policy accept;"
-        )?;
-        // No packet from a wire has a loopback destination, unless someone wants to
-        // reach a port that is published on 127.0.0.1 only.
-        writeln!(out, "\t\tip daddr 127.0.0.0/8 accept")?;
-        writeln!(out, "\t\tfib daddr type local jump publish\n\t}}")?;
-    }
+    // What the other networks' packets come to, and those that are sent out by others.
+    writeln!(out, "\tcounter kept_out {{\n\t}}")?;
+    writeln!(out, "\tset links {{\n\t\ttype ipv4_addr . ipv4_addr\n\t}}")?;
+    published.write_maps(out)?;
+    names::write_prerouting(out, network)?;
 
     writeln!(out, "\tchain output {{")?;
     writeln!(
@@ -107,174 +188,29 @@ fn write_table(
     )?;
     writeln!(
         out,
-        "\t\tip daddr {} udp dport {} @th,64,64 {{ {}, {mark} }} drop comment \"network {name}\"",
-        crate::probe::ADDRESS,
-        crate::probe::PORT,
+        "\t\tip daddr {ADDRESS} udp dport {PORT} @th,64,64 {{ {}, {mark} }} drop comment \"network {name}\"",
         table_mark(table),
     )?;
-    if publishes {
+    writeln!(out, "\t\tudp dport {PORT} ip saddr . ip daddr @links drop")?;
+    names::write_for_host(out, network)?;
+    if !published.is_empty() {
         writeln!(out, "\t\tfib daddr type local jump publish")?;
     }
     writeln!(out, "\t}}")?;
-
-    if !network.internal {
-        writeln!(out, "\tchain postrouting {{")?;
-        writeln!(
-            out,
-            "\t\ttype nat hook postrouting priority 100; policy accept;"
-        )?;
-        writeln!(
-            out,
-            "\t\toifname != \"{bridge}\" ip saddr {subnet} masquerade"
-        )?;
-        if publishes {
-            // A container cannot answer to 127.0.0.1, and it would answer a neighbour
-            // directly, which expects the answer from the host.
-            writeln!(
-                out,
-                "\t\toifname \"{bridge}\" ip saddr 127.0.0.0/8 masquerade"
-            )?;
-            writeln!(
-                out,
-                "\t\toifname \"{bridge}\" ip saddr {subnet} ct status dnat masquerade"
-            )?;
-        }
-        writeln!(out, "\t}}")?;
-    }
-    write_input(out, network)?;
-    write_forward(out, network, opened)?;
+    publish::write_postrouting(out, network, &published)?;
+    filter::write_input(out, network)?;
+    filter::write_forward(out, network, opened)?;
+    partition::write_packets(out, network, leases)?;
     writeln!(out, "}}")
 }
 
-/// One entry of a map: what was asked for, and where it leads.
-type Entry = (String, String);
-
-/// The published ports: on any address of the host, and on one.
-fn published(leases: &[Lease]) -> (Vec<Entry>, Vec<Entry>) {
-    let (mut on_any, mut on_one) = (Vec::new(), Vec::new());
-    for lease in leases {
-        for port in &lease.ports {
-            let target = format!("{} . {}", lease.address, port.container_port);
-            if port.host_ip == Ipv4Addr::UNSPECIFIED {
-                on_any.push((format!("{} . {}", port.protocol, port.host_port), target));
-            } else {
-                on_one.push((
-                    format!("{} . {} . {}", port.host_ip, port.protocol, port.host_port),
-                    target,
-                ));
-            }
-        }
-    }
-    (on_any, on_one)
-}
-
-fn write_publish(out: &mut String, on_any: &[Entry], on_one: &[Entry]) -> fmt::Result {
-    let target = "ipv4_addr . inet_service";
-    if !on_one.is_empty() {
-        write_map(
-            out,
-            "published_on",
-            &format!("ipv4_addr . inet_proto . inet_service : {target}"),
-            on_one,
-        )?;
-    }
-    if !on_any.is_empty() {
-        write_map(
-            out,
-            "published",
-            &format!("inet_proto . inet_service : {target}"),
-            on_any,
-        )?;
-    }
-    writeln!(out, "\tchain publish {{")?;
-    if !on_one.is_empty() {
-        writeln!(
-            out,
-            "\t\tdnat ip to ip daddr . meta l4proto . th dport map @published_on"
-        )?;
-    }
-    if !on_any.is_empty() {
-        writeln!(out, "\t\tdnat ip to meta l4proto . th dport map @published")?;
-    }
-    writeln!(out, "\t}}")
-}
-
-fn write_map(out: &mut String, name: &str, kind: &str, entries: &[Entry]) -> fmt::Result {
-    writeln!(out, "\tmap {name} {{\n\t\ttype {kind}\n\t\telements = {{")?;
-    for (from, to) in entries {
-        writeln!(out, "\t\t\t{from} : {to},")?;
-    }
-    writeln!(out, "\t\t}}\n\t}}")
-}
-
-/// What containers may reach on the host itself.
-fn write_input(out: &mut String, network: &Network) -> fmt::Result {
-    let Network {
-        bridge, gateway, ..
-    } = network;
-    writeln!(out, "\tchain input {{")?;
-    writeln!(out, "\t\ttype filter hook input priority 0; policy accept;")?;
-    writeln!(out, "\t\tiifname != \"{bridge}\" accept")?;
-    writeln!(out, "\t\tct state established,related accept")?;
-    // `route_localnet` on the bridge lets answers to 127.0.0.1 in: this keeps forged
-    // packets from reaching what listens on the host's loopback (CVE-2020-8558 class).
-    writeln!(out, "\t\tip daddr 127.0.0.0/8 drop")?;
-    if network.internal {
-        writeln!(out, "\t\tip daddr {gateway} icmp type echo-request accept")?;
-        writeln!(
-            out,
-            "\t\tip daddr {gateway} meta l4proto {{ tcp, udp }} th dport 53 accept"
-        )?;
-        writeln!(out, "\t\tdrop")?;
-    }
-    writeln!(out, "\t}}")
-}
-
-/// What passes through the host, to and from the bridge.
-fn write_forward(out: &mut String, network: &Network, opened: &[String]) -> fmt::Result {
-    let Network { subnet, bridge, .. } = network;
-    writeln!(out, "\tchain entering {{")?;
-    if !network.internal {
-        writeln!(out, "\t\tct state established,related accept")?;
-        writeln!(out, "\t\tct status dnat accept")?;
-    }
-    writeln!(out, "\t\tdrop\n\t}}")?;
-
-    writeln!(out, "\tchain leaving {{")?;
-    if !network.internal {
-        writeln!(out, "\t\tip saddr {subnet} accept")?;
-    }
-    writeln!(out, "\t\tdrop\n\t}}")?;
-
-    writeln!(out, "\tchain forward {{")?;
-    writeln!(
-        out,
-        "\t\ttype filter hook forward priority 0; policy accept;"
-    )?;
-    // Between two ports of the bridge: seen here where br_netfilter is loaded.
-    writeln!(out, "\t\tiifname \"{bridge}\" oifname \"{bridge}\" accept")?;
-    // Entering first: a packet from another network's bridge is for this table to judge
-    // by where it goes.
-    writeln!(out, "\t\toifname \"{bridge}\" jump entering")?;
-    writeln!(out, "\t\tiifname \"{bridge}\" jump leaving")?;
-    if !opened.is_empty() {
-        let names: Vec<String> = opened.iter().map(|name| format!("\"{name}\"")).collect();
-        // The host is no router for others just because it is one for its containers.
-        writeln!(
-            out,
-            "\t\tiifname {{ {} }} ct state new ct status & dnat != dnat drop",
-            names.join(", ")
-        )?;
-    }
-    writeln!(out, "\t}}")
-}
-
-/// Whether a container publishes a port on the host's loopback.
+/// Whether a container publishes a port on the host's IPv4 loopback.
 pub(crate) fn uses_loopback(leases: &[Lease]) -> bool {
     leases
         .iter()
         .flat_map(|lease| &lease.ports)
-        .any(|port| port.host_ip.is_unspecified() || port.host_ip.is_loopback())
+        .map(PortMapping::address)
+        .any(|address| address.is_ipv4() && (address.is_unspecified() || address.is_loopback()))
 }
 
 /// Whether an interface name can stand in a ruleset: no quote, and no `*`, which would
@@ -286,7 +222,7 @@ pub(crate) fn can_name(interface: &str) -> bool {
             .all(|byte| byte.is_ascii_graphic() && !b"\"*\\".contains(&byte))
 }
 
-/// The name of the table of a network.
+/// The name of the tables of a network.
 pub(crate) fn table(directory: &std::path::Path, network: &str) -> String {
     naming::table(directory, network)
 }

@@ -1,12 +1,14 @@
-//! What a network is asked to be, and what it and its leases are.
+//! What a network is asked to be, and what it is.
 
-use std::net::Ipv4Addr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::ports::PortMapping;
+use crate::partition::Partition;
 use crate::subnet::Ipv4Net;
+use crate::subnet6::Ipv6Net;
 
 /// The MTU of a network that does not ask for one, in bytes: Ethernet's.
 pub const DEFAULT_MTU: u32 = 1500;
@@ -20,15 +22,53 @@ pub struct NetworkSpec {
     /// The subnet; `None`: one that is free on this host.
     #[serde(default)]
     pub subnet: Option<Ipv4Net>,
+    /// The address of the bridge; `None`: the first one of the subnet.
+    #[serde(default)]
+    pub gateway: Option<Ipv4Addr>,
+    /// Where the addresses come from that no container asks for by name; `None`: anywhere in
+    /// the subnet.
+    #[serde(default)]
+    pub range: Option<Ipv4Net>,
+    /// Its IPv6 side; `None`: it has none.
+    #[serde(default)]
+    pub ipv6: Option<Ipv6Spec>,
+    /// Addresses that no container gets, by a name for what has them.
+    #[serde(default)]
+    pub reserved: BTreeMap<String, IpAddr>,
     /// Name of the bridge; `None`: one derived from state directory and network name.
     #[serde(default)]
     pub bridge: Option<String>,
     /// No way out and no published ports: containers reach one another and the gateway.
     #[serde(default)]
     pub internal: bool,
+    /// Its containers do not reach one another: Docker's `enable_icc: false`.
+    #[serde(default)]
+    pub apart: bool,
+    /// Its containers keep their addresses on their way out, for a network with routes of its
+    /// own: Docker's `enable_ip_masquerade: false`.
+    #[serde(default)]
+    pub routed: bool,
     /// The largest packet, in bytes.
     #[serde(default = "default_mtu")]
     pub mtu: u32,
+    /// It is there without a container, too, until [`Networks::remove`](crate::Networks::remove).
+    #[serde(default)]
+    pub kept: bool,
+    /// For the user.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// The IPv6 side of a network as asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ipv6Spec {
+    /// The subnet; `None`: a unique local /64 that is free on this host (RFC 4193).
+    pub subnet: Option<Ipv6Net>,
+    /// The address of the bridge; `None`: the first one of the subnet.
+    pub gateway: Option<Ipv6Addr>,
+    /// Where the addresses come from that no container asks for by name.
+    pub range: Option<Ipv6Net>,
 }
 
 fn default_mtu() -> u32 {
@@ -41,9 +81,17 @@ impl NetworkSpec {
         Self {
             name: name.to_owned(),
             subnet: None,
+            gateway: None,
+            range: None,
+            ipv6: None,
+            reserved: BTreeMap::new(),
             bridge: None,
             internal: false,
+            apart: false,
+            routed: false,
             mtu: DEFAULT_MTU,
+            kept: false,
+            labels: BTreeMap::new(),
         }
     }
 }
@@ -55,142 +103,104 @@ pub struct Network {
     pub name: String,
     /// Its subnet.
     pub subnet: Ipv4Net,
-    /// The address of its bridge, the first one of the subnet.
+    /// The address of its bridge.
     pub gateway: Ipv4Addr,
+    /// Where the addresses come from that no container asks for by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<Ipv4Net>,
+    /// Its IPv6 side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv6: Option<Ipv6Subnet>,
+    /// Addresses that no container gets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reserved: BTreeMap<String, IpAddr>,
     /// The name of its bridge.
     pub bridge: String,
     /// Whether it has no way out.
     pub internal: bool,
+    /// Whether its containers do not reach one another.
+    #[serde(default)]
+    pub apart: bool,
+    /// Whether its containers keep their addresses on their way out.
+    #[serde(default)]
+    pub routed: bool,
     /// The largest packet, in bytes.
     pub mtu: u32,
-}
-
-/// A container that needs an address.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LeaseRequest {
-    /// Id of the container, unique in the state directory; same characters as a network name.
-    pub container: String,
-    /// The names it answers to in this network: service, aliases, container name.
+    /// Whether it is there without a container, too.
     #[serde(default)]
-    pub names: Vec<String>,
-    /// Ports to publish on the host.
-    #[serde(default)]
-    pub ports: Vec<PortMapping>,
-    /// A fixed address; `None`: the lowest free one.
-    #[serde(default)]
-    pub address: Option<Ipv4Addr>,
+    pub kept: bool,
+    /// Where at the gateway its name server listens, once it has one: what containers send to
+    /// the gateway's port 53 goes there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_port: Option<u16>,
+    /// Who of its containers is cut off from whom.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<Partition>,
+    /// For the user.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
 }
 
-/// The place of one container in one network. Plain values: it goes into saved plans,
-/// and with nothing but it a later process can wire the container or take it down.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Lease {
-    /// Name of the network.
-    pub network: String,
-    /// Id of the container.
-    pub container: String,
-    /// The names it answers to in this network.
-    pub names: Vec<String>,
-    /// Its address.
-    pub address: Ipv4Addr,
-    /// The network bits of the address.
-    pub prefix_len: u8,
-    /// The bridge's address.
-    pub gateway: Ipv4Addr,
-    /// Whether the network has no way out, so that there is no default route.
-    pub internal: bool,
-    /// The container's hardware address, derived from the IPv4 address: a successor at
-    /// the same address needs no neighbour to forget the old one.
-    pub mac: Mac,
-    /// The largest packet, in bytes.
-    pub mtu: u32,
-    /// The bridge that the host's end is a port of.
-    pub bridge: String,
-    /// The host's end of the link.
-    pub host_interface: String,
-    /// The container's end of the link.
-    pub interface: String,
-    /// Published ports, each with a host port that is not 0.
-    pub ports: Vec<PortMapping>,
+/// The IPv6 side of a network as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ipv6Subnet {
+    /// The subnet.
+    pub subnet: Ipv6Net,
+    /// The address of the bridge.
+    pub gateway: Ipv6Addr,
+    /// Where the addresses come from that no container asks for by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<Ipv6Net>,
 }
 
-impl Lease {
-    /// The subnet that the address is in.
-    pub fn subnet(&self) -> Ipv4Net {
-        Ipv4Net::new(self.address, self.prefix_len.min(32))
-            .unwrap_or_else(|| Ipv4Net::with_mask(self.address, Ipv4Addr::BROADCAST))
+impl Network {
+    /// The addresses of its bridge.
+    pub fn gateways(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        let ipv6 = self.ipv6.map(|ipv6| ipv6.gateway.into());
+        [IpAddr::from(self.gateway)].into_iter().chain(ipv6)
     }
 }
 
-/// An Ethernet hardware address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Mac(pub [u8; 6]);
-
-/// Text that is not a hardware address.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a hardware address: {0:?} (write it as 02:42:0a:00:00:02)")]
-pub struct MacError(String);
-
-impl Mac {
-    /// `02:42:` and the four bytes of the address, as Docker does. The second-lowest bit
-    /// of the first byte says that the address is administered locally.
-    pub fn for_address(address: Ipv4Addr) -> Self {
-        let [a, b, c, d] = address.octets();
-        Self([0x02, 0x42, a, b, c, d])
-    }
-}
-
-impl std::fmt::Display for Mac {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, byte) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { ":" };
-            write!(f, "{separator}{byte:02x}")?;
+impl From<&Network> for NetworkSpec {
+    /// What gives this very network.
+    fn from(network: &Network) -> Self {
+        let Network {
+            name,
+            subnet,
+            gateway,
+            range,
+            ipv6,
+            reserved,
+            bridge,
+            internal,
+            apart,
+            routed,
+            mtu,
+            kept,
+            name_port: _,
+            partitions: _,
+            labels,
+        } = network.clone();
+        Self {
+            name,
+            subnet: Some(subnet),
+            gateway: Some(gateway),
+            range,
+            ipv6: ipv6.map(|ipv6| Ipv6Spec {
+                subnet: Some(ipv6.subnet),
+                gateway: Some(ipv6.gateway),
+                range: ipv6.range,
+            }),
+            reserved,
+            bridge: Some(bridge),
+            internal,
+            apart,
+            routed,
+            mtu,
+            kept,
+            labels,
         }
-        Ok(())
     }
-}
-
-impl std::str::FromStr for Mac {
-    type Err = MacError;
-
-    fn from_str(text: &str) -> Result<Self, MacError> {
-        let fail = || MacError(text.to_owned());
-        let mut bytes = [0; 6];
-        let mut parts = text.split(':');
-        for byte in &mut bytes {
-            let part = parts
-                .next()
-                .filter(|part| is_two_hex(part))
-                .ok_or_else(fail)?;
-            *byte = u8::from_str_radix(part, 16).map_err(|_| fail())?;
-        }
-        if parts.next().is_some() {
-            return Err(fail());
-        }
-        Ok(Self(bytes))
-    }
-}
-
-impl TryFrom<String> for Mac {
-    type Error = MacError;
-
-    fn try_from(text: String) -> Result<Self, MacError> {
-        text.parse()
-    }
-}
-
-impl From<Mac> for String {
-    fn from(mac: Mac) -> Self {
-        mac.to_string()
-    }
-}
-
-/// `from_str_radix` alone would take a sign.
-fn is_two_hex(text: &str) -> bool {
-    text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Checks a name that becomes a directory, a file and part of a ruleset.
@@ -221,6 +231,14 @@ pub(crate) fn check_bridge(name: &str) -> Result<(), Error> {
     })
 }
 
+/// Checks a name for the container's end of a link.
+pub(crate) fn check_interface(container: &str, name: &str) -> Result<(), Error> {
+    check_bridge(name).map_err(|_| Error::InvalidInterface {
+        container: container.to_owned(),
+        name: name.to_owned(),
+    })
+}
+
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
 }
@@ -228,22 +246,6 @@ fn is_name_byte(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hardware_address_follows_the_address() {
-        let mac = Mac::for_address(Ipv4Addr::new(172, 17, 0, 2));
-        assert_eq!(mac.to_string(), "02:42:ac:11:00:02");
-        assert_eq!("02:42:ac:11:00:02".parse(), Ok(mac));
-        for text in [
-            "",
-            "02:42:ac:11:00",
-            "02:42:ac:11:00:02:03",
-            "2:42:ac:11:0:2",
-            "02:42:ac:11:00:+2",
-        ] {
-            assert!(text.parse::<Mac>().is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn names_cannot_leave_the_directory_or_the_ruleset() {

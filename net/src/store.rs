@@ -16,7 +16,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, state};
-use crate::spec::{Lease, Network};
+use crate::lease::Lease;
+use crate::spec::Network;
 
 /// The directory of one network.
 #[derive(Debug, Clone)]
@@ -158,6 +159,40 @@ impl Store {
 
     pub(crate) fn remove_lease(&self, container: &str) -> Result<(), Error> {
         let path = self.lease_path(container);
+        gone(fs::remove_file(&path)).map_err(state("remove", &path))
+    }
+
+    /// Removes every lease, and what depends on them.
+    pub(crate) fn remove_leases(&self) -> Result<(), Error> {
+        for name in names(&self.path.join("leases"))? {
+            let path = self.path.join("leases").join(name);
+            gone(fs::remove_file(&path)).map_err(state("remove", &path))?;
+        }
+        let mark = self.bridge_mark();
+        gone(fs::remove_file(&mark)).map_err(state("remove", &mark))?;
+        self.forget_departed()
+    }
+
+    /// Notes that rules of so many links were left in the kernel.
+    pub(crate) fn depart(&self, links: usize) -> Result<(), Error> {
+        let path = self.path.join("departed");
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path);
+        file.and_then(|mut file| file.write_all(&vec![b'.'; links]))
+            .map_err(state("write", &path))
+    }
+
+    /// How many links have gone whose rules are still in the kernel.
+    pub(crate) fn departed(&self) -> u64 {
+        fs::metadata(self.path.join("departed")).map_or(0, |file| file.len())
+    }
+
+    /// Their rules go.
+    pub(crate) fn forget_departed(&self) -> Result<(), Error> {
+        let path = self.path.join("departed");
         gone(fs::remove_file(&path)).map_err(state("remove", &path))
     }
 

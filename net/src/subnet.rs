@@ -22,10 +22,32 @@ pub struct Ipv4Net {
     prefix_len: u8,
 }
 
-/// Text that is not an IPv4 network.
+/// Text that is not a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not an IPv4 subnet: {0:?} (write it as 10.0.3.0/24)")]
-pub struct SubnetError(String);
+#[error("not an {family} subnet: {text:?} (write it as {example})")]
+pub struct SubnetError {
+    text: String,
+    family: &'static str,
+    example: &'static str,
+}
+
+impl SubnetError {
+    fn of_v4(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            family: "IPv4",
+            example: "10.0.3.0/24",
+        }
+    }
+
+    pub(crate) fn of_v6(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            family: "IPv6",
+            example: "fd00:0:0:3::/64",
+        }
+    }
+}
 
 impl Ipv4Net {
     /// The network of `prefix_len` bits that `address` is in; `None` above 32 bits.
@@ -99,7 +121,7 @@ impl FromStr for Ipv4Net {
     fn from_str(text: &str) -> Result<Self, SubnetError> {
         text.split_once('/')
             .and_then(|(address, len)| Self::new(address.parse().ok()?, len.parse().ok()?))
-            .ok_or_else(|| SubnetError(text.to_owned()))
+            .ok_or_else(|| SubnetError::of_v4(text))
     }
 }
 

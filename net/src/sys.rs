@@ -3,14 +3,18 @@
 //! See netdevice(7). All of them act on the network namespace of the calling thread at
 //! the time of [`Control::open`].
 
+pub(crate) mod relay;
+
 use std::ffi::{c_char, c_int, c_short, c_ulong, c_ushort, c_void};
 use std::net::Ipv4Addr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
-use rustix::io::{Errno, Result};
+use rustix::io::{Errno, FdFlags, Result, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
-use crate::spec::Mac;
+use crate::mac::Mac;
 
 // linux/sockios.h and linux/ethtool.h; the libc crate has them only for some targets.
 const SIOCBRADDBR: c_ulong = 0x89a0;
@@ -149,6 +153,17 @@ impl Control {
 
     /// Adds `default via gateway dev name`.
     pub(crate) fn add_default_route(&self, name: &str, gateway: Ipv4Addr) -> Result<()> {
+        let flags = libc::RTF_UP | libc::RTF_GATEWAY;
+        self.default_route(libc::SIOCADDRT, name, gateway, flags)
+    }
+
+    fn default_route(
+        &self,
+        operation: c_ulong,
+        name: &str,
+        gateway: Ipv4Addr,
+        flags: c_ushort,
+    ) -> Result<()> {
         let mut device = request(name)?;
         let any = to_sockaddr(Ipv4Addr::UNSPECIFIED);
         let mut route = RouteEntry {
@@ -156,7 +171,7 @@ impl Control {
             dst: any,
             gateway: to_sockaddr(gateway),
             genmask: any,
-            flags: libc::RTF_UP | libc::RTF_GATEWAY,
+            flags,
             pad2: 0,
             pad3: 0,
             pad4: std::ptr::null_mut(),
@@ -167,7 +182,7 @@ impl Control {
             window: 0,
             irtt: 0,
         };
-        self.ioctl(libc::SIOCADDRT, (&raw mut route).cast())
+        self.ioctl(operation, (&raw mut route).cast())
     }
 
     /// Whether the link has a carrier, after everything that a change of the carrier
@@ -222,12 +237,32 @@ impl Control {
     fn ioctl(&self, operation: c_ulong, argument: *mut c_void) -> Result<()> {
         // SAFETY: every caller in this file passes a pointer to the live structure that
         // `operation` reads or fills, with the size the kernel expects.
-        let result = unsafe { libc::ioctl(self.0.as_raw_fd(), operation as _, argument) };
-        if result >= 0 {
-            return Ok(());
-        }
-        Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO))
+        unsafe { ioctl(self.0.as_fd(), operation, argument) }
     }
+
+    /// Removes the default route by this interface; fine when there is none.
+    pub(crate) fn remove_default_route(&self, name: &str) -> Result<()> {
+        let any = Ipv4Addr::UNSPECIFIED;
+        match self.default_route(libc::SIOCDELRT, name, any, libc::RTF_UP) {
+            Err(Errno::SRCH) => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// # Safety
+/// `argument` points to the live structure that `operation` reads or fills.
+pub(crate) unsafe fn ioctl(
+    socket: BorrowedFd<'_>,
+    operation: c_ulong,
+    argument: *mut c_void,
+) -> Result<()> {
+    // SAFETY: as promised by the caller; the kernel checks the operation.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), operation as _, argument) };
+    if result >= 0 {
+        return Ok(());
+    }
+    Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO))
 }
 
 const IFF_UP: i16 = libc::IFF_UP as i16;
@@ -261,6 +296,19 @@ fn to_sockaddr(address: Ipv4Addr) -> libc::sockaddr {
 fn from_sockaddr(address: libc::sockaddr) -> Ipv4Addr {
     let [_, _, a, b, c, d, ..] = address.sa_data;
     Ipv4Addr::from([a, b, c, d].map(|byte| byte as u8))
+}
+
+/// Has the program that `command` starts keep these descriptors, under their numbers.
+pub(crate) fn keep_on_exec(command: &mut Command, kept: Vec<OwnedFd>) {
+    let keep = move || {
+        for descriptor in &kept {
+            fcntl_setfd(descriptor, FdFlags::empty())?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes system calls on descriptors that it owns,
+    // and nothing else: it takes no lock and no memory.
+    unsafe { command.pre_exec(keep) };
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::fs::{Access, MemfdFlags, access, memfd_create};
 
 use crate::error::{Error, errno};
+use crate::sys;
 
 /// Where tools are looked for. The caller's PATH has no say in what runs as root.
 const PATH: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -27,6 +29,19 @@ pub(crate) const IP: Tool = Tool {
 pub(crate) const NFT: Tool = Tool {
     name: "nft",
     package: "nftables",
+};
+
+pub(crate) const TC: Tool = Tool {
+    name: "tc",
+    package: "iproute2",
+};
+pub(crate) const PASTA: Tool = Tool {
+    name: "pasta",
+    package: "passt",
+};
+pub(crate) const SLIRP4NETNS: Tool = Tool {
+    name: "slirp4netns",
+    package: "slirp4netns",
 };
 
 /// A tool at work.
@@ -57,12 +72,27 @@ impl Tool {
         stdin: Stdio,
         stdout: Stdio,
     ) -> Result<Running, Error> {
+        self.start_keeping(arguments, stdin, stdout, Vec::new())
+    }
+
+    /// Starts the tool, and lets it hold further descriptors for as long as it runs.
+    pub(crate) fn start_keeping(
+        self,
+        arguments: &[&str],
+        stdin: Stdio,
+        stdout: Stdio,
+        kept: Vec<OwnedFd>,
+    ) -> Result<Running, Error> {
         let path = self.find()?;
         // A memory file and not a pipe: it never fills up, and its end does not depend
         // on a container's process that inherited a copy of the write end.
         let errors = memory_file("errors").map_err(self.failed("start"))?;
         let stderr = errors.try_clone().map_err(self.failed("start"))?;
-        let child = Command::new(path)
+        let mut command = Command::new(path);
+        if !kept.is_empty() {
+            sys::keep_on_exec(&mut command, kept);
+        }
+        let child = command
             .args(arguments)
             .env_clear()
             .env("LC_ALL", "C")
@@ -77,6 +107,22 @@ impl Tool {
             errors,
             reaped: false,
         })
+    }
+
+    /// Runs the tool and gives what it printed; `Err` of the inner result as with
+    /// [`Running::wait`].
+    pub(crate) fn output(self, arguments: &[&str]) -> Result<Result<String, String>, Error> {
+        let mut file = memory_file("output").map_err(self.failed("start"))?;
+        let stdout = file.try_clone().map_err(self.failed("start"))?;
+        let running = self.start(arguments, Stdio::null(), Stdio::from(stdout))?;
+        if let Err(message) = running.wait()? {
+            return Ok(Err(message));
+        }
+        let mut bytes = Vec::new();
+        file.rewind()
+            .and_then(|()| file.read_to_end(&mut bytes))
+            .map_err(self.failed("hear"))?;
+        Ok(Ok(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     /// For `map_err`.
@@ -137,7 +183,7 @@ impl Drop for Running {
 }
 
 /// A file in memory, closed on exec.
-fn memory_file(name: &str) -> std::io::Result<File> {
+pub(crate) fn memory_file(name: &str) -> std::io::Result<File> {
     Ok(File::from(memfd_create(name, MemfdFlags::CLOEXEC)?))
 }
 

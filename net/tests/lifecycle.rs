@@ -280,10 +280,12 @@ fn twenty_containers_take_one_ip_and_one_nft() {
         sees("neighbour", common::OUTSIDE)
     );
 
-    // One more without a port: the rules are there, and no process is needed for them.
+    // One more: what may come in by its link is added. Once more: it is there.
     counts();
     containers.extend(world.up(&spec("shop"), &[ask("late", "")]));
-    assert_eq!(counts(), [1, 0]);
+    assert_eq!(counts(), [1, 1]);
+    world.with(|networks| networks.apply_rules("shop").unwrap().wait().unwrap());
+    assert_eq!(counts(), [0, 0]);
     // One that goes, when its link has gone with it: no process at all.
     let late = containers.pop().unwrap();
     world
@@ -422,7 +424,8 @@ fn a_subnet_keeps_clear_of_the_host_and_of_other_networks() {
         let error = networks.lease(&other, &[ask("db", "")]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "network shop is in use with another internal setting: false and not true"
+            "network shop is in use with another internal setting: false and not true\n  \
+             help: take its containers down first, or ask for it as it is"
         );
         assert!(!networks.directory().join("more").exists());
     });
@@ -437,7 +440,7 @@ fn an_interface_of_somebody_else_is_never_touched() {
     world
         .host
         .sh("ip link add theirs type bridge; ip addr add 192.168.77.1/24 dev theirs");
-    let before = world.host.sh("ip addr");
+    let before = world.host.sh("ip -4 addr");
     for (bridge, what) in [
         ("uplink", "not a bridge (driver veth)"),
         ("theirs", "a bridge that Coop did not make"),
@@ -457,7 +460,7 @@ fn an_interface_of_somebody_else_is_never_touched() {
             "{error}"
         );
         world.with(|networks| networks.release_all("shop").unwrap());
-        assert_eq!(world.host.sh("ip addr"), before);
+        assert_eq!(world.host.sh("ip -4 addr"), before);
     }
 }
 

@@ -341,3 +341,23 @@ fn a_container_cannot_send_from_an_address_outside_of_its_network() {
     ));
     assert_eq!(web.ns.tcp(OUTSIDE, 80), None);
 }
+
+#[test]
+fn a_port_of_sctp_is_published_like_the_others() {
+    if !is_root("a_port_of_sctp_is_published_like_the_others") {
+        return;
+    }
+    let world = World::new();
+    let shop = world.up(&spec("shop"), &[ask("web", "3868:3868/sctp 3868:80")]);
+    let ports = shop[0].lease.ports.clone();
+    // Where the kernel has no such sockets, nobody else can take the port.
+    let _held = world.host.run(move || coop_net::reserve(&ports)).unwrap();
+    let rules = world.host.sh("nft list ruleset");
+    let target = format!(" . 3868 : {} . 3868", shop[0].address());
+    // By its number where there is no /etc/protocols.
+    let is_there = |protocol| rules.contains(&format!("{protocol}{target}"));
+    assert!(is_there("sctp") || is_there("132"), "{rules}");
+    // Its number is not that of another protocol.
+    shop[0].ns.serve("web", "0.0.0.0", 80);
+    assert_eq!(world.outside.tcp(HOST, 3868), sees("web", OUTSIDE));
+}

@@ -76,6 +76,7 @@ fn command(program: &Program, job: &Job) -> Command {
         .env("COOP_FLOOR", tests.join("bin/floor"))
         .env("COOP_HOSTILE", tests.join("bin/hostile"))
         .env("COOP_CALLS", tests.join("bin/calls"))
+        .env("COOP_ASK", tests.join("bin/ask"))
         .env("COOP_GUEST_VARIANT", &job.variant)
         // An emulated processor is slow, and the machine that emulates it may be busy.
         .env("COOP_TEST_TIMEOUT", "300")

@@ -40,6 +40,8 @@ pub mod selinux;
 mod snapshot;
 mod soak;
 mod stack;
+mod upstream;
+mod user;
 mod wait;
 mod web;
 
@@ -54,6 +56,8 @@ pub use screen::Screen;
 pub use snapshot::Snapshot;
 pub use soak::{Chance, rounds};
 pub use stack::Stack;
+pub use upstream::{Says, Upstream};
+pub use user::{USER, User};
 pub use wait::{wait_longer_until, wait_until};
 pub use web::{Serve, Web};
 

@@ -57,7 +57,7 @@ fn a_service_has_the_network_and_the_names_of_another() {
     let names = "hostname; cat /etc/hostname /etc/hosts /etc/resolv.conf";
     assert_eq!(stack.exec("side", names), stack.exec("web", names));
     let names = stack.exec("side", names);
-    for word in ["store", "192.0.2.9\tfar", "nameserver 192.0.2.53"] {
+    for word in ["store", "192.0.2.9\tfar", "nameserver "] {
         assert!(names.contains(word), "{word}: {names}");
     }
     // What it writes there is written for both.

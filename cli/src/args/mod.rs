@@ -12,6 +12,7 @@ mod image;
 mod isolation;
 mod lifecycle;
 mod moment;
+mod network;
 mod quick;
 mod run;
 mod seccomp;
@@ -37,6 +38,11 @@ pub(crate) use lifecycle::{
     TopArgs, UnpauseArgs, UpdateArgs, WaitArgs,
 };
 pub(crate) use moment::Moment;
+pub(crate) use network::{
+    NetworkArgs, NetworkCommand, NetworkConnectArgs, NetworkCreateArgs, NetworkDisconnectArgs,
+    NetworkHealArgs, NetworkInspectArgs, NetworkLsArgs, NetworkPartitionArgs, NetworkPruneArgs,
+    NetworkRmArgs,
+};
 pub(crate) use quick::parse;
 pub(crate) use run::RunArgs;
 pub(crate) use seccomp::{
@@ -265,6 +271,8 @@ pub(crate) enum Command {
     Rmi(ImageRmArgs),
     /// Manage volumes
     Volume(VolumeArgs),
+    /// Manage networks
+    Network(NetworkArgs),
     /// Look at system-call filters, and make them
     Seccomp(SeccompArgs),
     /// Look after what is on disk and in the kernel
@@ -327,6 +335,7 @@ impl Cli {
             | Command::Events(_)
             | Command::Ls(_)
             | Command::Volume(_)
+            | Command::Network(_)
             | Command::Seccomp(_)
             | Command::System(_)
             | Command::Prune(_)

@@ -2,7 +2,7 @@
 
 use super::isolation::IsolationArgs;
 use crate::stack::LogDriver;
-use crate::stack::value::NetworkMode;
+use crate::stack::value::NetworkFlag;
 use crate::stack::value::{
     ByteSize, CpuFlag, Cpus, Duration, EnvEntry, ExtraHost, Label, Mount, PidsLimit, Port, Restart,
     RootfsMode, Signal, SwapLimit, TmpfsMount, Ulimit, UserSpec, UsernsMode,
@@ -160,9 +160,26 @@ pub(crate) struct RunArgs {
         help_heading = "Network"
     )]
     pub publish: Vec<Port>,
-    /// bridge: a network of its own; none: loopback only; host, container:NAME: that of another [default: bridge]
-    #[arg(long, value_name = "MODE", help_heading = "Network")]
-    pub network: Option<NetworkMode>,
+    /// A network by name; none: loopback only; host, container:NAME: that of another [default: bridge]
+    #[arg(
+        long,
+        visible_alias = "net",
+        value_name = "NETWORK",
+        help_heading = "Network"
+    )]
+    pub network: Vec<NetworkFlag>,
+    /// One more name in its network
+    #[arg(long, value_name = "NAME", help_heading = "Network")]
+    pub network_alias: Vec<String>,
+    /// IPv4 address in its network
+    #[arg(long, value_name = "ADDRESS", help_heading = "Network")]
+    pub ip: Option<std::net::Ipv4Addr>,
+    /// IPv6 address in its network
+    #[arg(long, value_name = "ADDRESS", help_heading = "Network")]
+    pub ip6: Option<std::net::Ipv6Addr>,
+    /// Hardware address in its network
+    #[arg(long, value_name = "MAC", help_heading = "Network")]
+    pub mac_address: Option<coop_net::Mac>,
 
     /// Entry of /etc/hosts, such as db:192.0.2.7 or host:host-gateway
     #[arg(long, value_name = "NAME:ADDRESS", help_heading = "Network")]

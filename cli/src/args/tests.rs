@@ -242,7 +242,7 @@ fn what_is_wrong_is_said_with_a_hint() {
         "coop run --image a --rootfs b",
         "coop run --rootfs-mode ro alpine",
         "coop run -p 80:http alpine",
-        "coop run --network ipvlan alpine",
+        "coop run --network ip/vlan alpine",
         "coop run --userns private alpine",
         "coop run --ulimit files=3 alpine",
         "coop exec web",

@@ -32,7 +32,7 @@ pub(super) fn create(host: &Host, args: &RunArgs) -> Result<i32> {
         name,
         &name_of_stack,
     )?;
-    for made in realize::realize(host, plan, &[])? {
+    for made in realize::realize(host, plan)? {
         let id = &made.unit.id;
         let mut state = host.store.load_state(id)?;
         state.wait_for_start();

@@ -29,6 +29,7 @@ use host_config::HostConfig;
 use mounts::MountPoint;
 use network::NetworkSettings;
 use object::Object;
+pub(super) use object::network_object;
 
 pub(super) use image::image_object;
 

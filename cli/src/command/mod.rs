@@ -17,6 +17,7 @@ mod kill;
 mod logs;
 mod ls;
 mod man;
+mod network;
 mod pause;
 mod port;
 mod prune;
@@ -82,6 +83,7 @@ pub(crate) fn run(cli: &Cli) -> Result<i32> {
         Command::Events(args) => events::events(&host()?, args),
         Command::Ls(args) => ls::ls(&host()?, args),
         Command::Volume(args) => volume::volume(&host()?, &args.command),
+        Command::Network(args) => network::network(&host()?, &args.command),
         Command::Seccomp(args) => seccomp::seccomp(&args.command),
         Command::System(args) => system::system(&host()?, &args.command),
         Command::Prune(args) => prune::prune(&host()?, args),

@@ -3,7 +3,6 @@
 use anyhow::{Context, Result, bail};
 use coop_net::{PortMapping, Protocol};
 
-use super::ps::published;
 use crate::args::{PortArgs, StackArgs};
 use crate::host::Host;
 use crate::load;
@@ -17,7 +16,7 @@ pub(super) fn port(host: &Host, stack: &StackArgs, args: &PortArgs) -> Result<i3
     let plan: ContainerPlan = host.store.load_config(&state.id)?;
     // Without a process, nobody is reached through them.
     let mut ports = if state.init_alive() {
-        published(&plan.network).to_vec()
+        plan.network.published().to_vec()
     } else {
         Vec::new()
     };
@@ -44,10 +43,8 @@ pub(super) fn port(host: &Host, stack: &StackArgs, args: &PortArgs) -> Result<i3
 /// `80`, `80/tcp`, `53/udp`.
 fn wanted(text: &str) -> Result<(u16, Protocol)> {
     let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    let protocol = match protocol.to_ascii_lowercase().as_str() {
-        "tcp" => Protocol::Tcp,
-        "udp" => Protocol::Udp,
-        _ => bail!("invalid port {text}: no such protocol: {protocol}\n  help: write tcp or udp"),
+    let Ok(protocol) = protocol.parse() else {
+        bail!("invalid port {text}: no such protocol: {protocol}\n  help: write tcp, udp or sctp")
     };
     let number = { number.parse().ok() }
         .filter(|&number| number > 0)
@@ -58,7 +55,7 @@ fn wanted(text: &str) -> Result<(u16, Protocol)> {
 }
 
 fn outside(port: &PortMapping) -> String {
-    format!("{}:{}", port.host_ip, port.host_port)
+    std::net::SocketAddr::new(port.address(), port.host_port).to_string()
 }
 
 #[cfg(test)]
@@ -69,7 +66,8 @@ mod tests {
     fn a_port_is_one_of_tcp_unless_it_says_udp() {
         assert_eq!(wanted("80").unwrap(), (80, Protocol::Tcp));
         assert_eq!(wanted("53/UDP").unwrap(), (53, Protocol::Udp));
-        for wrong in ["0", "http", "80/sctp", "80/", "/tcp", "65536", "-1", ""] {
+        assert_eq!(wanted("5/sctp").unwrap(), (5, Protocol::Sctp));
+        for wrong in ["0", "http", "80/icmp", "80/", "/tcp", "65536", "-1", ""] {
             assert!(wanted(wrong).is_err(), "{wrong}");
         }
     }

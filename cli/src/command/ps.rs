@@ -19,7 +19,6 @@ use entry::{Entry, Sizes};
 use filter::Wanted;
 
 pub(super) use entry::{Size, status_word};
-pub(super) use ports::published;
 
 /// `coop ps`: in Docker's shape, or, for a stack that was asked for by name or file, in
 /// compose's.

@@ -10,7 +10,6 @@ use coop_launcher::supervisor::Request;
 use super::several::Several;
 use crate::args::{RmArgs, StackArgs};
 use crate::host::Host;
-use crate::plan::Connection;
 use crate::supervise;
 use crate::ui::Progress;
 
@@ -84,9 +83,7 @@ pub(super) fn stop_and_remove(
     })?;
     let mut networks = BTreeSet::new();
     supervise::remove_several(host, ids, |plan| {
-        if let Connection::Bridge { network, .. } = &plan.network {
-            networks.insert(network.clone());
-        }
+        networks.extend(plan.network.networks().map(str::to_owned));
         progress.line("Container", &plan.unit.name, "Removed");
     })?;
     for network in networks {

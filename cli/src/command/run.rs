@@ -39,7 +39,7 @@ pub(crate) fn run(host: &Host, args: &RunArgs) -> Result<i32> {
         vacancy.stack(),
     )?;
     ports::check(host, &stack, &plan)?;
-    let made = realize::realize(host, plan, &[])?;
+    let made = realize::realize(host, plan)?;
     let Some(plan) = made.first() else {
         anyhow::bail!("nothing to run")
     };

@@ -19,4 +19,5 @@ pub(super) fn system(host: &Host, command: &SystemCommand) -> Result<i32> {
     }
 }
 
+pub(super) use check::planned;
 pub(super) use prune::prune_containers;

@@ -55,15 +55,11 @@ pub(crate) fn up(host: &Host, stack: &StackArgs, args: &UpArgs) -> Result<i32> {
     let replaced = change.remove_outdated(&mut existing, &mut progress)?;
 
     let keeper = supervise::keeper(host, &name)?;
-    let Todo {
-        plan,
-        kept,
-        to_start,
-    } = change.todo(&existing, &replaced)?;
+    let Todo { plan, to_start } = change.todo(&existing, &replaced)?;
     if !args.no_start {
         loaded.explain(ports::check(host, &loaded.stack, &plan))?;
     }
-    let made = realize::realize(host, plan, &kept)?;
+    let made = realize::realize(host, plan)?;
     let new: Vec<_> = made.iter().map(|plan| plan.unit.id.clone()).collect();
     let brought = Brought {
         host,

@@ -64,6 +64,12 @@ fn positional(arg: Arg, verb: &str) -> Arg {
         ("rmi" | "image rm" | "image inspect" | "image tag", _) | ("image import", "name") => {
             arg.add(ArgValueCandidates::new(candidates::images))
         }
+        (
+            "network rm" | "network inspect" | "network connect" | "network disconnect",
+            "names" | "network",
+        ) => arg.add(ArgValueCandidates::new(candidates::networks)),
+        ("network connect" | "network disconnect", "container")
+        | ("network partition" | "network heal", _) => containers(arg, Life::Any),
         ("volume rm" | "volume inspect", _) => {
             arg.add(ArgValueCandidates::new(candidates::volumes))
         }

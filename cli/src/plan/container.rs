@@ -104,9 +104,7 @@ pub(super) fn draft(
         host_directories,
         volumes,
     } = mounts(stack, service, &config, &places)?;
-    if let Some(service_name) = service_name {
-        check_external(&host.networks, stack, service_name, &connection)?;
-    }
+    check_external(host, stack, service_name, &connection)?;
     let grants_directory = crate::grants::directory(host.store.dirs(), &id);
     let grants = grants(stack, service, &grants_directory, variables)?;
     let (hostname, domainname) = names(service, &id, peers)?;

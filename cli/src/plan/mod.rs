@@ -3,6 +3,7 @@
 //! A plan is plain data. It is saved with the container, printed by `coop plan`, and the only
 //! thing that the stages look at: nothing downstream reads the YAML.
 
+mod attached;
 mod connection;
 mod container;
 mod grants;
@@ -27,13 +28,13 @@ use coop_cgroup::{CgroupPath, Limits};
 use coop_fs::{Mount, RootSource, Sysctl};
 use coop_launcher::store::{ContainerId, StackName};
 use coop_launcher::supervisor::UnitSpec;
-use coop_net::{Lease, PortMapping};
 use coop_ns::privileges::{CapabilitySet, Label, LandlockAccess, Rlimit};
 use coop_ns::{IdMaps, Namespace, Namespaces};
 use coop_seccomp::Filter;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use connection::{NetworkOptions, Resolver};
+pub(crate) use attached::{Attached, Bridged, Connection, Wanted};
+pub(crate) use connection::{NetworkOptions, Resolver, SHARED_NETWORK};
 pub(crate) use container::{Draft, RunOptions};
 pub(crate) use grants::{GrantedFile, GrantedSource, Hidden};
 pub(crate) use ids::Ids;
@@ -157,33 +158,6 @@ impl ContainerPlan {
             _ => &self.unit.id,
         }
     }
-}
-
-/// How a container is connected.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(clippy::large_enum_variant)] // one of each container, and most have the large one
-pub(crate) enum Connection {
-    /// The host's own network.
-    Host,
-    /// Only a loopback interface.
-    None,
-    /// That of another container, and with it its names.
-    Container(NamespaceOf),
-    /// On a network's bridge.
-    Bridge {
-        /// The network's name.
-        network: String,
-        /// How it is made when it is not there yet.
-        #[serde(default)]
-        options: NetworkOptions,
-        /// What the others of the network call it.
-        names: Vec<String>,
-        /// Ports to publish; host port 0 is any free one.
-        ports: Vec<PortMapping>,
-        /// Its place in the network, once it is leased.
-        lease: Option<Lease>,
-    },
 }
 
 /// A process to execute in a container.

@@ -4,6 +4,7 @@
 use anyhow::Result;
 use coop_cgroup::{Delegation, Limit, Limits, Max};
 use coop_fs::{Marks, Mount, RootSource};
+use coop_net::Protocol;
 
 use super::Rootless;
 use crate::host::Host;
@@ -51,29 +52,40 @@ fn ids(rootless: &Rootless, plan: &mut ContainerPlan) {
     }
 }
 
+/// Networks take a program that makes a way out of the user's own namespace, and the tools that
+/// root's are made by. Where something is missing there is a loopback interface, unless more was
+/// asked for.
 fn network(rootless: &Rootless, service: &Service, plan: &mut ContainerPlan) -> Result<()> {
-    let Connection::Bridge { ports, .. } = &plan.network else {
+    let Connection::Bridge(bridged) = &plan.network else {
         return Ok(());
     };
-    let help = "use the host's network (--network host, network_mode: host), or sudo";
-    if !ports.is_empty() {
+    if let Some(port) = { bridged.ports.iter() }.find(|port| port.protocol == Protocol::Sctp) {
         return Err(impossible(
-            "published ports",
-            "they take a bridge of the host",
-            help,
+            &format!("published port {port}"),
+            "what is sent to it by SCTP cannot be passed on",
+            "publish a TCP port, or use sudo",
         ));
     }
+    let Err(missing) = super::network::check_tools() else {
+        return Ok(());
+    };
+    let help = format!(
+        "{}, use the host's network (--network host, network_mode: host), or sudo",
+        missing.help
+    );
+    if !bridged.ports.is_empty() {
+        return Err(impossible("published ports", &missing.what, &help));
+    }
     if service.network_mode == Some(NetworkMode::Bridge) {
-        return Err(impossible(
-            "network bridge",
-            "a bridge belongs to the host",
-            help,
-        ));
+        return Err(impossible("network bridge", &missing.what, &help));
     }
     rootless.say(
         "network",
-        "without root there is no bridge network: containers have a loopback interface only \
-         (--network none, network_mode: none says so and silences this)",
+        &format!(
+            "without root there is no network here, and containers have a loopback interface only: \
+             {}\n  help: {} (--network none, network_mode: none says so and silences this)",
+            missing.what, missing.help
+        ),
     );
     plan.network = Connection::None;
     Ok(())

@@ -8,10 +8,9 @@ use super::model::{Condition, HealthTest, Service, Stack};
 use super::path::NodePath;
 use super::read::{Problems, nearest};
 use super::value::{MountKind, SwapLimit};
-use coop_net::Protocol;
+use coop_net::{PortMapping, Protocol};
 use coop_ns::privileges::Capability;
 use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv4Addr;
 
 /// Checks a stack that could be read.
 pub(super) fn check(stack: &Stack, out: &mut Problems) {
@@ -172,16 +171,9 @@ fn mounts(stack: &Stack, service: &Service, path: &NodePath, out: &mut Problems)
     }
 }
 
-/// Published ports by number and protocol, and by whom.
-#[derive(Default)]
-struct Published<'s> {
-    anywhere: Option<&'s str>,
-    first: Option<&'s str>,
-    addresses: HashMap<Ipv4Addr, &'s str>,
-}
-
 fn ports(stack: &Stack, out: &mut Problems) {
-    let mut published: HashMap<(u16, bool), Published<'_>> = HashMap::new();
+    // By number and protocol: few ports share both.
+    let mut published: HashMap<(u16, Protocol), Vec<(PortMapping, &str)>> = HashMap::new();
     for (name, service) in &stack.services {
         for (index, port) in service.ports.iter().enumerate() {
             let mut clash = None;
@@ -190,22 +182,11 @@ fn ports(stack: &Stack, out: &mut Problems) {
                 .iter()
                 .filter(|mapping| mapping.host_port != 0)
             {
-                let udp = mapping.protocol == Protocol::Udp;
-                let taken = published.entry((mapping.host_port, udp)).or_default();
-                let by = if mapping.host_ip.is_unspecified() {
-                    taken.first
-                } else {
-                    taken
-                        .anywhere
-                        .or_else(|| taken.addresses.get(&mapping.host_ip).copied())
-                };
-                clash = clash.or(by.map(|by| (mapping.host_port, by)));
-                taken.first.get_or_insert(name);
-                if mapping.host_ip.is_unspecified() {
-                    taken.anywhere.get_or_insert(name);
-                } else {
-                    taken.addresses.entry(mapping.host_ip).or_insert(name);
-                }
+                let key = (mapping.host_port, mapping.protocol);
+                let taken = published.entry(key).or_default();
+                let by = taken.iter().find(|(other, _)| other.conflicts(mapping));
+                clash = clash.or(by.map(|(_, by)| (mapping.host_port, *by)));
+                taken.push((*mapping, name));
             }
             if let Some((number, by)) = clash {
                 let path = NodePath::service(name).key("ports").index(index);

@@ -13,6 +13,9 @@ use crate::plan::ContainerPlan;
 /// at the child only as long as the child has not hidden itself, which it does in the first stage.
 pub(crate) type UserNamespace = Rc<OnceCell<Handle>>;
 
+/// The container's new network namespace, in the same way.
+pub(crate) type NetworkNamespace = Rc<OnceCell<Handle>>;
+
 /// See the module.
 pub(crate) struct Namespaces {
     new: coop_ns::Namespaces,
@@ -21,6 +24,7 @@ pub(crate) struct Namespaces {
     hostname: Option<String>,
     domainname: Option<String>,
     user: UserNamespace,
+    network: Option<NetworkNamespace>,
 }
 
 impl Namespaces {
@@ -33,7 +37,14 @@ impl Namespaces {
             hostname: plan.hostname.clone(),
             domainname: plan.domainname.clone(),
             user: Rc::clone(user),
+            network: None,
         }
+    }
+
+    /// Holds the network namespace, too.
+    pub(crate) fn holding(mut self, network: Option<&NetworkNamespace>) -> Self {
+        self.network = network.cloned();
+        self
     }
 
     /// The maps to write: those of a user namespace that is joined are there.
@@ -49,7 +60,7 @@ impl Stage for Namespaces {
     }
 
     fn host_side(&self) -> HostSide {
-        if self.new_maps().is_some() {
+        if self.new_maps().is_some() || self.network.is_some() {
             HostSide::Each
         } else {
             HostSide::None
@@ -69,6 +80,9 @@ impl Stage for Namespaces {
     }
 
     fn attach(&mut self, child: &mut Waiting) -> Result<(), BoxError> {
+        if let Some(network) = &self.network {
+            let _ = network.set(Handle::open(child.pid(), Namespace::Net)?);
+        }
         if let Some(maps) = self.new_maps() {
             log::info!("writing id maps");
             idmap::write(child.pid(), maps)?;

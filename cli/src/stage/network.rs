@@ -1,36 +1,51 @@
 //! The container's end of its network. The host's end is made for a whole batch at once:
 //! see [`wire`](crate::wire).
 
-use std::cell::RefCell;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
-use coop_net::{HostSocket, Lease, LinkBatch};
+use coop_net::{HostSocket, Lease, Shape};
+
+use super::links::Links;
+use super::namespaces::NetworkNamespace;
+use crate::rootless::network::Place;
 
 /// See the module.
-#[allow(clippy::large_enum_variant)] // one of each container, and most have the large one
 pub(crate) enum Network {
     /// The host's own network, or that of another container: nothing to do.
     Shared,
     /// Only a loopback interface.
     Loopback,
-    /// A link to a bridge, made with those of the batch.
+    /// A link to the bridge of each network, made with those of the batch.
     Bridge {
-        lease: Lease,
+        leases: Vec<Lease>,
+        worse: Vec<(usize, Shape)>,
+        own: NetworkNamespace,
         batch: Links,
+        place: Place,
         host: Option<HostSocket>,
     },
 }
 
-/// The links of the containers that are being created, made by one `ip`.
-pub(crate) type Links = Rc<RefCell<Option<LinkBatch>>>;
-
 impl Network {
-    /// A link with this place in its network.
-    pub(crate) fn bridge(lease: Lease, batch: &Links) -> Self {
+    /// Links with these places in their networks, made worse where a shape says how.
+    pub(crate) fn bridge(
+        links: impl IntoIterator<Item = (Lease, Option<Shape>)>,
+        batch: &Links,
+        place: Place,
+        own: &NetworkNamespace,
+    ) -> Self {
+        let (leases, shapes): (Vec<_>, Vec<_>) = links.into_iter().unzip();
+        let shapes = shapes.into_iter().enumerate();
         Self::Bridge {
-            lease,
-            batch: Rc::clone(batch),
+            leases,
+            worse: shapes
+                .filter_map(|(at, shape)| Some((at, shape?)))
+                .collect(),
+            own: Rc::clone(own),
+            batch: batch.clone(),
+            place,
             host: None,
         }
     }
@@ -51,26 +66,39 @@ impl Stage for Network {
     // No undo of its own: the link goes with the container's network namespace, the address
     // with the container.
     fn prepare(&mut self, _launch: &mut Prepare<'_>) -> Result<(), BoxError> {
-        if let Self::Bridge { batch, host, .. } = self {
-            *host = Some(HostSocket::open()?);
-            // `ip` starts up while the processes are cloned.
-            let mut batch = batch.borrow_mut();
-            if batch.is_none() {
-                *batch = Some(LinkBatch::spawn()?);
-            }
+        if let Self::Bridge {
+            batch, place, host, ..
+        } = self
+        {
+            *host = Some(batch.prepare(place)?);
         }
         Ok(())
     }
 
     fn attach(&mut self, child: &mut Waiting) -> Result<(), BoxError> {
-        let Self::Bridge { lease, batch, .. } = self else {
+        let Self::Bridge {
+            leases,
+            worse,
+            own,
+            batch,
+            place,
+            ..
+        } = self
+        else {
             return Ok(());
         };
-        log::info!("connecting to network {}: {}", lease.network, lease.address);
-        match batch.borrow_mut().as_mut() {
-            Some(batch) => Ok(batch.add(lease, child.pid())?),
-            None => Err("the batch of links is closed already".into()),
+        for lease in leases.iter() {
+            log::info!("connecting to network {}: {}", lease.network, lease.address);
+            batch.add(lease, child.pid(), own.get())?;
         }
+        // Only where there is something to do is the namespace held.
+        if let Some(own) = own.get() {
+            let worse: Vec<_> = { worse.iter() }
+                .map(|(at, shape)| (&leases[*at], *shape))
+                .collect();
+            batch.add_worse(place, own.as_fd().try_clone_to_owned()?, &worse);
+        }
+        Ok(())
     }
 
     fn enter(&mut self, _child: &mut ChildSide<'_>) -> Result<(), BoxError> {
@@ -78,10 +106,10 @@ impl Stage for Network {
             Self::Shared => Ok(()),
             Self::Loopback => Ok(coop_net::loopback_up()?),
             Self::Bridge {
-                lease,
+                leases,
                 host: Some(host),
                 ..
-            } => Ok(coop_net::configure(lease, host)?),
+            } => Ok(coop_net::configure(leases, host)?),
             Self::Bridge { .. } => Err("the link was not prepared".into()),
         }
     }

@@ -60,7 +60,7 @@ pub use registry::Swept;
 pub use stack::PLANNING;
 pub use state::{Health, HealthCheck, State, Status, Stop};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -75,9 +75,10 @@ pub struct Store {
     events: Arc<EventLog>,
 }
 
-/// See [`Store::config_stamp`].
+/// Tells one content of a file from the next: see [`Store::config_stamp`] and
+/// [`Store::state_stamp`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConfigStamp {
+pub struct FileStamp {
     inode: u64,
     changed: (i64, u64),
 }
@@ -107,15 +108,16 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Gone`], [`StoreError::Io`].
-    pub fn config_stamp(&self, id: &ContainerId) -> Result<ConfigStamp, StoreError> {
-        let path = self.config_path(id);
-        let stat = rustix::fs::stat(&path).map_err(StoreError::io("look at", &path));
-        let stat = gone_if_missing(stat, id)?;
-        // Saving puts another file in its place.
-        Ok(ConfigStamp {
-            inode: stat.st_ino,
-            changed: (stat.st_ctime, stat.st_ctime_nsec),
-        })
+    pub fn config_stamp(&self, id: &ContainerId) -> Result<FileStamp, StoreError> {
+        stamp(&self.config_path(id), id)
+    }
+
+    /// What changes whenever a state is saved: one look at the file, and no read of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`], [`StoreError::Io`].
+    pub fn state_stamp(&self, id: &ContainerId) -> Result<FileStamp, StoreError> {
+        stamp(&self.state_path(id), id)
     }
 
     /// Saves a changed configuration in one step, without waiting for the disk. The caller
@@ -262,6 +264,16 @@ fn still_there(lock: Lock, id: &ContainerId) -> Result<Lock, StoreError> {
     } else {
         Err(StoreError::Gone { id: id.clone() })
     }
+}
+
+fn stamp(path: &Path, id: &ContainerId) -> Result<FileStamp, StoreError> {
+    let stat = rustix::fs::stat(path).map_err(StoreError::io("look at", path));
+    let stat = gone_if_missing(stat, id)?;
+    // Saving puts another file in its place.
+    Ok(FileStamp {
+        inode: stat.st_ino,
+        changed: (stat.st_ctime, stat.st_ctime_nsec),
+    })
 }
 
 fn gone_if_missing<T>(result: Result<T, StoreError>, id: &ContainerId) -> Result<T, StoreError> {

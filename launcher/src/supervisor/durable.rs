@@ -18,7 +18,7 @@ use crate::store::{ContainerId, Store, StoreError};
 
 /// When nothing has happened for so long, there is time for the disk. Shorter than that are the
 /// gaps between the ends of containers that are stopped together, which somebody waits for.
-const QUIET: Duration = Duration::from_millis(20);
+pub(super) const QUIET: Duration = Duration::from_millis(20);
 
 /// When to try again.
 pub(super) const RETRY: Duration = Duration::from_secs(1);

@@ -28,6 +28,7 @@ mod probe;
 mod reactor;
 mod requests;
 mod restart;
+mod service;
 mod spec;
 mod stop;
 mod unit;
@@ -42,6 +43,7 @@ pub use ending::undo_run;
 pub use foreground::{Foreground, OnEnd, OnSignal, Show};
 pub use own_log::is_detached;
 pub use restart::comes_back;
+pub use service::Service;
 pub use spec::{Condition, Dependency, HealthTiming, RestartPolicy, UnitSpec};
 pub use wiring::Wiring;
 
@@ -56,6 +58,7 @@ use control::Listener;
 use durable::Unsynced;
 use exit::End;
 use reactor::{Reactor, Token};
+use service::Beside;
 use unit::Unit;
 
 /// Errors that end a supervisor.
@@ -140,6 +143,7 @@ pub struct Supervisor<'a> {
     release: bool,
     /// Whose files are to be written to the disk, when nothing else happens.
     unsynced: Unsynced,
+    beside: Beside,
     foreground: Option<Foreground<'a>>,
     /// Something could not be undone: the stack's directory stays to tell of it.
     unfinished: bool,
@@ -175,6 +179,7 @@ impl<'a> Supervisor<'a> {
             restarting: Vec::new(),
             release: false,
             unsynced: Unsynced::default(),
+            beside: Beside::default(),
             foreground: None,
             unfinished: false,
         })
@@ -233,6 +238,7 @@ impl<'a> Supervisor<'a> {
     pub fn run(mut self) -> Result<Outcome, SupervisorError> {
         let result = self.turn_until_done();
         self.tell_if_broken(result)?;
+        self.turn_service();
         if self.foreground.as_ref().is_some_and(Foreground::has_left) {
             return self.leave_user();
         }
@@ -272,6 +278,7 @@ impl<'a> Supervisor<'a> {
             self.restart_what_may();
             self.start_what_may()?;
             self.answer_clients();
+            self.watch_service()?;
             let needed = self.units.iter().any(Unit::is_kept)
                 || self.owes()
                 || self.clients.are_waiting()
@@ -287,7 +294,8 @@ impl<'a> Supervisor<'a> {
             if !needed && !asked {
                 return Ok(());
             }
-            self.sync_if_quiet(ready.is_empty());
+            let is_quiet = self.is_quiet(&ready);
+            self.sync_if_quiet(is_quiet);
             for token in ready {
                 self.dispatch(token)?;
             }
@@ -325,6 +333,7 @@ impl<'a> Supervisor<'a> {
             Token::CheckOutput(index) => self.on_check_output(index),
             Token::Viewer(number) => self.viewers.ready(number, &self.reactor),
             Token::Signal => self.on_signal(),
+            Token::Service => self.turn_service(),
             Token::Input => {
                 if let Some(foreground) = &mut self.foreground {
                     foreground.pump(&self.reactor)?;
@@ -339,7 +348,8 @@ impl<'a> Supervisor<'a> {
         let units = self.units.iter().filter_map(Unit::deadline);
         let clients = self.viewers.deadline().into_iter();
         let clients = clients.chain(self.listener.deadline());
-        let next = units.chain(clients).min()?;
+        let service = self.service_deadline();
+        let next = units.chain(clients).chain(service).min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
 
@@ -347,6 +357,7 @@ impl<'a> Supervisor<'a> {
         let now = Instant::now();
         self.viewers.leave_overdue(now, &self.reactor);
         self.listener.listen_again(now, &self.reactor);
+        self.serve_if_due(now);
         for index in 0..self.units.len() {
             self.kill_if_overdue(index, now);
             self.restart_if_due(index, now);

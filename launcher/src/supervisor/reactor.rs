@@ -29,6 +29,8 @@ pub(crate) enum Token {
     CheckOutput(u32),
     /// The user's input, or the container's room for it.
     Input,
+    /// The service beside the containers has something to do.
+    Service,
 }
 
 impl Token {
@@ -44,6 +46,7 @@ impl Token {
             Self::Input => (7, 0),
             Self::Viewer(index) => (8, index),
             Self::CheckOutput(index) => (9, index),
+            Self::Service => (10, 0),
         };
         (kind << 32) | u64::from(index)
     }
@@ -65,6 +68,7 @@ impl Token {
             6 => Self::Check(index),
             8 => Self::Viewer(index),
             9 => Self::CheckOutput(index),
+            10 => Self::Service,
             _ => Self::Input,
         }
     }

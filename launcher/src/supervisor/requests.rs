@@ -277,6 +277,7 @@ impl Supervisor<'_> {
             checks.retime(timing);
             unit.spec.health = spec.health;
         }
+        self.wiring.reloaded(&self.units[index].spec.id);
         Ok(())
     }
 

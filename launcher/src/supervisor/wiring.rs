@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::process::Pid;
 
-use super::UnitSpec;
+use super::{Service, UnitSpec};
 use crate::error::BoxError;
 use crate::pipeline::Pipeline;
 use crate::store::{ContainerId, Name};
@@ -59,6 +59,15 @@ pub trait Wiring {
     /// The container was taken over from a supervisor that is gone: what that one held for it
     /// has to be held again.
     fn adopted(&self, _id: &ContainerId) {}
+
+    /// What the event loop turns beside the containers, once there is something. Asked for in
+    /// each of its turns.
+    fn service(&self) -> Option<&dyn Service> {
+        None
+    }
+
+    /// The saved plan of a running container has changed, and the supervisor has read it again.
+    fn reloaded(&self, _id: &ContainerId) {}
 
     /// The container has ended, or could not be started, and nothing of it is undone yet. Says
     /// whether the kernel killed something in it for want of memory.

@@ -8,9 +8,18 @@ fn network(subnet: &str) -> Network {
         name: "net".into(),
         subnet,
         gateway: subnet.first_host(),
+        range: None,
+        ipv6: None,
+        reserved: BTreeMap::new(),
         bridge: "coop-0123456789".into(),
         internal: false,
+        apart: false,
+        routed: false,
         mtu: 1500,
+        kept: false,
+        name_port: None,
+        partitions: Vec::new(),
+        labels: BTreeMap::new(),
     }
 }
 
@@ -23,6 +32,7 @@ fn ask(container: &str, address: Option<&str>, ports: &str) -> LeaseRequest {
             .flat_map(|text| PortMapping::parse(text).unwrap())
             .collect(),
         address: address.map(|text| text.parse().unwrap()),
+        ..LeaseRequest::default()
     }
 }
 
@@ -113,7 +123,7 @@ fn one_host_port_has_one_container() {
     let error = plan(&network, &held, &[ask("b", None, "80:8080")]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "container b: port 80:8080/tcp is published by container a too"
+        "container b: port 0.0.0.0:80:8080/tcp is published by container a too"
     );
     plan(
         &network,

@@ -20,6 +20,10 @@ fn lease(mtu: u32, ports: &str) -> Lease {
             .split_whitespace()
             .flat_map(|text| PortMapping::parse(text).unwrap())
             .collect(),
+        ipv6: None,
+        gw_priority: 0,
+        link_local: vec![],
+        apart: false,
     }
 }
 

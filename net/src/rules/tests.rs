@@ -7,9 +7,18 @@ fn network(internal: bool) -> Network {
         name: "shop".into(),
         subnet,
         gateway: subnet.first_host(),
+        range: None,
+        ipv6: None,
+        reserved: std::collections::BTreeMap::new(),
         bridge: "coop-0123456789".into(),
         internal,
+        apart: false,
+        routed: false,
         mtu: 1500,
+        kept: false,
+        name_port: None,
+        partitions: Vec::new(),
+        labels: std::collections::BTreeMap::new(),
     }
 }
 
@@ -35,13 +44,28 @@ fn leases(network: &Network, ports: &[&str]) -> Vec<Lease> {
     .unwrap()
 }
 
-fn text(network: &Network, ports: &[&str], opened: &[String]) -> String {
+fn text(network: &Network, ports: &[&str], opened: &Opened) -> String {
     render("coop_0123456789", network, &leases(network, ports), opened).replacement()
 }
 
 #[test]
 fn a_network_without_published_ports() {
-    insta::assert_snapshot!(text(&network(false), &["", ""], &[]));
+    insta::assert_snapshot!(text(&network(false), &["", ""], &Opened::default()));
+}
+
+#[test]
+fn a_name_server_gets_the_questions_before_anyone_who_publishes_its_port() {
+    let ipv6 = crate::Ipv6Subnet {
+        subnet: "fd00:1::/64".parse().unwrap(),
+        gateway: "fd00:1::1".parse().unwrap(),
+        range: None,
+    };
+    let network = Network {
+        name_port: Some(20053),
+        ipv6: Some(ipv6),
+        ..network(true)
+    };
+    insta::assert_snapshot!(text(&network, &[""], &Opened::default()));
 }
 
 #[test]
@@ -50,20 +74,30 @@ fn published_ports_and_an_interface_that_was_opened() {
     insta::assert_snapshot!(text(
         &network(false),
         &ports,
-        &["eth0".into(), "wlan0".into()]
+        &Opened {
+            v4: vec!["eth0".into(), "wlan0".into()],
+            ..Opened::default()
+        }
     ));
 }
 
 #[test]
 fn an_internal_network() {
-    insta::assert_snapshot!(text(&network(true), &[""], &[]));
+    insta::assert_snapshot!(text(&network(true), &[""], &Opened::default()));
 }
 
 #[test]
 fn the_mark_changes_with_the_content_and_only_then() {
     let network = network(false);
-    let render =
-        |ports: &[&str]| render("coop_0123456789", &network, &leases(&network, ports), &[]).mark;
+    let render = |ports: &[&str]| {
+        render(
+            "coop_0123456789",
+            &network,
+            &leases(&network, ports),
+            &Opened::default(),
+        )
+        .mark
+    };
     assert_eq!(render(&[""]), render(&["", "", ""]));
     assert_ne!(render(&[""]), render(&["80:80"]));
     assert_ne!(render(&["80:80"]), render(&["81:80"]));

@@ -13,7 +13,9 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use coop_net::{HostSocket, Lease, LeaseRequest, LinkBatch, NetworkSpec, Networks, PortMapping};
+use coop_net::{
+    HostSocket, Ipv6Spec, Lease, LeaseRequest, LinkBatch, NetworkSpec, Networks, PortMapping,
+};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketType, ipproto, recv, sendto, socket, sockopt,
 };
@@ -101,7 +103,7 @@ impl Ns {
     /// Answers every TCP connection and UDP datagram to `port` with its own name and the
     /// address that the other one has, as seen here.
     pub(crate) fn serve(&self, name: &'static str, address: &str, port: u16) {
-        let address: Ipv4Addr = address.parse().unwrap();
+        let address: IpAddr = address.parse().unwrap();
         let stop = self.stop.clone();
         self.run(move || {
             let tcp = TcpListener::bind((address, port)).unwrap();
@@ -141,7 +143,12 @@ impl Ns {
     pub(crate) fn udp(&self, address: &str, port: u16) -> Option<String> {
         let address: IpAddr = address.parse().unwrap();
         self.run(move || {
-            let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+            let any = if address.is_ipv4() {
+                "0.0.0.0:0"
+            } else {
+                "[::]:0"
+            };
+            let socket = UdpSocket::bind(any).unwrap();
             socket.set_read_timeout(Some(patience())).unwrap();
             socket.connect((address, port)).ok()?;
             socket.send(b"hello").ok()?;
@@ -207,6 +214,8 @@ pub(crate) struct World {
 
 pub(crate) const OUTSIDE: &str = "203.0.113.1";
 pub(crate) const HOST: &str = "203.0.113.2";
+pub(crate) const OUTSIDE6: &str = "2001:db8::1";
+pub(crate) const HOST6: &str = "2001:db8::2";
 
 impl World {
     pub(crate) fn new() -> Self {
@@ -230,6 +239,16 @@ impl World {
             outside,
             directory: tempfile::tempdir().unwrap(),
         }
+    }
+
+    /// Gives the wire between the two IPv6.
+    pub(crate) fn with_ipv6(self) -> Self {
+        self.host.sh(&format!(
+            "ip addr add {HOST6}/64 dev uplink nodad; ip route add default via {OUTSIDE6}"
+        ));
+        self.outside
+            .sh(&format!("ip addr add {OUTSIDE6}/64 dev wire nodad"));
+        self
     }
 
     pub(crate) fn networks(&self) -> Networks {
@@ -269,7 +288,8 @@ impl World {
             .map(|(ns, lease)| {
                 let own = lease.clone();
                 let host = host.clone();
-                ns.run(move || coop_net::configure(&own, &host)).unwrap();
+                ns.run(move || coop_net::configure(std::slice::from_ref(&own), &host))
+                    .unwrap();
                 Container { ns, lease }
             })
             .collect()
@@ -313,10 +333,22 @@ impl Container {
     pub(crate) fn address(&self) -> String {
         self.lease.address.to_string()
     }
+
+    pub(crate) fn address6(&self) -> String {
+        self.lease.ipv6.unwrap().address.to_string()
+    }
 }
 
 pub(crate) fn spec(name: &str) -> NetworkSpec {
     NetworkSpec::new(name)
+}
+
+/// A network with IPv6.
+pub(crate) fn spec6(name: &str) -> NetworkSpec {
+    NetworkSpec {
+        ipv6: Some(Ipv6Spec::default()),
+        ..NetworkSpec::new(name)
+    }
 }
 
 pub(crate) fn ask(container: &str, ports: &str) -> LeaseRequest {

@@ -66,6 +66,11 @@ pub const TARGETS: &[Target] = &[
         coop_cgroup::fuzzing::kernel_text,
     ),
     target("sockets", "/proc/net/tcp", coop_net::fuzzing::sockets),
+    target(
+        "dns",
+        "a container's question, and a server's answer",
+        coop_net::fuzzing::dns,
+    ),
     target("elf", "programs of the host", coop_image::fuzzing::elf),
     // What users write.
     target("stack_file", "a stack file", coop::fuzzing::stack_file),

@@ -49,7 +49,7 @@ Architecture: @ARCHITECTURE@
 Maintainer: Coop developers <coop@example.org>
 Installed-Size: @KILOBYTES@
 Depends: iproute2
-Recommends: nftables
+Recommends: nftables, passt | slirp4netns
 Suggests: busybox-static, uidmap
 Section: admin
 Priority: optional

@@ -27,6 +27,10 @@ const TOOLS: &[&str] = &[
     "iproute2",
     "nftables",
     "uidmap",
+    "wget",
+    "passt",
+    "slirp4netns",
+    "iperf3",
     "procps",
     "strace",
     "squashfs-tools",
@@ -77,6 +81,7 @@ pub(crate) fn tests(built: &Built, directory: &Path) -> Result<PathBuf> {
         ("bin/floor".to_owned(), built.floor.clone()),
         ("bin/hostile".to_owned(), built.hostile.clone()),
         ("bin/calls".to_owned(), built.calls.clone()),
+        ("bin/ask".to_owned(), built.ask.clone()),
     ];
     for program in &built.tests {
         let name = format!("programs/{}", program.name);

@@ -28,6 +28,8 @@ pub(crate) const WANTED: &[&str] = &[
     "br_netfilter",
     "dummy",
     "tun",
+    "sch_netem",
+    "sch_tbf",
     // Rules.
     "nf_tables",
     "nft_chain_nat",
@@ -45,6 +47,7 @@ pub(crate) const WANTED: &[&str] = &[
     "nft_log",
     "nft_counter",
     "nft_objref",
+    "nft_meta_bridge",
     "nft_compat",
     // The limits of `io`.
     "bfq",

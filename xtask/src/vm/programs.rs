@@ -63,6 +63,8 @@ pub(crate) struct Built {
     pub(crate) hostile: PathBuf,
     /// The program that makes system calls by number, for the tests of filters.
     pub(crate) calls: PathBuf,
+    /// The program that asks name servers, for the tests of names.
+    pub(crate) ask: PathBuf,
     pub(crate) coop: PathBuf,
     pub(crate) coop_with_faults: PathBuf,
 }
@@ -77,6 +79,7 @@ pub(crate) fn build(directory: &Path) -> Result<Built> {
     for package in std::iter::once(INTEGRATION).chain(LEAVES) {
         command.args(["--package", package]);
     }
+    command.args(["--features", "coop-net/dns"]);
     announce(&command);
     let output = command
         .args(["--message-format", "json-render-diagnostics"])
@@ -92,6 +95,7 @@ pub(crate) fn build(directory: &Path) -> Result<Built> {
     let (init, floor) = (binary("guest-init")?, binary("floor")?);
     let hostile = binary("hostile")?;
     let calls = binary("calls")?;
+    let ask = binary("ask")?;
     let mut tests = tests_in(&messages);
     tests.sort_by(|a, b| a.name.cmp(&b.name));
 
@@ -106,6 +110,7 @@ pub(crate) fn build(directory: &Path) -> Result<Built> {
         floor,
         hostile,
         calls,
+        ask,
         coop: coop(&[], "coop")?,
         coop_with_faults: coop(&["--features", "fault"], "coop-with-faults")?,
     })

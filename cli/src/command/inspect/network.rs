@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use coop_net::{Lease, Mac};
 use serde::Serialize;
 
-use crate::command::ps::published;
-use crate::plan::{Connection, ContainerPlan};
+use crate::plan::{Attached, Connection, ContainerPlan};
 
 /// Address, gateway and the like of the one network at the top, too: where older versions of
 /// Docker, and scripts made for them, have them.
@@ -27,7 +26,7 @@ pub(super) struct NetworkSettings<'a> {
     networks: BTreeMap<Cow<'a, str>, Network<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Network<'a> {
     #[serde(flatten)]
@@ -41,6 +40,20 @@ struct Network<'a> {
     /// The host's end of its link.
     #[serde(rename = "EndpointID")]
     endpoint_id: &'a str,
+    gw_priority: i32,
+    /// What was asked for by name.
+    #[serde(rename = "IPAMConfig")]
+    wanted: Option<WantedAddresses>,
+}
+
+#[derive(Serialize)]
+struct WantedAddresses {
+    #[serde(rename = "IPv4Address", skip_serializing_if = "Option::is_none")]
+    address: Option<Ipv4Addr>,
+    #[serde(rename = "IPv6Address", skip_serializing_if = "Option::is_none")]
+    address_v6: Option<Ipv6Addr>,
+    #[serde(rename = "LinkLocalIPs", skip_serializing_if = "<[_]>::is_empty")]
+    link_local: Vec<IpAddr>,
 }
 
 /// Empty without an address.
@@ -54,13 +67,12 @@ struct Place {
     gateway: Text<Ipv4Addr>,
     #[serde(rename = "MacAddress")]
     mac: Text<Mac>,
-    /// There is no IPv6 yet.
     #[serde(rename = "GlobalIPv6Address")]
-    address_v6: &'static str,
+    address_v6: Text<Ipv6Addr>,
     #[serde(rename = "GlobalIPv6PrefixLen")]
     prefix_len_v6: u8,
     #[serde(rename = "IPv6Gateway")]
-    gateway_v6: &'static str,
+    gateway_v6: Text<Ipv6Addr>,
 }
 
 /// A value, or the empty string for none.
@@ -94,20 +106,9 @@ impl<'a> NetworkSettings<'a> {
     /// `pid` is that of the container's first process, 0 for none.
     pub(super) fn new(plan: &'a ContainerPlan, pid: i32) -> Self {
         let connection = &plan.network;
-        let (names, lease): (&[String], _) = match connection {
-            Connection::Bridge { names, lease, .. } => (names, lease.as_ref()),
-            _ => (&[], None),
-        };
-        let place = lease.map(Place::new).unwrap_or_default();
-        let network = Network {
-            place: place.clone(),
-            aliases: names,
-            dns_names: names,
-            id: lease.map_or("", |lease| &lease.bridge),
-            endpoint_id: lease.map_or("", |lease| &lease.host_interface),
-        };
+        let main = connection.main_lease();
         Self {
-            bridge: network.id,
+            bridge: main.map_or("", |lease| &lease.bridge),
             sandbox_id: match connection {
                 Connection::Host => "",
                 _ => plan.names_of().as_str(),
@@ -118,12 +119,39 @@ impl<'a> NetworkSettings<'a> {
                 format!("/proc/{pid}/ns/net")
             },
             ports: bindings(connection),
-            place,
+            place: main.map(Place::new).unwrap_or_default(),
             networks: match connection {
                 // They are the other one's.
                 Connection::Container(_) => BTreeMap::new(),
-                _ => [(mode(connection), network)].into(),
+                Connection::Host | Connection::None => {
+                    [(mode(connection), Network::default())].into()
+                }
+                Connection::Bridge(bridged) => { bridged.attached.iter() }
+                    .map(|attached| (Cow::from(&attached.network), Network::new(attached)))
+                    .collect(),
             },
+        }
+    }
+}
+
+impl<'a> Network<'a> {
+    fn new(attached: &'a Attached) -> Self {
+        let lease = attached.lease.as_ref();
+        let wanted = &attached.wanted;
+        let some =
+            wanted.address.is_some() || wanted.address6.is_some() || !wanted.link_local.is_empty();
+        Self {
+            place: lease.map(Place::new).unwrap_or_default(),
+            aliases: &attached.names,
+            dns_names: &attached.names,
+            id: lease.map_or("", |lease| &lease.bridge),
+            endpoint_id: lease.map_or("", |lease| &lease.host_interface),
+            gw_priority: attached.gw_priority,
+            wanted: some.then(|| WantedAddresses {
+                address: wanted.address,
+                address_v6: wanted.address6,
+                link_local: wanted.link_local.clone(),
+            }),
         }
     }
 }
@@ -135,7 +163,9 @@ impl Place {
             prefix_len: lease.prefix_len,
             gateway: Text(Some(lease.gateway)),
             mac: Text(Some(lease.mac)),
-            ..Self::default()
+            address_v6: Text(lease.ipv6.map(|ipv6| ipv6.address)),
+            prefix_len_v6: lease.ipv6.map_or(0, |ipv6| ipv6.prefix_len),
+            gateway_v6: Text(lease.ipv6.map(|ipv6| ipv6.gateway)),
         }
     }
 }
@@ -146,19 +176,20 @@ pub(super) fn mode(connection: &Connection) -> Cow<'_, str> {
         Connection::Host => "host".into(),
         Connection::None => "none".into(),
         Connection::Container(other) => format!("container:{}", other.id).into(),
-        Connection::Bridge { network, .. } => network.into(),
+        // As Docker: the first one.
+        Connection::Bridge(_) => connection.networks().next().unwrap_or_default().into(),
     }
 }
 
 /// Published ports by the container's: `80/tcp`.
 pub(super) fn bindings(connection: &Connection) -> BTreeMap<String, Vec<Binding>> {
     let mut bindings = BTreeMap::<_, Vec<_>>::new();
-    for port in published(connection) {
+    for port in connection.published() {
         bindings
             .entry(format!("{}/{}", port.container_port, port.protocol))
             .or_default()
             .push(Binding {
-                host_ip: port.host_ip.to_string(),
+                host_ip: port.address().to_string(),
                 host_port: port.host_port.to_string(),
             });
     }

@@ -15,9 +15,9 @@ use crate::args::{InspectArgs, ObjectKind, StackArgs};
 use crate::command::image;
 use crate::command::ps::{self, Size};
 use crate::host::Host;
-use crate::load;
 use crate::plan::ContainerPlan;
 use crate::supervise;
+use crate::{load, networks};
 
 /// Something that can be inspected, with all that is shown of it.
 pub(super) enum Object {
@@ -148,7 +148,12 @@ fn volume(host: &Host, name: &str) -> Result<Option<Object>> {
 }
 
 fn network(host: &Host, name: &str) -> Result<Option<Object>> {
-    let Some(network) = host.networks.get(name)? else {
+    Ok(network_object(host, name)?.map(Object::Other))
+}
+
+/// All that is known of a network, by Docker's keys.
+pub(crate) fn network_object(host: &Host, name: &str) -> Result<Option<Value>> {
+    let Some(network) = networks::find(host, name)? else {
         return Ok(None);
     };
     let mut leases = host.networks.leases(name)?;
@@ -157,36 +162,62 @@ fn network(host: &Host, name: &str) -> Result<Option<Object>> {
         let state = ContainerId::parse(&lease.container).and_then(|id| host.store.load_state(&id));
         state.is_ok_and(|state| state.init_alive())
     });
-    Ok(Some(Object::Other(network_object(&network, &leases))))
+    Ok(Some(described(&network, &leases)))
 }
 
-/// Docker's keys.
-fn network_object(network: &Network, leases: &[Lease]) -> Value {
+fn described(network: &Network, leases: &[Lease]) -> Value {
     let container = |lease: &Lease| {
+        let v6 = lease
+            .ipv6
+            .map(|ipv6| format!("{}/{}", ipv6.address, ipv6.prefix_len));
         let place = json!({
-            "Name": lease.names.last(),
+            "Name": lease.names.get(1).or(lease.names.first()),
+            "EndpointID": lease.host_interface,
             "MacAddress": lease.mac,
             "IPv4Address": format!("{}/{}", lease.address, lease.prefix_len),
+            "IPv6Address": v6.unwrap_or_default(),
         });
         (lease.container.clone(), place)
     };
+    let mut reserved = [serde_json::Map::new(), serde_json::Map::new()];
+    for (name, address) in &network.reserved {
+        let family = usize::from(address.is_ipv6());
+        reserved[family].insert(name.clone(), address.to_string().into());
+    }
+    let [reserved4, reserved6] = reserved;
+    let mut config = vec![json!({
+        "Subnet": network.subnet.to_string(),
+        "Gateway": network.gateway,
+        "IPRange": network.range.map(|range| range.to_string()).unwrap_or_default(),
+        "AuxiliaryAddresses": reserved4,
+    })];
+    if let Some(ipv6) = network.ipv6 {
+        config.push(json!({
+            "Subnet": ipv6.subnet.to_string(),
+            "Gateway": ipv6.gateway,
+            "IPRange": ipv6.range.map(|range| range.to_string()).unwrap_or_default(),
+            "AuxiliaryAddresses": reserved6,
+        }));
+    }
     json!({
         "Name": network.name,
         "Id": network.bridge,
         "Scope": "local",
         "Driver": "bridge",
-        "EnableIPv6": false,
-        "IPAM": {
-            "Driver": "default",
-            "Config": [{"Subnet": network.subnet.to_string(), "Gateway": network.gateway}],
-        },
+        "EnableIPv4": true,
+        "EnableIPv6": network.ipv6.is_some(),
+        "IPAM": {"Driver": "default", "Options": {}, "Config": config},
         "Internal": network.internal,
+        "Attachable": true,
         "Containers": leases.iter().map(container).collect::<serde_json::Map<_, _>>(),
+        "Partitions": network.partitions,
         "Options": {
             "com.docker.network.bridge.name": network.bridge,
+            "com.docker.network.bridge.enable_icc": (!network.apart).to_string(),
+            "com.docker.network.bridge.enable_ip_masquerade": (!network.routed).to_string(),
             "com.docker.network.driver.mtu": network.mtu.to_string(),
         },
-        "Labels": {},
+        "Labels": network.labels,
     })
 }
 

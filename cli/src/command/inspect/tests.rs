@@ -10,7 +10,9 @@ use coop_ns::privileges::CapabilitySet;
 use coop_seccomp::Filter;
 
 use super::*;
-use crate::plan::{Connection, NetworkOptions, PrivilegesPlan, ProcessPlan, Resolver};
+use crate::plan::{
+    Attached, Bridged, Connection, NetworkOptions, PrivilegesPlan, ProcessPlan, Resolver, Wanted,
+};
 
 fn id() -> ContainerId {
     ContainerId::parse(&"a".repeat(ContainerId::LEN)).unwrap()
@@ -85,27 +87,37 @@ fn plan() -> ContainerPlan {
             pids_max: Some(Max::Unlimited),
             ..Limits::default()
         },
-        network: Connection::Bridge {
-            network: "shop_default".into(),
-            options: NetworkOptions::default(),
-            names: vec!["web".into(), "shop-web-1".into()],
+        network: Connection::Bridge(Bridged {
             ports: ports.clone(),
-            lease: Some(Lease {
+            attached: vec![Attached {
                 network: "shop_default".into(),
-                container: id().to_string(),
-                names: vec!["web".into()],
-                address,
-                prefix_len: 24,
-                gateway: [10, 208, 3, 1].into(),
-                internal: false,
-                mac: Mac::for_address(address),
-                mtu: 1500,
-                bridge: "coop-1".into(),
-                host_interface: "coop-v1".into(),
+                options: NetworkOptions::default(),
+                names: vec!["web".into(), "shop-web-1".into()],
                 interface: "eth0".into(),
-                ports,
-            }),
-        },
+                wanted: Wanted::default(),
+                shape: None,
+                gw_priority: 0,
+                lease: Some(Lease {
+                    network: "shop_default".into(),
+                    container: id().to_string(),
+                    names: vec!["web".into()],
+                    address,
+                    prefix_len: 24,
+                    gateway: [10, 208, 3, 1].into(),
+                    internal: false,
+                    mac: Mac::for_address(address),
+                    mtu: 1500,
+                    bridge: "coop-1".into(),
+                    host_interface: "coop-v1".into(),
+                    interface: "eth0".into(),
+                    ports,
+                    ipv6: None,
+                    gw_priority: 0,
+                    link_local: Vec::new(),
+                    apart: false,
+                }),
+            }],
+        }),
         process: ProcessPlan {
             argv: vec!["httpd".into(), "-f".into()],
             env: vec!["PATH=/bin".into()],

@@ -9,7 +9,7 @@ use coop_launcher::store::{Health, State, Status};
 use coop_net::PortMapping;
 use serde_json::{Value, json};
 
-use super::ports::{ports, published};
+use super::ports::ports;
 use crate::host::Host;
 use crate::plan::{Connection, ContainerPlan};
 use crate::ui::{ago, command_line, decimal_size, duration, ellipsis, timestamp};
@@ -57,13 +57,13 @@ impl Entry {
             now,
         };
         if let Some(plan) = plan {
-            entry.networks.push(match &plan.network {
-                Connection::Host => "host".into(),
-                Connection::None => "none".into(),
-                Connection::Container(other) => format!("container:{}", other.name),
-                Connection::Bridge { network, .. } => network.clone(),
-            });
-            entry.ports = published(&plan.network).to_vec();
+            entry.networks = match &plan.network {
+                Connection::Host => vec!["host".into()],
+                Connection::None => vec!["none".into()],
+                Connection::Container(other) => vec![format!("container:{}", other.name)],
+                Connection::Bridge(_) => plan.network.networks().map(str::to_owned).collect(),
+            };
+            entry.ports = plan.network.published().to_vec();
             let dirs = host.store.dirs();
             let (directory, volumes) = (dirs.container(plan.names_of()), dirs.volumes());
             let mounted = |mount| Mounted::of(mount, &directory, &volumes);
@@ -176,7 +176,7 @@ impl Entry {
             .iter()
             .map(|port| {
                 json!({
-                    "URL": port.host_ip,
+                    "URL": port.address(),
                     "TargetPort": port.container_port,
                     "PublishedPort": port.host_port,
                     "Protocol": port.protocol,

@@ -1,19 +1,8 @@
 //! Published ports, as lists show them.
 
+use std::net::IpAddr;
+
 use coop_net::PortMapping;
-
-use crate::plan::Connection;
-
-/// The ports of a connection; with the host's number once it is leased.
-pub(crate) fn published(connection: &Connection) -> &[PortMapping] {
-    match connection {
-        Connection::Bridge {
-            lease: Some(lease), ..
-        } => &lease.ports,
-        Connection::Bridge { ports, .. } => ports,
-        Connection::Host | Connection::None | Connection::Container(_) => &[],
-    }
-}
 
 /// Docker's list, consecutive ports as a range: `0.0.0.0:8000-8002->80-82/tcp`.
 pub(super) fn ports(mappings: &[PortMapping]) -> String {
@@ -52,9 +41,12 @@ fn port_range(first: &PortMapping, length: u16) -> String {
         0 => from.to_string(),
         length => format!("{from}-{}", from.saturating_add(length)),
     };
+    let address = match first.address() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    };
     format!(
-        "{}:{}->{}/{}",
-        first.host_ip,
+        "{address}:{}->{}/{}",
         range(first.host_port),
         range(first.container_port),
         first.protocol

@@ -8,6 +8,8 @@ mod files;
 mod kernel;
 mod stacks;
 
+pub(in super::super) use files::planned;
+
 use anyhow::Result;
 
 use crate::args::SystemCheckArgs;

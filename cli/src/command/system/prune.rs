@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use coop_launcher::store::{State, Status};
 
+use super::super::network::prune_networks;
 use super::super::ps::mend_all;
 use super::super::volume::{Which, print_removed, prune_volumes};
 use crate::args::{Filter, SystemPruneArgs};
@@ -29,6 +30,12 @@ pub(super) fn prune(host: &Host, args: &SystemPruneArgs) -> Result<i32> {
     let networks_before = networks(host)?;
     let (containers, mut bytes) = prune_containers(host, &args.filter)?;
     print_removed("Deleted Containers:", &containers)?;
+    // Also those that were made to stay; a time says nothing of them.
+    let labelled: Vec<_> = { args.filter.iter() }
+        .filter(|filter| filter.key == "label")
+        .cloned()
+        .collect();
+    prune_networks(host, &labelled)?;
     let networks_after = networks(host)?;
     let gone: Vec<_> = networks_before
         .difference(&networks_after)
@@ -65,7 +72,7 @@ fn warning(args: &SystemPruneArgs) -> String {
 }
 
 fn networks(host: &Host) -> Result<BTreeSet<String>> {
-    let networks = host.networks.list()?;
+    let networks = crate::networks::all(host)?;
     Ok(networks.into_iter().map(|network| network.name).collect())
 }
 

@@ -25,8 +25,6 @@ pub(super) struct Change<'a> {
 pub(super) struct Todo {
     /// Containers to make.
     pub plan: StackPlan,
-    /// Containers that stay.
-    pub kept: Vec<ContainerPlan>,
     /// Containers to start, new and old, each after what it depends on.
     pub to_start: Vec<ContainerId>,
 }
@@ -75,15 +73,7 @@ impl Change<'_> {
         }
         plan.drafts
             .retain(|draft| !staying.contains(&draft.plan.unit.id));
-        let kept = existing
-            .iter()
-            .filter_map(|state| self.host.store.load_config(&state.id).ok())
-            .collect();
-        Ok(Todo {
-            plan,
-            kept,
-            to_start,
-        })
+        Ok(Todo { plan, to_start })
     }
 
     /// What a container that stays depends on may have been removed and be made anew, with

@@ -4,8 +4,8 @@ use super::*;
 use crate::stack::value::{BindOptions, Mount, TmpfsOptions, VolumeOptions};
 use crate::stack::{
     Attachment, BlkioConfig, Dependency, Deploy, DeployedRestart, EnvFile, Grant, Grants,
-    Healthcheck, Instances, Isolation, Logging, Networking, Reservations, ResourceLimits,
-    Resources, Rootfs, Service, Volume,
+    Healthcheck, Instances, Isolation, LinkShape, Logging, Networking, Reservations,
+    ResourceLimits, Resources, Rootfs, Service, Volume,
 };
 
 const SECRET: &str = "secrets: [{source: password}]";
@@ -113,9 +113,45 @@ fn each_key_of_a_service_changes_the_plan() {
         expose: ELSEWHERE, // containers reach every port of each other
         extra_hosts: ("", "extra_hosts: ['a:192.0.2.1']"),
         networks: ("", "networks: [back]"),
+        shape: ("", "x-net: {rate: 1mbit}"),
+    }));
+    assert_each_changes_the_plan(trials!(LinkShape {
+        rate: ("", "x-net: {rate: 1mbit}"),
+        delay: ("", "x-net: {delay: 20ms}"),
+        jitter: ("x-net: {delay: 20ms}", "x-net: {delay: 20ms, jitter: 5ms}"),
+        loss: ("", "x-net: {loss: 1%}"),
     }));
     assert_each_changes_the_plan(trials!(Attachment {
         aliases: ("networks: {back: }", "networks: {back: {aliases: [www]}}"),
+        gw_priority: ("networks: {back: }", "networks: {back: {gw_priority: 1}}"),
+        interface_name: (
+            "networks: {back: }",
+            "networks: {back: {interface_name: lan}}"
+        ),
+        ipv4_address: (
+            "networks: {back: }",
+            "networks: {back: {ipv4_address: 10.9.0.9}}"
+        ),
+        ipv6_address: (
+            "networks: {back: }",
+            "networks: {back: {ipv6_address: 'fd00::9'}}"
+        ),
+        link_local_ips: (
+            "networks: {back: }",
+            "networks: {back: {link_local_ips: [169.254.9.9]}}"
+        ),
+        mac_address: (
+            "networks: {back: }",
+            "networks: {back: {mac_address: '02:00:00:00:00:01'}}"
+        ),
+        priority: (
+            "networks: {back: , default: }",
+            "networks: {back: , default: {priority: 1}}"
+        ),
+        shape: (
+            "networks: {back: }",
+            "networks: {back: {x-net: {loss: 1%}}}"
+        ),
     }));
     assert_each_changes_the_plan(trials!(Grant {
         source: (SECRET, "secrets: [{source: key}]"),

@@ -87,12 +87,17 @@ fn networks(stack: &Stack, service: &Service, path: &NodePath, out: &mut Problem
             });
         }
     }
-    if networks.len() > 1 {
-        let message = "a container is on one network for now";
-        out.errors.push(
-            error(&path.key("networks"), message)
-                .help("keep one; several networks come with networks of their own"),
-        );
+    let mut interfaces = HashSet::new();
+    for (name, attachment) in networks {
+        let Some(interface) = &attachment.interface_name else {
+            continue;
+        };
+        if !interfaces.insert(interface) {
+            let path = path.key("networks").key(name).key("interface_name");
+            let message = format!("{interface} is the interface of another network already");
+            out.errors
+                .push(error(&path, &message).help("give each network a name of its own"));
+        }
     }
     if { service.network_mode.as_ref() }.is_some_and(|mode| *mode != NetworkMode::Bridge)
         && !networks.is_empty()

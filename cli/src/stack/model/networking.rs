@@ -1,10 +1,10 @@
 //! What a service says about its network, beside `network_mode` and `ports`.
 
-use super::super::value::ExtraHost;
-use coop_net::Ipv4Net;
+use super::super::value::{Duration, ExtraHost, IpNet};
+use coop_net::{Mac, Percent, Rate, Shape};
 use indexmap::IndexMap;
 use serde::Serialize;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Keys of a service.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -24,9 +24,40 @@ pub(crate) struct Networking {
     /// Entries of `/etc/hosts`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extra_hosts: Vec<ExtraHost>,
-    /// The network that it is on, when it is not the stack's own.
+    /// The networks that it is on, when it is not the stack's own.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub networks: IndexMap<String, Attachment>,
+    /// How bad its links are, in networks that do not say it themselves.
+    #[serde(rename = "x-net", skip_serializing_if = "Option::is_none")]
+    pub shape: Option<LinkShape>,
+}
+
+/// How bad a link is, in each direction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub(crate) struct LinkShape {
+    /// At most so much in a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
+    /// Each packet comes so much later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Duration>,
+    /// Up to so much more or less than the delay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<Duration>,
+    /// So many packets are lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Percent>,
+}
+
+impl From<LinkShape> for Shape {
+    fn from(shape: LinkShape) -> Self {
+        Self {
+            rate: shape.rate,
+            delay: shape.delay.map(Duration::get),
+            jitter: shape.jitter.map(Duration::get),
+            loss: shape.loss,
+        }
+    }
 }
 
 /// A service's place in a network.
@@ -35,6 +66,35 @@ pub(crate) struct Attachment {
     /// Further names of the service in this network.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
+    /// Among its networks, the one with the highest number has the default route.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub gw_priority: i32,
+    /// The name of its interface; `None`: the next free one of `eth0`, `eth1`, ...
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface_name: Option<String>,
+    /// A fixed address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipv4_address: Option<Ipv4Addr>,
+    /// A fixed IPv6 address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipv6_address: Option<Ipv6Addr>,
+    /// Further addresses, of the link alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub link_local_ips: Vec<IpAddr>,
+    /// The hardware address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac_address: Option<Mac>,
+    /// The networks with the highest numbers are connected first.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub priority: i32,
+    /// How bad its link is, instead of what the service says.
+    #[serde(rename = "x-net", skip_serializing_if = "Option::is_none")]
+    pub shape: Option<LinkShape>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_zero(number: &i32) -> bool {
+    *number == 0
 }
 
 /// An entry of the top-level `networks`.
@@ -49,15 +109,24 @@ pub(crate) struct Network {
     /// It has no way out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub internal: bool,
+    /// Settings of its bridge, by Docker's names.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub driver_opts: IndexMap<String, String>,
+    /// Whether it has IPv6, too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub enable_ipv6: bool,
     /// Its addresses; `None`: some that are free.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ipam: Option<Ipam>,
+    /// For the user.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub labels: IndexMap<String, String>,
 }
 
 /// `networks.*.ipam`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct Ipam {
-    /// At most one.
+    /// At most one of each family.
     pub config: Vec<IpamConfig>,
 }
 
@@ -65,13 +134,14 @@ pub(crate) struct Ipam {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct IpamConfig {
     /// The addresses of the network.
-    pub subnet: Ipv4Net,
-}
-
-impl Network {
-    /// The addresses that the file asks for.
-    pub(crate) fn subnet(&self) -> Option<Ipv4Net> {
-        let ipam = self.ipam.as_ref()?;
-        ipam.config.first().map(|config| config.subnet)
-    }
+    pub subnet: IpNet,
+    /// The bridge's address; `None`: the first one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<IpAddr>,
+    /// Where the addresses come from that nobody asks for by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip_range: Option<IpNet>,
+    /// Addresses that no container gets.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub aux_addresses: IndexMap<String, IpAddr>,
 }

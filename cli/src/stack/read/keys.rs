@@ -61,31 +61,16 @@ pub(super) const MOUNTED_VOLUME: &[&str] = &["labels", "subpath"];
 pub(super) const VOLUME: &[&str] = &["driver_opts"];
 
 /// `services.*.networks.*`.
-pub(super) const ATTACHMENT: &[&str] = &[
-    "driver_opts",
-    "gw_priority",
-    "interface_name",
-    "ipv4_address",
-    "ipv6_address",
-    "link_local_ips",
-    "mac_address",
-    "priority",
-];
+pub(super) const ATTACHMENT: &[&str] = &["driver_opts"];
 
 /// `networks.*`.
-pub(super) const NETWORK: &[&str] = &[
-    "attachable",
-    "driver_opts",
-    "enable_ipv4",
-    "enable_ipv6",
-    "labels",
-];
+pub(super) const NETWORK: &[&str] = &[];
 
 /// `networks.*.ipam`.
 pub(super) const IPAM: &[&str] = &["options"];
 
 /// `networks.*.ipam.config[*]`.
-pub(super) const IPAM_CONFIG: &[&str] = &["aux_addresses", "gateway", "ip_range"];
+pub(super) const IPAM_CONFIG: &[&str] = &[];
 
 /// `secrets.*` and `configs.*`.
 pub(super) const GRANTED: &[&str] = &["driver", "driver_opts", "labels", "name", "template_driver"];
@@ -109,11 +94,7 @@ const FOREIGN: &[&str] = &[
 fn instead(key: &str) -> Option<&'static str> {
     Some(match key {
         "build" => "build the image with another tool, then `coop image import FILE NAME`",
-        "ipv4_address" | "ipv6_address" | "link_local_ips" | "mac_address" | "driver_opts"
-        | "priority" | "gw_priority" | "interface_name" | "enable_ipv6" | "enable_ipv4"
-        | "attachable" | "gateway" | "ip_range" | "aux_addresses" => {
-            "remove it: it comes with networks of their own"
-        }
+        "mac_address" => "write it below the network: networks: {default: {mac_address: ...}}",
         "include" => "put the services into one file",
         "extends" => "write the common keys once and merge them: <<: *name",
         "volumes_from" => "name the volumes in `volumes` of both services",

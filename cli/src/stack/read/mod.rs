@@ -11,6 +11,7 @@ mod isolation;
 mod keys;
 mod logging;
 mod mount;
+mod network;
 mod networking;
 mod scalar;
 mod service;

@@ -255,6 +255,9 @@ fn long_port(at: At<'_>, out: &mut Problems) -> Option<Port> {
     };
     let published = published.map(|PortText(text)| text).unwrap_or_default();
     let mut short = match (host_ip, published.as_str()) {
+        (Some(ip), published) if ip.contains(':') && !ip.starts_with('[') => {
+            format!("[{ip}]:{published}:{target}")
+        }
         (Some(ip), published) => format!("{ip}:{published}:{target}"),
         (None, "") => target,
         (None, published) => format!("{published}:{target}"),

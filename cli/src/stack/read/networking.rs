@@ -1,14 +1,14 @@
-//! What a service says about its network, and the top-level `networks`.
+//! What a service says about its networks.
 
-use super::super::diagnostic::Diagnostic;
-use super::super::model::{Attachment, Ipam, IpamConfig, Network, Networking};
+use super::super::model::{Attachment, LinkShape, Networking};
 use super::super::name::check_service_name;
 use super::super::node::Node;
+use super::super::path::NodePath;
 use super::super::value::{ExtraHost, ParseError};
 use super::scalar::OneOrMany;
 use super::{At, Fields, Problems, Read, keys};
 use indexmap::IndexMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Reads the keys of a service.
 pub(super) fn networking(f: &mut Fields<'_>, out: &mut Problems) -> Networking {
@@ -32,6 +32,7 @@ pub(super) fn networking(f: &mut Fields<'_>, out: &mut Problems) -> Networking {
         networks: f
             .get("networks", out)
             .map_or_else(IndexMap::new, |Attachments(map)| map),
+        shape: f.get("x-net", out),
     }
 }
 
@@ -168,111 +169,147 @@ impl Read for Attachment {
                 out.error(&path, &error.why, Some(error.form));
             }
         }
+        let interface_name: Option<String> = fields.get("interface_name", out);
+        if let Some(name) = &interface_name {
+            check_interface(&path.key("interface_name"), name, out);
+        }
+        let attachment = Self {
+            aliases,
+            gw_priority: fields.or_default("gw_priority", out),
+            interface_name,
+            ipv4_address: { fields.parse("ipv4_address", "a string", out) }
+                .map(|Address(address)| address),
+            ipv6_address: { fields.parse("ipv6_address", "a string", out) }
+                .map(|Address(address)| address),
+            link_local_ips: link_local(&mut fields, out),
+            mac_address: { fields.parse("mac_address", "a string", out) }.map(|Hardware(mac)| mac),
+            priority: fields.or_default("priority", out),
+            shape: fields.get("x-net", out),
+        };
         fields.finish(keys::ATTACHMENT, out);
-        Some(Self { aliases })
+        Some(attachment)
     }
 }
 
-/// The top-level `networks`.
-pub(super) struct Networks(pub(super) IndexMap<String, Network>);
-
-impl Read for Networks {
+impl Read for LinkShape {
     fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
-        let Some(entries) = at.entries() else {
-            return out.wrong_type(&at, "a mapping of networks by name");
+        let path = at.path.clone();
+        let is_empty = at.entries().is_some_and(|entries| entries.is_empty());
+        let mut fields = Fields::open(at, "a mapping", out)?;
+        let shape = Self {
+            rate: { fields.parse("rate", "a rate", out) }.map(|Of(rate)| rate),
+            delay: fields.get("delay", out),
+            jitter: fields.get("jitter", out),
+            loss: { fields.parse("loss", "a percentage", out) }.map(|Of(loss)| loss),
         };
-        let mut map = IndexMap::new();
-        for (name, at) in entries {
-            if let Err(error) = check_service_name(name) {
-                let message = format!("invalid network name {name:?}: {}", error.why);
-                out.errors
-                    .push(Diagnostic::at_key(at.path.clone(), message).help(error.form));
+        let jitter = shape.jitter.unwrap_or_default();
+        if jitter > shape.delay.unwrap_or_default() {
+            let help = "write a delay that is longer than the jitter";
+            out.error(
+                &path.key("jitter"),
+                "packets cannot come before they were sent",
+                Some(help),
+            );
+        }
+        let longest = std::time::Duration::from_secs(3600);
+        for (key, time) in [("delay", shape.delay), ("jitter", shape.jitter)] {
+            if time.is_some_and(|time| time.get() > longest) {
+                out.error(&path.key(key), "longer than an hour", Some("write less"));
             }
-            let network = match at.node {
-                Node::Null => Some(Network::default()),
-                _ => Network::read(at, out),
-            };
-            map.extend(network.map(|network| (name.to_owned(), network)));
         }
-        Some(Self(map))
+        if is_empty {
+            let help = "write rate, delay, jitter or loss, or leave x-net out";
+            out.error(&path, "`x-net` says nothing", Some(help));
+        }
+        fields.finish(&[], out);
+        Some(shape)
     }
 }
 
-impl Read for Network {
-    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
-        let path = at.path.clone();
-        let mut fields = Fields::open(at, "a mapping or nothing", out)?;
-        let driver: Option<String> = fields.get("driver", out);
-        if let Some(driver) = driver.filter(|driver| driver != "bridge" && driver != "default") {
-            let message = format!("Coop has no network driver {driver:?}");
-            let help = "the only driver is bridge; network_mode: host or none need no network";
-            out.error(&path.key("driver"), &message, Some(help));
-        }
-        let name: Option<String> = fields.get("name", out);
-        if let Some(Err(error)) = name.as_deref().map(check_service_name) {
-            out.error(&path.key("name"), &error.why, Some(error.form));
-        }
-        let network = Self {
-            name,
-            external: fields.or_default("external", out),
-            internal: fields.or_default("internal", out),
-            ipam: fields.get("ipam", out),
-        };
-        if network.external && (network.internal || network.ipam.is_some()) {
-            let message = "an external network is as it is: only its name can be given";
-            out.error(&path, message, Some("remove the other keys, or external"));
-        }
-        fields.finish(keys::NETWORK, out);
-        Some(network)
-    }
-}
+/// A value of the network's own.
+struct Of<T>(T);
 
-impl Read for Ipam {
-    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
-        let path = at.path.clone();
-        let mut fields = Fields::open(at, "a mapping", out)?;
-        let driver: Option<String> = fields.get("driver", out);
-        if let Some(driver) = driver.filter(|driver| driver != "default") {
-            let message = format!("Coop has no ipam driver {driver:?}");
-            out.error(&path.key("driver"), &message, Some("remove it"));
-        }
-        let config: Vec<IpamConfig> = fields.or_default("config", out);
-        if config.len() > 1 {
-            let message = "a network has one subnet for now";
-            out.error(&path.key("config"), message, Some("keep one of them"));
-        }
-        fields.finish(keys::IPAM, out);
-        Some(Self { config })
-    }
-}
-
-impl Read for IpamConfig {
-    fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
-        let path = at.path.clone();
-        let mut fields = Fields::open(at, "a mapping", out)?;
-        let before = out.errors.len();
-        let subnet = fields
-            .parse("subnet", "a string", out)
-            .map(|Subnet(subnet)| subnet);
-        fields.finish(keys::IPAM_CONFIG, out);
-        if subnet.is_none() && out.errors.len() == before {
-            let help = "write subnet: and addresses such as 10.9.0.0/24";
-            out.error(&path, "it needs a subnet", Some(help));
-        }
-        Some(Self { subnet: subnet? })
-    }
-}
-
-struct Subnet(coop_net::Ipv4Net);
-
-impl std::str::FromStr for Subnet {
+impl<T: std::str::FromStr<Err = coop_net::ShapeError>> std::str::FromStr for Of<T> {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        text.parse().map(Self).map_err(|_| {
+        let parsed = text.parse().map(Self);
+        parsed.map_err(|error| ParseError::new(error.to_string(), error.form))
+    }
+}
+
+/// What the kernel takes for an interface, and `ip` for one word.
+fn check_interface(path: &NodePath, name: &str, out: &mut Problems) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let fits = name.len() < 16
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.bytes().all(plain)
+        && !matches!(name, "lo" | "all" | "default");
+    if !fits {
+        let message = format!("invalid interface name {name:?}");
+        let help = "use up to 15 letters, digits, '_', '.' and '-', and start with a letter or \
+                    digit";
+        out.error(path, &message, Some(help));
+    }
+}
+
+/// Addresses that mean something on one link only.
+fn link_local(fields: &mut Fields<'_>, out: &mut Problems) -> Vec<IpAddr> {
+    let path = fields.path("link_local_ips");
+    let texts: Vec<String> = fields.or_default("link_local_ips", out);
+    let mut addresses = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        let is_local = |address: &IpAddr| match address {
+            IpAddr::V4(address) => address.is_link_local(),
+            IpAddr::V6(address) => address.is_unicast_link_local(),
+        };
+        match text.parse().ok().filter(is_local) {
+            Some(address) => addresses.push(address),
+            None => out.error(
+                &path.index(index),
+                &format!("{text:?} is not a link-local address"),
+                Some("write an address of 169.254.0.0/16 or fe80::/10"),
+            ),
+        }
+    }
+    addresses
+}
+
+/// An address of one family.
+struct Address<T>(T);
+
+impl std::str::FromStr for Address<Ipv4Addr> {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let wrong = |_| ParseError::new("not an IPv4 address", "write an address such as 10.9.0.2");
+        text.parse().map(Self).map_err(wrong)
+    }
+}
+
+impl std::str::FromStr for Address<Ipv6Addr> {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let wrong = |_| ParseError::new("not an IPv6 address", "write an address such as fd00::2");
+        text.parse().map(Self).map_err(wrong)
+    }
+}
+
+struct Hardware(coop_net::Mac);
+
+impl std::str::FromStr for Hardware {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let mac = text
+            .parse()
+            .ok()
+            .filter(|mac: &coop_net::Mac| mac.is_of_one());
+        mac.map(Self).ok_or_else(|| {
             ParseError::new(
-                "not a subnet of IPv4",
-                "write addresses such as 10.9.0.0/24",
+                "not the hardware address of an interface",
+                "write one such as 02:42:0a:00:00:02, with an even first byte",
             )
         })
     }

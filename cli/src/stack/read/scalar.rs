@@ -98,7 +98,7 @@ macro_rules! read_integers {
     };
 }
 
-read_integers!(u32, u64, i64);
+read_integers!(i32, u32, u64, i64);
 
 fn whole(positive: bool) -> &'static str {
     if positive {

@@ -7,7 +7,7 @@ use super::super::node::Node;
 use super::super::path::NodePath;
 use super::super::value::check_volume_name;
 use super::grants::granted;
-use super::networking::Networks;
+use super::network::Networks;
 use super::scalar::Labels;
 use super::{At, Fields, Problems, Read, keys};
 use indexmap::IndexMap;

@@ -66,8 +66,8 @@ impl Serialize for Port {
             }
         };
         let mut map = s.serialize_map(None)?;
-        if !first.host_ip.is_unspecified() {
-            map.serialize_entry("host_ip", &first.host_ip)?;
+        if let Some(host_ip) = first.host_ip {
+            map.serialize_entry("host_ip", &host_ip)?;
         }
         if self.mappings.len() == 1 {
             map.serialize_entry("target", &first.container_port)?;

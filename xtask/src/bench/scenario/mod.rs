@@ -6,6 +6,7 @@ mod crowd;
 mod exec;
 mod lifecycle;
 mod memory;
+mod network;
 mod run;
 mod seccomp;
 mod stack;
@@ -38,6 +39,8 @@ pub(crate) enum Scenario {
     Memory,
     /// Processor, system calls, files and TCP inside and outside
     Steady,
+    /// TCP from container to container and to a published port, beside a network made by hand
+    Network,
     /// 1,000 containers at once: the first and the last compared
     Crowd,
     /// Instructions that a seccomp filter executes, beside libseccomp's
@@ -54,7 +57,7 @@ pub(crate) struct Outcome {
 
 impl Scenario {
     /// All of them, in the order in which they are shown.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Run,
         Self::Bridge,
         Self::Lifecycle,
@@ -62,6 +65,7 @@ impl Scenario {
         Self::Stack,
         Self::Memory,
         Self::Steady,
+        Self::Network,
         Self::Crowd,
         Self::Seccomp,
     ];
@@ -79,7 +83,7 @@ impl Scenario {
             Self::Run | Self::Exec => 50,
             Self::Bridge | Self::Lifecycle => 20,
             Self::Stack => 10,
-            Self::Steady => 5,
+            Self::Steady | Self::Network => 5,
             Self::Memory | Self::Seccomp => 1,
             Self::Crowd => 1_000,
         }
@@ -98,6 +102,7 @@ impl Scenario {
             Self::Stack => stack::contest(stand, rounds),
             Self::Memory => memory::contest(stand),
             Self::Steady => steady::contest(stand, rounds),
+            Self::Network => network::contest(stand, rounds),
             Self::Crowd => crowd::contest(stand, rounds.counted),
             Self::Seccomp => seccomp::contest(stand),
         }

@@ -99,7 +99,7 @@ pub(super) fn exists(host: &Host, id: &str) -> bool {
 }
 
 /// The containers that commands are about to make at this moment.
-pub(super) fn planned(host: &Host) -> Result<BTreeSet<String>> {
+pub(crate) fn planned(host: &Host) -> Result<BTreeSet<String>> {
     let mut ids = BTreeSet::new();
     for stack in host.store.stacks()? {
         let path = host.store.dirs().stack_run(&stack).join(PLANNING);

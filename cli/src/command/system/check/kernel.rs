@@ -8,7 +8,7 @@ use coop_net::Finding;
 use super::files::{exists, planned};
 use super::{Findings, lasting};
 use crate::host::Host;
-use crate::plan::{Connection, ContainerPlan};
+use crate::plan::ContainerPlan;
 
 pub(super) fn check(host: &Host, findings: &mut Findings) -> Result<()> {
     cgroups(host, findings)?;
@@ -55,7 +55,7 @@ fn networks(host: &Host, findings: &mut Findings) -> Result<()> {
         // before, and a container afterwards.
         let is_live =
             |id: &str| planned(host).is_ok_and(|ids| ids.contains(id)) || exists(host, id);
-        let found = host.networks.check(is_live)?;
+        let found = find(host, is_live)?;
         let mut wrong = Vec::new();
         for finding in found {
             match &finding {
@@ -77,16 +77,36 @@ fn networks(host: &Host, findings: &mut Findings) -> Result<()> {
     Ok(())
 }
 
+/// What is wrong with files is seen from anywhere, what is wrong in the kernel only there.
+fn find(host: &Host, is_live: impl Fn(&str) -> bool) -> Result<Vec<Finding>> {
+    let mut found = host.networks.check(is_live)?;
+    if host.rootless.is_some() {
+        let in_kernel =
+            |it: &Finding| matches!(it, Finding::NoBridge { .. } | Finding::NoRules { .. });
+        found.retain(|finding| !in_kernel(finding));
+        let networks = &host.networks;
+        let there = { host.place_of_networks_now()? }.run(|| networks.check(|_| true))??;
+        found.extend(there.into_iter().filter(in_kernel));
+    }
+    Ok(found)
+}
+
 fn mend(host: &Host, finding: &Finding) -> Result<()> {
+    let networks = &host.networks;
+    let gone = |network: &str, container: &str| -> Result<()> {
+        Ok({ host.place_of_networks_now()? }.run(|| networks.release(network, container))??)
+    };
     match finding {
         // As if for a container that it does not have: with a lease in it meanwhile, it stays.
-        Finding::Empty { network } => Ok(host.networks.release(network, "none")?),
-        Finding::Lease { network, container } => Ok(host.networks.release(network, container)?),
-        Finding::NoBridge { network, .. } => {
-            host.networks.ensure_bridge(network)?;
-            Ok(host.networks.apply_rules(network)?.wait()?)
+        Finding::Empty { network } => gone(network, "none"),
+        Finding::Lease { network, container } => gone(network, container),
+        Finding::NoBridge { network, .. } | Finding::NoRules { network } => {
+            let again = || {
+                networks.ensure_bridge(network)?;
+                networks.apply_rules(network)?.wait()
+            };
+            Ok(host.place_of_networks()?.run(again)??)
         }
-        Finding::NoRules { network } => Ok(host.networks.apply_rules(network)?.wait()?),
         other => anyhow::bail!("this version of coop cannot mend it: {other}"),
     }
 }
@@ -97,13 +117,9 @@ fn has_running(host: &Host, network: &str) -> Result<bool> {
             continue;
         }
         let plan = host.store.load_config::<ContainerPlan>(&state.id);
-        if plan.is_ok_and(|plan| is_on(&plan, network)) {
+        if plan.is_ok_and(|plan| plan.network.attached_to(network).is_some()) {
             return Ok(true);
         }
     }
     Ok(false)
-}
-
-fn is_on(plan: &ContainerPlan, network: &str) -> bool {
-    matches!(&plan.network, Connection::Bridge { network: own, .. } if own == network)
 }

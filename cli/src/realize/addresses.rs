@@ -1,0 +1,163 @@
+//! Places in networks.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::{Context, Result};
+use coop_launcher::store::Event;
+use coop_net::{Ipv6Net, Ipv6Spec, Lease, LeaseRequest, NetworkSpec};
+
+use super::fault;
+use crate::host::Host;
+use crate::plan::{Connection, ContainerPlan, Draft, NetworkOptions};
+
+/// One lease call for each network, for all of its containers.
+pub(super) fn lease_addresses(host: &Host, drafts: &mut [Draft]) -> Result<()> {
+    let mut requests: BTreeMap<String, (NetworkSpec, Vec<LeaseRequest>)> = BTreeMap::new();
+    for draft in drafts.iter() {
+        let Connection::Bridge(bridged) = &draft.plan.network else {
+            continue;
+        };
+        for (index, attached) in bridged.attached.iter().enumerate() {
+            requests
+                .entry(attached.network.clone())
+                .or_insert_with(|| {
+                    let spec = spec(host, &attached.network, &attached.options);
+                    (spec, Vec::new())
+                })
+                .1
+                .push(bridged.request(index, draft.plan.unit.id.as_str()));
+        }
+    }
+    for (network, (spec, requests)) in requests {
+        let is_new = host.networks.get(&network)?.is_none();
+        let leases = host
+            .networks
+            .lease(&spec, &requests)
+            .with_context(|| format!("lease addresses of network {network}"))?;
+        if is_new {
+            host.store.emit(&Event::of_network(&network, "create"));
+            warn_of_firewalls(host, &network);
+        }
+        let mut leases: HashMap<_, _> = { leases.into_iter() }
+            .map(|lease| (lease.container.clone(), lease))
+            .collect();
+        for draft in drafts.iter_mut() {
+            let Some(lease) = leases.remove(draft.plan.unit.id.as_str()) else {
+                continue;
+            };
+            let mut attached = draft.plan.network.attached_mut().iter_mut();
+            if let Some(attached) = attached.find(|attached| attached.network == network) {
+                attached.lease = Some(lease);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Says what stands in the way of a new network, before its containers wait for answers in vain.
+fn warn_of_firewalls(host: &Host, network: &str) {
+    // Without root the host's firewall sees a program of the user, and no bridge.
+    if host.rootless.is_some() {
+        return;
+    }
+    let network = host.networks.get(network);
+    let found = network.map(|network| network.map(|network| coop_net::obstacles(&network)));
+    if let Ok(Some(Ok(found))) = found {
+        for obstacle in found {
+            log::warn!("{obstacle}");
+        }
+    }
+}
+
+/// Leases the place in a network that the plan has and no lease for: the container was connected
+/// to it later.
+pub(crate) fn lease_one(host: &Host, plan: &mut ContainerPlan, network: &str) -> Result<Lease> {
+    let id = plan.unit.id.to_string();
+    let Connection::Bridge(bridged) = &mut plan.network else {
+        anyhow::bail!("{}: it has no network of its own", plan.unit.name);
+    };
+    let index = { bridged.attached.iter() }
+        .position(|attached| attached.network == network)
+        .with_context(|| format!("not connected to network {network}"))?;
+    let published = { bridged.attached.iter() }
+        .any(|attached| { attached.lease.iter() }.any(|lease| !lease.ports.is_empty()));
+    let mut request = bridged.request(index, &id);
+    if published {
+        request.ports.clear();
+    }
+    let spec = spec(host, network, &bridged.attached[index].options);
+    let lease = { host.networks.lease(&spec, &[request])?.pop() }
+        .with_context(|| format!("no address of network {network}"))?;
+    bridged.attached[index].lease = Some(lease.clone());
+    Ok(lease)
+}
+
+/// Completes what a killed `network connect` began.
+pub(crate) fn lease_missing(host: &Host, plan: &ContainerPlan) -> Result<()> {
+    let mut plan = plan.clone();
+    let missing: Vec<String> = { plan.network.attached().iter() }
+        .filter(|attached| attached.lease.is_none())
+        .map(|attached| attached.network.clone())
+        .collect();
+    for network in missing {
+        crate::networks::restore(host, &network)?;
+        lease_one(host, &mut plan, &network)?;
+    }
+    Ok(host.store.save_config(&plan.unit.id, &plan)?)
+}
+
+/// What a network is asked to be: an external one is as it is.
+fn spec(host: &Host, network: &str, options: &NetworkOptions) -> NetworkSpec {
+    if options.external
+        && let Ok(Some(existing)) = host.networks.get(network)
+    {
+        return NetworkSpec::from(&existing);
+    }
+    options.spec(network)
+}
+
+/// Puts the addresses of a network's containers on record again, the same as their plans have
+/// them: after a reboot, which takes the record. All of them, so that the rules are complete
+/// before the first one starts.
+pub(crate) fn lease_again(host: &Host, network: &str) -> Result<()> {
+    crate::networks::restore(host, network)?;
+    let (mut leases, mut asked) = (Vec::new(), None);
+    for id in host.store.ids()? {
+        // Another version's plan cannot be started either.
+        let Ok(plan) = host.store.load_config::<ContainerPlan>(&id) else {
+            continue;
+        };
+        let Some(attached) = plan.network.attached_to(network) else {
+            continue;
+        };
+        if let Some(lease) = &attached.lease {
+            asked.get_or_insert_with(|| attached.options.spec(network));
+            leases.push(lease.clone());
+        }
+    }
+    let (Some(first), Some(asked)) = (leases.first(), asked) else {
+        return Ok(());
+    };
+    let spec = NetworkSpec {
+        subnet: Some(first.subnet()),
+        gateway: Some(first.gateway),
+        ipv6: { first.ipv6.as_ref() }.map(|ipv6| Ipv6Spec {
+            subnet: Ipv6Net::new(ipv6.address, ipv6.prefix_len),
+            gateway: Some(ipv6.gateway),
+            ..asked.ipv6.clone().unwrap_or_default()
+        }),
+        internal: first.internal,
+        mtu: first.mtu,
+        ..asked
+    };
+    let spec = match host.networks.get(network)? {
+        Some(existing) if existing.kept => NetworkSpec::from(&existing),
+        _ => spec,
+    };
+    let requests: Vec<_> = leases.iter().map(Lease::request).collect();
+    fault("again")?;
+    host.networks.lease(&spec, &requests).with_context(|| {
+        format!("give the containers of network {network} the addresses that they had")
+    })?;
+    Ok(())
+}
