@@ -32,6 +32,7 @@ mod host;
 mod kernel;
 mod namespaces;
 mod output;
+pub mod page;
 mod proc;
 mod rootfs;
 mod running;

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{TcpStream, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
+use coop_tests::page::{fetch, wait_for_page};
 use coop_tests::{Host, Output, Running, USER, User, wait_until};
 
 const STACK: &str = "
@@ -109,23 +110,6 @@ impl<'h> Stack<'h> {
     fn down(&self) {
         self.coop("down", &["-t", "0"]).success();
     }
-}
-
-fn fetch(address: &str) -> std::io::Result<String> {
-    let address: SocketAddr = address.parse().expect("an address");
-    let patience = Duration::from_secs(5);
-    let mut stream = TcpStream::connect_timeout(&address, patience)?;
-    stream.set_read_timeout(Some(patience))?;
-    stream.write_all(b"GET /page HTTP/1.0\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
-}
-
-fn wait_for_page(address: &str) {
-    wait_until(&format!("{address} answers"), || {
-        fetch(address).is_ok_and(|page| page.contains("hello"))
-    });
 }
 
 /// The processes of the user that keep its networks.

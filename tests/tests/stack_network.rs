@@ -1,9 +1,6 @@
 //! Who can reach whom.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
-
+use coop_tests::page::{fetch, wait_for_page};
 use coop_tests::{Host, Running, wait_until};
 
 const WEB: &str = "
@@ -20,24 +17,6 @@ services:
 
 fn web(ports: &str) -> String {
     WEB.replace("PORTS", ports)
-}
-
-/// What a web server at `address`, seen from the test's host, has to say.
-fn fetch(address: &str) -> std::io::Result<String> {
-    let address: SocketAddr = address.parse().expect("an address");
-    let patience = Duration::from_secs(5);
-    let mut stream = TcpStream::connect_timeout(&address, patience)?;
-    stream.set_read_timeout(Some(patience))?;
-    stream.write_all(b"GET /page HTTP/1.0\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
-}
-
-fn wait_for_page(address: &str) {
-    wait_until(&format!("{address} answers"), || {
-        fetch(address).is_ok_and(|page| page.contains("hello"))
-    });
 }
 
 /// The address of the stack's bridge.
