@@ -20,8 +20,8 @@ impl Snapshot {
         let sections = [
             ("cgroup", cgroups()),
             ("file", files(&host.coop_root())),
-            ("link", shown_by("ip", &["-o", "link"])),
-            ("address", shown_by("ip", &["-o", "address"])),
+            ("link", links()),
+            ("address", addresses()),
             ("memory", memory()),
             ("mount", mounts()),
             ("process", host.processes()),
@@ -77,7 +77,28 @@ fn mounts() -> Vec<String> {
     mounts
 }
 
-/// The packet filter's rules; none on a host without `nft`.
+/// The links without what the kernel finds out about their carrier in its own time.
+fn links() -> Vec<String> {
+    let essence = |line: String| {
+        let line = line.replace("NO-CARRIER,", "").replace(",LOWER_UP", "");
+        let Some((before, after)) = line.split_once(" state ") else {
+            return line;
+        };
+        let rest = after.split_once(' ').map_or("", |(_state, rest)| rest);
+        format!("{before} {rest}")
+    };
+    let links = shown_by("ip", &["-o", "link"]);
+    links.into_iter().map(essence).collect()
+}
+
+/// The addresses without those that the kernel gives a link by itself, some time later.
+fn addresses() -> Vec<String> {
+    let mut addresses = shown_by("ip", &["-o", "address"]);
+    addresses.retain(|line| !line.contains(" inet6 fe80:"));
+    addresses
+}
+
+/// The packet filter's rules without what they have counted; none on a host without `nft`.
 fn rules() -> Vec<String> {
     use rustix::fs::{Access, access};
     let is_there = |directory| access(Path::new(directory).join("nft"), Access::EXEC_OK).is_ok();
@@ -85,7 +106,7 @@ fn rules() -> Vec<String> {
         .into_iter()
         .any(is_there)
     {
-        shown_by("nft", &["list", "ruleset"])
+        shown_by("nft", &["--stateless", "list", "ruleset"])
     } else {
         Vec::new()
     }
