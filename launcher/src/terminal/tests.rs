@@ -20,6 +20,8 @@ fn start_on_terminal(script: &str) -> (Child, OwnedFd) {
     // SAFETY: only system calls, fit for a forked child.
     unsafe {
         command.pre_exec(move || {
+            // A shell's background jobs ignore SIGINT, and so would this one's children.
+            crate::signals::reset_for_child().map_err(|error| error.source)?;
             make_controlling(slave.as_fd()).map_err(|error| match error {
                 TerminalError::Call { source, .. } => source.into(),
                 other @ TerminalError::NotPty { .. } => std::io::Error::other(other),
