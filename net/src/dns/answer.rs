@@ -18,7 +18,8 @@ pub(super) enum Verdict {
 }
 
 /// The answer to `query` of a container in the networks `zones`: the first network that knows
-/// the name has it. `aliases` are names of its own for others. `turn` counts the queries, so that each begins with another replica.
+/// the name has it. `aliases` are names of its own for others. `turn` counts these questions,
+/// so that each answer begins with another replica.
 ///
 /// A name that is known is never unknown, whatever record of it is asked for, and though all
 /// who have it are gone: it does not become somebody else's outside.

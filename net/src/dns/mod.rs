@@ -28,7 +28,8 @@
 //! exchange.rs    one question to servers     forwarder.rs   all questions under way
 //! resolvers.rs   the host's name servers     sockets.rs     listening and asking
 //! connection.rs  a client's, by TCP          listener.rs    where it listens
-//! respond.rs     what a client is told       server.rs      what is done when a socket is ready
+//! respond.rs     what a client is told       turns.rs       which replica comes first
+//! server.rs      what is done when a socket is ready
 //! ```
 //!
 //! **Several at a time.** Any number of processes may serve one network. They share the port
@@ -55,6 +56,7 @@ mod server;
 mod sockets;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod zone;
 
 use std::net::IpAddr;

@@ -92,10 +92,10 @@ impl NameServer {
         };
         let resolution = { view.zone.at(client) }.map(|member| look.resolution(member));
         let zones = self.zones(&view, resolution.as_deref(), look);
-        self.queries = self.queries.wrapping_add(1);
+        let turn = self.turns.next(&query);
         let standing = |member: &Member| look.standing(member);
         let aliases = resolution.as_ref().map_or(&[][..], |it| &it.aliases);
-        match answer(&query, &zones, aliases, &standing, self.queries, limit) {
+        match answer(&query, &zones, aliases, &standing, turn, limit) {
             Verdict::Answer(answer) => Some(answer),
             Verdict::Unknown if !query.is_recursive() => Some(query.refusal()),
             Verdict::Unknown => {

@@ -16,6 +16,7 @@ use super::message::LONGEST_QUERY;
 use super::registry::Registry;
 use super::resolvers::HostResolvers;
 use super::respond::Look;
+use super::turns::Turns;
 use crate::networks::Networks;
 
 /// So many datagrams of one socket are answered at a time: there is other work in this thread.
@@ -43,9 +44,9 @@ pub struct NameServer {
     pub(super) host: HostResolvers,
     /// Tells what comes later from what had its place before.
     pub(super) serial: u64,
-    /// How often files were looked at, and how many queries there were.
+    /// How often files were looked at.
     pub(super) looks: u64,
-    pub(super) queries: usize,
+    pub(super) turns: Turns,
 }
 
 /// Where an answer goes.
@@ -110,7 +111,7 @@ impl NameServer {
             host: HostResolvers::new(),
             serial: 0,
             looks: 0,
-            queries: 0,
+            turns: Turns::new(),
         })
     }
 
