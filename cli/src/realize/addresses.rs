@@ -33,7 +33,7 @@ pub(super) fn lease_addresses(host: &Host, drafts: &mut [Draft]) -> Result<()> {
         let leases = host
             .networks
             .lease(&spec, &requests)
-            .with_context(|| format!("lease addresses of network {network}"))?;
+            .map_err(|error| by_name(host, drafts, error))?;
         if is_new {
             host.store.emit(&Event::of_network(&network, "create"));
             warn_of_firewalls(host, &network);
@@ -52,6 +52,19 @@ pub(super) fn lease_addresses(host: &Host, drafts: &mut [Draft]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// An error of the crate, which knows containers by their ids, with their names instead.
+fn by_name(host: &Host, drafts: &[Draft], error: coop_net::Error) -> anyhow::Error {
+    let error = anyhow::Error::from(error);
+    let mut text = format!("{error:#}");
+    for draft in drafts {
+        text = text.replace(draft.plan.unit.id.as_str(), &draft.plan.unit.name);
+    }
+    for state in host.store.list().unwrap_or_default() {
+        text = text.replace(state.id.as_str(), state.name.as_str());
+    }
+    anyhow::anyhow!(text)
 }
 
 /// Says what stands in the way of a new network, before its containers wait for answers in vain.
@@ -86,7 +99,9 @@ pub(crate) fn lease_one(host: &Host, plan: &mut ContainerPlan, network: &str) ->
         request.ports.clear();
     }
     let spec = spec(host, network, &bridged.attached[index].options);
-    let lease = { host.networks.lease(&spec, &[request])?.pop() }
+    let leases =
+        { host.networks.lease(&spec, &[request]) }.map_err(|error| by_name(host, &[], error))?;
+    let lease = { leases.into_iter().next() }
         .with_context(|| format!("no address of network {network}"))?;
     bridged.attached[index].lease = Some(lease.clone());
     Ok(lease)
