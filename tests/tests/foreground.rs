@@ -157,6 +157,7 @@ fn without_a_terminal_each_event_is_a_plain_line() {
     assert_eq!(
         lines[..up_to],
         [
+            " Network shop_default  Created",
             " Container shop-db-1  Created",
             " Container shop-web-1  Created",
             " Container shop-db-1  Started",
@@ -295,32 +296,34 @@ fn up_in_the_background_stop_and_down_show_the_same_lines() {
     std::fs::create_dir(host.work().join("gate")).unwrap();
     host.file("gate/open", "");
     let stack = host.stack(SHOP);
-    let shown = |verb: &str, flags: &[&str], last: &str| {
+    let shows = |verb: &str, flags: &[&str], lines: &[&str]| {
         let mut screen = Screen::of(stack.coop(verb).args(flags), 80, 24);
-        let text = screen.wait_until(last, |text| text.matches(last).count() >= 2);
+        screen.wait_until(&lines.join(", "), |text| states(text) == lines);
         screen.wait().success();
-        states(&text)
     };
-    assert_eq!(
-        shown("up", &["-d"], "✔"),
-        [
+    shows(
+        "up",
+        &["-d"],
+        &[
             "✔ Container shop-db-1 Healthy",
-            "✔ Container shop-web-1 Started"
-        ]
+            "✔ Container shop-web-1 Started",
+        ],
     );
-    assert_eq!(
-        shown("stop", &[], "Stopped"),
-        [
+    shows(
+        "stop",
+        &[],
+        &[
             "✔ Container shop-db-1 Stopped",
-            "✔ Container shop-web-1 Stopped"
-        ]
+            "✔ Container shop-web-1 Stopped",
+        ],
     );
-    assert_eq!(
-        shown("down", &[], "Removed"),
-        [
+    shows(
+        "down",
+        &[],
+        &[
             "✔ Container shop-db-1 Removed",
-            "✔ Container shop-web-1 Removed"
-        ]
+            "✔ Container shop-web-1 Removed",
+        ],
     );
     host.assert_nothing_left(&before);
 }

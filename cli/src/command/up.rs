@@ -6,6 +6,7 @@ mod change;
 mod end;
 mod follow;
 mod foreground;
+mod resources;
 mod wait;
 
 use anyhow::{Result, bail};
@@ -14,6 +15,7 @@ use coop_launcher::supervisor::{Report, UnitSpec};
 
 use self::background::Brought;
 use self::change::{Change, Todo};
+use self::resources::Missing;
 use crate::args::{StackArgs, UpArgs};
 use crate::host::Host;
 use crate::load::Loaded;
@@ -59,7 +61,9 @@ pub(crate) fn up(host: &Host, stack: &StackArgs, args: &UpArgs) -> Result<i32> {
     if !args.no_start {
         loaded.explain(ports::check(host, &loaded.stack, &plan))?;
     }
+    let missing = Missing::find(host, &plan)?;
     let made = realize::realize(host, plan)?;
+    missing.tell(&mut progress);
     let new: Vec<_> = made.iter().map(|plan| plan.unit.id.clone()).collect();
     let brought = Brought {
         host,
