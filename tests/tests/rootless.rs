@@ -26,7 +26,9 @@ fn a_user_without_ranges_is_root_alone_and_is_told_once_what_would_help() {
     let second = user.sh(&[], "true").run();
     assert!(!second.success().stderr.contains("usermod"), "{second}");
     let other = user.sh(&["-u", "33"], "true").run();
-    other.fails(125, &["33"]);
+    other.fails(125, &["33", "no such id", "newuidmap"]);
+    let more = user.sh(&["--group-add", "44"], "true").run();
+    more.fails(125, &["44", "no such groups", "newgidmap"]);
 }
 
 /// A directory of the user's in which everybody may make files, and the volume that it is.
@@ -197,6 +199,7 @@ fn what_takes_root_is_refused_by_name() {
     };
     run(&["--device-cgroup-rule", "c 1:3 r"]).fails(125, &["device cgroup rules", "without root"]);
     run(&["--oom-score-adj", "-1000"]).fails(125, &["oom_score_adj"]);
+    run(&["--ulimit", "rtprio=50"]).fails(125, &["rtprio", "only root", "ulimit -H"]);
     if cgroup::version() == cgroup::Version::V1 {
         run(&["--memory", "32m"]).fails(125, &["memory limit", "without root", "cgroup v1"]);
     }

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use coop_launcher::{BoxError, ChildSide, HostSide, Prepare, Stage, Waiting};
 use coop_ns::privileges::{
-    Capabilities, Label, Landlock, LandlockAccess, Procfs, User, set_oom_score_adj,
+    Capabilities, Error, Label, Landlock, LandlockAccess, Procfs, User, set_oom_score_adj,
 };
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
 
 use crate::plan::{FileRule, PrivilegesPlan, ProcessPlan};
 
@@ -56,7 +57,7 @@ impl Stage for Privileges {
     fn attach(&mut self, child: &mut Waiting) -> Result<(), BoxError> {
         // From here, because root of a user namespace cannot raise a hard limit.
         for limit in &self.plan.rlimits {
-            limit.set_for(child.pid())?;
+            limit.set_for(child.pid()).map_err(advised)?;
         }
         // From here for the same reason: less than what is inherited takes the host's root.
         if let Some(adjustment) = self.plan.oom_score_adj {
@@ -111,8 +112,30 @@ impl Stage for Privileges {
             rlimits: Vec::new(),
             umask: Some(0o022),
         };
-        Ok(privileges.apply()?)
+        Ok(privileges.apply().map_err(advised)?)
     }
+}
+
+/// The error with what to do about it, where that is known.
+fn advised(error: Error) -> anyhow::Error {
+    let remedy = match &error {
+        Error::SetUid { source, .. } | Error::SetGid { source, .. } if *source == Errno::INVAL => {
+            "the container has no such id: take one that it has (/proc/self/uid_map and gid_map \
+             in it tell), or give it more: --uidmap, --gidmap; without root it has those \
+             of /etc/subuid and /etc/subgid, by newuidmap (package uidmap or shadow-utils)"
+        }
+        Error::SetGroups { .. } => {
+            "the container has no such groups: without root it has those of /etc/subgid, once \
+             newgidmap is installed (package uidmap or shadow-utils)"
+        }
+        Error::SetRlimit { source, .. } if *source == Errno::PERM => {
+            "only root can go above the hard limit that Coop was started with: `ulimit -H -a` \
+             shows it, and root raises it in /etc/security/limits.conf"
+        }
+        _ => return error.into(),
+    };
+    let error = anyhow::Error::from(error);
+    anyhow::anyhow!("{error:#}\n  help: {remedy}")
 }
 
 /// What to do where a label is refused.
