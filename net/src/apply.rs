@@ -8,15 +8,15 @@ use crate::bridge;
 use crate::error::Error;
 use crate::forwarding::{self, Opened};
 use crate::lease::Lease;
-use crate::probe::Answer;
+use crate::probe::{self, Answer};
 use crate::rules::{self, Change, Ruleset};
 use crate::spec::Network;
-use crate::store::{Lock, Store};
+use crate::store::{Departed, Lock, Store};
 use crate::sys::Control;
 use crate::tool::{self, NFT, Running};
 
 /// So many links may have gone whose rules are still there.
-const MOST_DEPARTED: u64 = 128;
+const MOST_DEPARTED: usize = 128;
 
 /// Rules on their way into the kernel. Nothing is reachable that should not be before
 /// [`wait`](Self::wait) returns: only then is forwarding turned on.
@@ -123,7 +123,7 @@ pub(crate) fn start(directory: &Path, networks: Vec<Applied<'_>>) -> Result<Pend
     } else {
         Opened::default()
     };
-    let (mut text, mut locks) = (String::new(), Vec::new());
+    let (mut text, mut locks, mut anew) = (String::new(), Vec::new(), Vec::new());
     let mut all = Vec::with_capacity(networks.len());
     for applied in networks {
         let Applied {
@@ -138,12 +138,12 @@ pub(crate) fn start(directory: &Path, networks: Vec<Applied<'_>>) -> Result<Pend
         } else {
             &opened
         };
-        let ruleset = rules::render(&table, &network, &leases, guarded);
+        let render = |departed| rules::render(&table, &network, &leases, guarded, departed);
+        let departed = store.departed()?;
+        let ruleset = render(&departed);
         let change = match ruleset.change() {
             // What has gone is still there, and must not pile up.
-            Change::Addition(_) if store.departed() >= MOST_DEPARTED => {
-                Change::Replacement(ruleset.replacement())
-            }
+            Change::Addition(_) if departed.count() >= MOST_DEPARTED => Change::Replacement,
             change => change,
         };
         log::debug!(
@@ -152,22 +152,27 @@ pub(crate) fn start(directory: &Path, networks: Vec<Applied<'_>>) -> Result<Pend
             ruleset.mark,
             match &change {
                 Change::None => "there",
-                Change::Creation(_) => "new",
+                Change::Creation => "new",
                 Change::Addition(_) => "some new",
-                Change::Replacement(_) => "others",
+                Change::Replacement => "others",
             }
         );
-        if let Change::Replacement(_) | Change::Creation(_) = &change {
-            store.forget_departed()?;
-        }
-        let ruleset = match change {
+        let ruleset = match &change {
             Change::None => None,
-            Change::Creation(new) | Change::Addition(new) | Change::Replacement(new) => {
-                text += &new;
-                locks.push(lock.share().map_err(NFT.failed("start"))?);
-                Some(ruleset)
+            Change::Addition(_) => Some(ruleset),
+            Change::Creation | Change::Replacement => {
+                anew.push(store);
+                Some(render(&Departed::default()))
             }
         };
+        if let Some(ruleset) = &ruleset {
+            text += &match change {
+                Change::Addition(new) => new,
+                Change::Creation => ruleset.creation(),
+                _ => ruleset.replacement(),
+            };
+            locks.push(lock.share().map_err(NFT.failed("start"))?);
+        }
         all.push(Pending {
             loopback: rules::uses_loopback(&leases),
             network,
@@ -180,6 +185,8 @@ pub(crate) fn start(directory: &Path, networks: Vec<Applied<'_>>) -> Result<Pend
         let stdout = locks.pop().map_or_else(Stdio::null, Stdio::from);
         Some(start_nft(&text, stdout, locks)?)
     };
+    // Not before: whatever becomes of this process now, `nft` goes on.
+    anew.into_iter().try_for_each(Store::forget_departed)?;
     Ok(PendingRules {
         networks: all,
         nft,
@@ -245,9 +252,9 @@ fn start_nft(text: &str, stdout: Stdio, kept: Vec<OwnedFd>) -> Result<Running, E
 /// Whether the kernel has a table for this network, `None` when it does not tell.
 pub(crate) fn has_table(directory: &Path, network: &str) -> Option<bool> {
     match rules::table_mark(&rules::table(directory, network)).ask() {
-        Answer::Present => Some(true),
+        Answer::Present if probe::is_answer_to_be_believed() => Some(true),
         Answer::Absent => Some(false),
-        Answer::Unknown => None,
+        Answer::Present | Answer::Unknown => None,
     }
 }
 

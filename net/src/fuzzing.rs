@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::forwarding::Opened;
 use crate::spec::{check_bridge, check_name};
+use crate::store::Departed;
 use crate::{Lease, Network, holder, naming, rules};
 
 /// Names of networks, containers and bridges: what is accepted is one word for `ip` and `nft`
@@ -43,7 +44,13 @@ pub fn rules(data: &[u8]) {
     let leases: Vec<Lease> = files
         .filter_map(|file| serde_json::from_slice(file).ok())
         .collect();
-    let written = rules::render("coop_test", &network, &leases, &Opened::default());
+    let written = rules::render(
+        "coop_test",
+        &network,
+        &leases,
+        &Opened::default(),
+        &Departed::default(),
+    );
     if check_name("network", &network.name).is_ok() && check_bridge(&network.bridge).is_ok() {
         let text = written.creation();
         let count = |c| text.matches(c).count();

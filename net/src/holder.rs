@@ -44,7 +44,8 @@ pub(crate) fn find(mapping: &PortMapping) -> Option<Holder> {
     let tables = match mapping.protocol {
         Protocol::Tcp => ["tcp", "tcp6"],
         Protocol::Udp => ["udp", "udp6"],
-        Protocol::Sctp => ["sctp/eps", "sctp/eps"],
+        // The kernel's list of those is another one.
+        Protocol::Sctp => return None,
     };
     let mut entries: Vec<Entry> = tables
         .iter()

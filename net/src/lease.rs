@@ -123,6 +123,12 @@ impl Lease {
         [self.address.into()].into_iter().chain(ipv6)
     }
 
+    /// Whether what may come in by the link is the same in both.
+    pub(crate) fn is_placed_as(&self, other: &Self) -> bool {
+        let place = |it: &Self| (it.address, it.ipv6, it.mac);
+        place(self) == place(other) && self.link_local == other.link_local
+    }
+
     /// A request that gives this very lease again.
     pub fn request(&self) -> LeaseRequest {
         LeaseRequest {

@@ -72,7 +72,10 @@ impl Networks {
         }
         let _lock = store.create_and_lock()?;
         let planned = self.plan(spec, &store, requests);
-        if planned.is_err() && store.leases().is_ok_and(|leases| leases.is_empty()) {
+        if planned.is_err()
+            && store.leases().is_ok_and(|leases| leases.is_empty())
+            && !store.network()?.is_some_and(|network| network.kept)
+        {
             forwarding::leave(&self.directory, &spec.name, &store)?;
         }
         planned
@@ -103,10 +106,28 @@ impl Networks {
             .copied()
             .collect();
         reserve::choose_free_ports(leases.iter_mut().flat_map(|lease| &mut lease.ports), kept)?;
-        leases
-            .iter()
-            .try_for_each(|lease| store.write_lease(lease))?;
+        Self::record(store, &existing, &leases)?;
         Ok(leases)
+    }
+
+    /// Writes `leases` down, all of them or none that is new.
+    fn record(store: &Store, existing: &[Lease], leases: &[Lease]) -> Result<(), Error> {
+        let before = |lease: &Lease| {
+            let mut all = existing.iter();
+            all.find(|it| it.container == lease.container)
+        };
+        // One that gets other addresses leaves the rules of the old ones behind.
+        let moved = |lease: &&Lease| before(lease).is_some_and(|it| !it.is_placed_as(lease));
+        let moved: Vec<_> = { leases.iter().filter(moved) }
+            .map(|lease| lease.host_interface.clone())
+            .collect();
+        store.depart(&moved)?;
+        let written = leases.iter().try_for_each(|lease| store.write_lease(lease));
+        if written.is_err() {
+            let mut new = leases.iter().filter(|lease| before(lease).is_none());
+            new.try_for_each(|lease| store.remove_lease(&lease.container))?;
+        }
+        written
     }
 
     /// Decides what the network is, with room for so many containers, and records it.

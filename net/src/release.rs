@@ -50,11 +50,14 @@ impl Networks {
         if !store.has_lease_beside(&going)? {
             return self.tear_down(network, &store, &lock, &links);
         }
-        let mut published = false;
+        let (mut departed, mut published) = (Vec::new(), false);
         for container in containers {
-            let lease = store.lease(container)?;
-            published |= lease.is_some_and(|lease| !lease.ports.is_empty());
+            if let Some(lease) = store.lease(container)? {
+                published |= !lease.ports.is_empty();
+                departed.push(lease.host_interface);
+            }
         }
+        store.depart(&departed)?;
         let pending = match store.network()? {
             Some(known) if published => {
                 let mut stay: Vec<Lease> = store.leases()?;
@@ -67,10 +70,7 @@ impl Networks {
                 };
                 Some(apply::start(self.directory(), vec![applied])?)
             }
-            _ => {
-                store.depart(containers.len())?;
-                None
-            }
+            _ => None,
         };
         // `nft` works meanwhile.
         batch::remove_links(&links)?;

@@ -117,7 +117,7 @@ pub(crate) fn choose_free_ports<'a>(
                     ..**twin
                 };
                 let free = !taken.iter().any(|taken| taken.conflicts(&other));
-                match bound(&other) {
+                match bound_to_choose(&other) {
                     Ok(socket) if free => sockets.push(socket),
                     Ok(_) | Err(Errno::ADDRINUSE) => continue,
                     Err(source) => {
@@ -151,8 +151,20 @@ fn is_twin(first: &PortMapping, second: &PortMapping) -> bool {
         && same == *first
 }
 
+/// As [`bound`], to find a number that is free: where the kernel has no sockets of SCTP, it is one
+/// of UDP.
+fn bound_to_choose(mapping: &PortMapping) -> rustix::io::Result<OwnedFd> {
+    match bound(mapping) {
+        Err(Errno::PROTONOSUPPORT) if mapping.protocol == Protocol::Sctp => bound(&PortMapping {
+            protocol: Protocol::Udp,
+            ..*mapping
+        }),
+        bound => bound,
+    }
+}
+
 fn any_port(mapping: &PortMapping) -> Result<(OwnedFd, u16), Error> {
-    let found = bound(mapping).and_then(|socket| {
+    let found = bound_to_choose(mapping).and_then(|socket| {
         let port = SocketAddr::try_from(getsockname(&socket)?)?.port();
         Ok((socket, port))
     });
@@ -227,13 +239,17 @@ mod tests {
 
     #[test]
     fn both_families_get_the_same_number() {
-        let mut ports: Vec<_> = PortMapping::parse("80").unwrap()[0].decided(true).collect();
-        choose_free_ports(ports.iter_mut(), vec![]).unwrap();
-        assert_ne!(ports[0].host_port, 0);
-        assert_eq!(ports[0].host_port, ports[1].host_port);
-        let held = reserve(&ports).unwrap();
-        assert_eq!(held.len(), 2);
-        assert!(reserve(&ports[1..]).is_err());
+        for protocol in ["tcp", "udp", "sctp"] {
+            let port = PortMapping::parse(&format!("80/{protocol}")).unwrap()[0];
+            let mut ports: Vec<_> = port.decided(true).collect();
+            choose_free_ports(ports.iter_mut(), vec![]).unwrap();
+            assert_ne!(ports[0].host_port, 0);
+            assert_eq!(ports[0].host_port, ports[1].host_port);
+            let held = reserve(&ports).unwrap();
+            // Where the kernel has no sockets of SCTP, nobody can take the port.
+            assert!(held.len() == 2 || protocol == "sctp");
+            assert!(held.is_empty() || reserve(&ports[1..]).is_err());
+        }
     }
 
     #[test]

@@ -17,8 +17,9 @@ use crate::lease::Lease;
 use crate::naming;
 use crate::partition;
 use crate::ports::PortMapping;
-use crate::probe::{ADDRESS, Answer, EndMark, Mark, PORT};
+use crate::probe::{self, ADDRESS, Answer, EndMark, Mark, PORT};
 use crate::spec::Network;
+use crate::store::Departed;
 
 /// The rules of a network, and the marks that tell what the kernel has of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,16 +52,19 @@ pub(crate) enum Change {
     /// There is nothing yet. Three times as fast as a replacement: `nft` does not end before
     /// the kernel has got rid of what a transaction deleted, an RCU grace period later, and
     /// keeps whoever makes an interface waiting meanwhile.
-    Creation(String),
+    Creation,
     /// Some links are new.
     Addition(String),
     /// It is other rules, or nobody knows.
-    Replacement(String),
+    Replacement,
 }
 
 impl Ruleset {
     /// Asks the kernel what it has.
     pub(crate) fn change(&self) -> Change {
+        if !probe::is_answer_to_be_believed() {
+            return Change::Replacement;
+        }
         match (self.mark.ask(), table_mark(&self.table).ask()) {
             (Answer::Present, _) => {
                 let missing = |link: &&LinkRules| link.mark.ask() != Answer::Present;
@@ -73,8 +77,8 @@ impl Ruleset {
                     Change::Addition(text)
                 }
             }
-            (_, Answer::Absent) => Change::Creation(self.creation()),
-            _ => Change::Replacement(self.replacement()),
+            (_, Answer::Absent) => Change::Creation,
+            _ => Change::Replacement,
         }
     }
 
@@ -122,8 +126,14 @@ fn removal_of(family: &str, table: &str) -> String {
 }
 
 /// The tables of `network`. `opened` are the interfaces that forward only because Coop made
-/// them.
-pub(crate) fn render(table: &str, network: &Network, leases: &[Lease], opened: &Opened) -> Ruleset {
+/// them, `departed` the links that have gone and whose rules are still in the kernel.
+pub(crate) fn render(
+    table: &str,
+    network: &Network,
+    leases: &[Lease],
+    opened: &Opened,
+    departed: &Departed,
+) -> Ruleset {
     // Writing to a String cannot fail.
     let packets = |mark: Mark| {
         let mut text = String::new();
@@ -141,16 +151,19 @@ pub(crate) fn render(table: &str, network: &Network, leases: &[Lease], opened: &
         packets: packets(mark),
         frames,
         links: { leases.iter() }
-            .map(|lease| link(table, network, lease))
+            .map(|lease| link(table, network, lease, departed))
             .collect(),
         mark,
     }
 }
 
-fn link(table: &str, network: &Network, lease: &Lease) -> LinkRules {
+fn link(table: &str, network: &Network, lease: &Lease, departed: &Departed) -> LinkRules {
     let mut frames = String::new();
     let _ = links::write_link(&mut frames, table, network, lease);
-    let mark = EndMark::of(&[b"link", frames.as_bytes()]);
+    // Each life of a link has a mark of its own: that of an earlier one is still in the set, and
+    // a later one may have replaced its rules since.
+    let life = departed.times(&lease.host_interface);
+    let mark = EndMark::of(&[b"link", frames.as_bytes(), &life.to_le_bytes()]);
     LinkRules {
         frames,
         note: format!("add element inet {table} links {{ {mark} }}\n"),
@@ -186,9 +199,10 @@ fn write_packets(
         out,
         "\t\ttype nat hook output priority -100; policy accept;"
     )?;
+    // A comment has at most 128 characters.
     writeln!(
         out,
-        "\t\tip daddr {ADDRESS} udp dport {PORT} @th,64,64 {{ {}, {mark} }} drop comment \"network {name}\"",
+        "\t\tip daddr {ADDRESS} udp dport {PORT} @th,64,64 {{ {}, {mark} }} drop comment \"network {name:.100}\"",
         table_mark(table),
     )?;
     writeln!(out, "\t\tudp dport {PORT} ip saddr . ip daddr @links drop")?;

@@ -173,21 +173,32 @@ impl Store {
         self.forget_departed()
     }
 
-    /// Notes that rules of so many links were left in the kernel.
-    pub(crate) fn depart(&self, links: usize) -> Result<(), Error> {
+    /// Notes that rules of these links were left in the kernel.
+    pub(crate) fn depart(&self, links: &[String]) -> Result<(), Error> {
+        if links.is_empty() {
+            return Ok(());
+        }
         let path = self.path.join("departed");
         let file = OpenOptions::new()
             .create(true)
             .append(true)
             .mode(0o600)
             .open(&path);
-        file.and_then(|mut file| file.write_all(&vec![b'.'; links]))
+        let text: String = { links.iter() }
+            .flat_map(|link| [link.as_str(), "\n"])
+            .collect();
+        file.and_then(|mut file| file.write_all(text.as_bytes()))
             .map_err(state("write", &path))
     }
 
-    /// How many links have gone whose rules are still in the kernel.
-    pub(crate) fn departed(&self) -> u64 {
-        fs::metadata(self.path.join("departed")).map_or(0, |file| file.len())
+    /// The links that have gone whose rules are still in the kernel.
+    pub(crate) fn departed(&self) -> Result<Departed, Error> {
+        let path = self.path.join("departed");
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Departed(text.lines().map(str::to_owned).collect())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Departed::default()),
+            Err(error) => Err(state("read", &path)(error)),
+        }
     }
 
     /// Their rules go.
@@ -235,6 +246,21 @@ impl Store {
 
     fn lease_path(&self, container: &str) -> PathBuf {
         self.path.join("leases").join(format!("{container}.json"))
+    }
+}
+
+/// Links that have gone and whose rules are still in the kernel, each as often as it has gone.
+#[derive(Debug, Default)]
+pub(crate) struct Departed(Vec<String>);
+
+impl Departed {
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How often a link has gone.
+    pub(crate) fn times(&self, link: &str) -> usize {
+        self.0.iter().filter(|it| *it == link).count()
     }
 }
 

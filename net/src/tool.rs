@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -94,6 +95,8 @@ impl Tool {
         }
         let child = command
             .args(arguments)
+            // Ctrl-C is for us, who have to finish or undo what the tool is at.
+            .process_group(0)
             .env_clear()
             .env("LC_ALL", "C")
             .stdin(stdin)

@@ -57,3 +57,26 @@ fn a_firewall_that_drops_is_named_and_left_alone() {
     assert!(shop[0].ns.tcp(OUTSIDE, 80).is_some());
     world.with(|networks| assert_eq!(networks.check(|_| true).unwrap(), []));
 }
+
+#[test]
+fn a_host_that_lets_out_nothing_unknown_is_not_taken_for_one_with_our_rules() {
+    if !is_root("a_host_that_lets_out_nothing_unknown_is_not_taken_for_one_with_our_rules") {
+        return;
+    }
+    let world = World::new();
+    world.outside.serve("outside", OUTSIDE, 80);
+    world.host.sh(
+        "nft 'table inet strict { chain out { type filter hook output priority 0; policy drop; }; }'",
+    );
+    // Its rules drop what we ask the kernel by.
+    let shop = world.up(&spec("shop"), &[ask("web", "8080:80")]);
+    assert!(shop[0].ns.tcp(OUTSIDE, 80).is_some());
+    let late = world.up(&spec("shop"), &[ask("late", "")]);
+    assert!(late[0].ns.tcp(OUTSIDE, 80).is_some());
+    let table = shop[0].lease.bridge.replace('-', "_");
+    let rules = world.host.sh(&format!("nft list table bridge {table}"));
+    assert!(rules.contains(&late[0].lease.host_interface), "{rules}");
+    drop((shop, late));
+    world.with(|networks| networks.release_all("shop").unwrap());
+    assert!(!world.host.sh("nft list ruleset").contains(&table));
+}

@@ -5,6 +5,13 @@ mod common;
 
 use common::{Container, World, ask, is_root, sees, spec6};
 
+/// A network of three, of which the first one lies.
+fn shop(world: &World) -> [Container; 3] {
+    let requests = ["evil", "web", "db"].map(|name| ask(name, ""));
+    let containers = world.up(&spec6("shop"), &requests);
+    containers.try_into().ok().unwrap()
+}
+
 /// How many frames were dropped for being forged.
 fn dropped(world: &World, container: &Container) -> u64 {
     let table = container.lease.bridge.replace('-', "_");
@@ -21,13 +28,7 @@ fn another_ones_hardware_address_is_no_use() {
         return;
     }
     let world = World::new();
-    let shop = world.up(
-        &spec6("shop"),
-        &[ask("evil", ""), ask("web", ""), ask("db", "")],
-    );
-    let [evil, web, db] = &shop[..] else {
-        unreachable!()
-    };
+    let [evil, web, db] = &shop(&world);
     db.ns.serve("db", "::", 80);
     assert!(evil.ns.tcp(&db.address(), 80).is_some());
     let before = dropped(&world, evil);
@@ -47,13 +48,7 @@ fn another_ones_addresses_are_no_use() {
         return;
     }
     let world = World::new();
-    let shop = world.up(
-        &spec6("shop"),
-        &[ask("evil", ""), ask("web", ""), ask("db", "")],
-    );
-    let [evil, web, db] = &shop[..] else {
-        unreachable!()
-    };
+    let [evil, web, db] = &shop(&world);
     web.ns.serve("web", "::", 80);
     evil.ns.serve("evil", "::", 80);
     // It takes the addresses of web, and says so to everyone, by itself: the kernel announces
@@ -92,10 +87,7 @@ fn no_container_is_the_router() {
         return;
     }
     let world = World::new().with_ipv6();
-    let shop = world.up(&spec6("shop"), &[ask("evil", ""), ask("web", "")]);
-    let [evil, web] = &shop[..] else {
-        unreachable!()
-    };
+    let [evil, web, _] = &shop(&world);
     let gateway = evil.lease.gateway;
     evil.ns.sh(&format!(
         "echo 1 > /proc/sys/net/ipv4/conf/eth0/arp_notify; ip addr add {gateway}/24 dev eth0

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use common::{World, ask, is_root, sees, spec};
-use coop_net::{Error, Finding, LinkBatch, NetworkSpec, Networks};
+use coop_net::{Error, Finding, LeaseRequest, LinkBatch};
 use rustix::fs::inotify;
 use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
 use rustix::process::Pid;
@@ -376,139 +376,45 @@ fn a_container_that_starts_again_keeps_its_place_and_replaces_its_link() {
 }
 
 #[test]
-fn a_subnet_keeps_clear_of_the_host_and_of_other_networks() {
-    if !is_root("a_subnet_keeps_clear_of_the_host_and_of_other_networks") {
+fn a_link_that_comes_again_is_let_in_by_the_address_that_it_has_now() {
+    if !is_root("a_link_that_comes_again_is_let_in_by_the_address_that_it_has_now") {
         return;
     }
     let world = World::new();
-    // All but one of the pool's subnets.
-    world.host.sh(
-        "for net in 10.208.0.0/13 10.216.0.0/14 10.220.0.0/15 10.222.0.0/16 10.223.0.0/17 10.223.128.0/18 \
-            10.223.192.0/19 10.223.224.0/20 10.223.240.0/21 10.223.248.0/22 10.223.252.0/23 10.223.254.0/24; do
-             ip route add blackhole $net table 77
-         done",
-    );
-    let lease = world.with(|networks| {
-        networks
-            .lease(&spec("shop"), &[ask("web", "")])
-            .unwrap()
-            .remove(0)
-    });
-    assert_eq!(lease.subnet().to_string(), "10.223.255.0/24");
-    world.with(|networks| {
-        let error = networks
-            .lease(&spec("more"), &[ask("web", "")])
-            .unwrap_err();
-        assert!(matches!(error, Error::PoolExhausted { .. }), "{error}");
-        for (subnet, with) in [
-            ("10.223.255.128/25", "10.223.255.0/24"),
-            ("203.0.113.0/24", "203.0.113.0/24"),
-            ("10.208.7.0/24", "10.208.0.0/13"),
-        ] {
-            let wish = NetworkSpec {
-                subnet: Some(subnet.parse().unwrap()),
-                ..spec("more")
+    let db = world.up(&spec("shop"), &[ask("db", "")]).remove(0);
+    let first = db.lease.subnet().network().to_bits();
+    for is_released in [true, false] {
+        // Rules for the first address are in the kernel when it comes back to that.
+        for last in [10, 11, 10] {
+            let request = LeaseRequest {
+                address: Some((first + last).into()),
+                ..ask("web", "")
             };
-            let error = networks.lease(&wish, &[ask("web", "")]).unwrap_err();
-            let text = format!(
-                "network more: subnet {subnet} overlaps with {with}, which is in use on this host"
+            let web = world.up(&spec("shop"), &[request]).remove(0);
+            assert!(
+                web.ns.ping(&db.address()),
+                "{} {is_released}",
+                web.address()
             );
-            assert_eq!(error.to_string(), text);
+            if is_released {
+                drop(web);
+                world.with(|networks| networks.release("shop", "web").unwrap());
+            }
         }
-        // A failure leaves no directory, and another setting is told.
-        assert_eq!(networks.list().unwrap().len(), 1);
-        let other = NetworkSpec {
-            internal: true,
-            ..spec("shop")
-        };
-        let error = networks.lease(&other, &[ask("db", "")]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "network shop is in use with another internal setting: false and not true\n  \
-             help: take its containers down first, or ask for it as it is"
-        );
-        assert!(!networks.directory().join("more").exists());
-    });
-}
-
-#[test]
-fn an_interface_of_somebody_else_is_never_touched() {
-    if !is_root("an_interface_of_somebody_else_is_never_touched") {
-        return;
-    }
-    let world = World::new();
-    world
-        .host
-        .sh("ip link add theirs type bridge; ip addr add 192.168.77.1/24 dev theirs");
-    let before = world.host.sh("ip -4 addr");
-    for (bridge, what) in [
-        ("uplink", "not a bridge (driver veth)"),
-        ("theirs", "a bridge that Coop did not make"),
-    ] {
-        let wish = NetworkSpec {
-            bridge: Some(bridge.into()),
-            ..spec("shop")
-        };
-        let error = world.with(move |networks| {
-            networks.lease(&wish, &[ask("web", "")]).unwrap();
-            networks.ensure_bridge("shop").unwrap_err()
-        });
-        assert!(
-            error
-                .to_string()
-                .contains(&format!("interface {bridge} exists and is {what}")),
-            "{error}"
-        );
-        world.with(|networks| networks.release_all("shop").unwrap());
-        assert_eq!(world.host.sh("ip -4 addr"), before);
     }
 }
 
 #[test]
-fn a_bridge_with_a_chosen_name_goes_with_its_network() {
-    if !is_root("a_bridge_with_a_chosen_name_goes_with_its_network") {
+fn the_longest_name_is_as_good_as_any() {
+    if !is_root("the_longest_name_is_as_good_as_any") {
         return;
     }
     let world = World::new();
     let before = world.trace();
-    let wish = NetworkSpec {
-        bridge: Some("shop0".into()),
-        ..spec("shop")
-    };
-    let containers = world.up(&wish, &[ask("web", ""), ask("db", "")]);
-    assert!(containers[0].ns.ping(&containers[1].address()));
-    world.with(|networks| networks.ensure_bridge("shop").unwrap());
-    drop(containers);
-    world.with(|networks| networks.release_all("shop").unwrap());
+    let name = "n".repeat(200);
+    let pair = world.up(&spec(&name), &[ask(&name, "8080:80"), ask("db", "")]);
+    assert!(pair[0].ns.ping(&pair[1].address()));
+    drop(pair);
+    world.with(move |networks| networks.release_all(&name).unwrap());
     assert_eq!(world.trace(), before);
-}
-
-#[test]
-fn leases_taken_by_many_at_once_are_all_different() {
-    if !is_root("leases_taken_by_many_at_once_are_all_different") {
-        return;
-    }
-    let directory = tempfile::tempdir().unwrap();
-    let threads: Vec<_> = (0..8)
-        .map(|thread| {
-            let networks = Networks::new(directory.path());
-            std::thread::spawn(move || {
-                for round in 0..10 {
-                    let id = format!("c{thread}-{round}");
-                    networks.lease(&spec("shop"), &[ask(&id, "")]).unwrap();
-                    if round % 2 == 0 {
-                        networks.release("shop", &id).unwrap();
-                    }
-                }
-            })
-        })
-        .collect();
-    for thread in threads {
-        thread.join().unwrap();
-    }
-    let networks = Networks::new(directory.path());
-    let leases = networks.leases("shop").unwrap();
-    let addresses: std::collections::BTreeSet<_> =
-        leases.iter().map(|lease| lease.address).collect();
-    assert_eq!((leases.len(), addresses.len()), (40, 40));
 }

@@ -32,6 +32,9 @@ fn containers_of_a_network_reach_one_another_and_the_gateway() {
         sees("host", &web.address())
     );
     assert_eq!(db.ns.tcp("127.0.0.1", 5432), sees("db", "127.0.0.1"));
+    // The host itself goes to the gateway's address by its loopback, and keeps it.
+    let gateway = web.lease.gateway.to_string();
+    assert_eq!(world.host.tcp(&gateway, 7000), sees("host", &gateway));
 }
 
 #[test]
@@ -340,24 +343,4 @@ fn a_container_cannot_send_from_an_address_outside_of_its_network() {
         web.lease.gateway
     ));
     assert_eq!(web.ns.tcp(OUTSIDE, 80), None);
-}
-
-#[test]
-fn a_port_of_sctp_is_published_like_the_others() {
-    if !is_root("a_port_of_sctp_is_published_like_the_others") {
-        return;
-    }
-    let world = World::new();
-    let shop = world.up(&spec("shop"), &[ask("web", "3868:3868/sctp 3868:80")]);
-    let ports = shop[0].lease.ports.clone();
-    // Where the kernel has no such sockets, nobody else can take the port.
-    let _held = world.host.run(move || coop_net::reserve(&ports)).unwrap();
-    let rules = world.host.sh("nft list ruleset");
-    let target = format!(" . 3868 : {} . 3868", shop[0].address());
-    // By its number where there is no /etc/protocols.
-    let is_there = |protocol| rules.contains(&format!("{protocol}{target}"));
-    assert!(is_there("sctp") || is_there("132"), "{rules}");
-    // Its number is not that of another protocol.
-    shop[0].ns.serve("web", "0.0.0.0", 80);
-    assert_eq!(world.outside.tcp(HOST, 3868), sees("web", OUTSIDE));
 }

@@ -25,9 +25,9 @@ pub(super) fn write_table(out: &mut String, table: &str, network: &Network) -> f
             out,
             "\t\ticmpv6 type {{ nd-router-advert, nd-redirect }} {DROP}"
         )?;
-        writeln!(out, "\t\tether type {{ arp, ip, ip6 }} accept")?;
+        writeln!(out, "\t\tether type {{ arp, ip6 }} accept")?;
     } else {
-        writeln!(out, "\t\tether type {{ arp, ip }} accept")?;
+        writeln!(out, "\t\tether type arp accept")?;
     }
     writeln!(out, "\t\t{DROP}\n\t}}")?;
     writeln!(out, "\tchain prerouting {{")?;
@@ -65,13 +65,23 @@ pub(super) fn write_link(
     writeln!(out, "flush chain bridge {table} {link}")?;
     let rule = format!("add rule bridge {table} {link}");
     writeln!(out, "{rule} ether saddr != {mac} {DROP}")?;
+    // Nearly all that comes: it passes by the fewest rules. What else is IPv4 is dropped in
+    // the end.
+    for address in &own4 {
+        writeln!(out, "{rule} ip saddr {address} accept")?;
+    }
     writeln!(out, "{rule} arp saddr ether != {mac} {DROP}")?;
     // A probe for whether an address is free has no address of its own (RFC 5227).
     let probing = none_of("arp saddr ip", own4.iter().chain([&Ipv4Addr::UNSPECIFIED]));
     writeln!(out, "{rule} {probing} {DROP}")?;
-    writeln!(out, "{rule} {} {DROP}", none_of("ip saddr", &own4))?;
     if let (Some(_), Some(ipv6)) = (network.ipv6, lease.ipv6) {
-        own6.extend([ipv6.address, mac.link_local()]);
+        let address = ipv6.address;
+        // Neighbour discovery is neither of these.
+        writeln!(
+            out,
+            "{rule} ip6 saddr {address} ip6 nexthdr {{ tcp, udp }} accept"
+        )?;
+        own6.extend([address, mac.link_local()]);
         let probing = none_of("ip6 saddr", own6.iter().chain([&Ipv6Addr::UNSPECIFIED]));
         writeln!(out, "{rule} {probing} {DROP}")?;
         // Whose address it says it has: 128 bits, 64 after the start of the ICMPv6 header.

@@ -180,16 +180,12 @@ pub(super) fn write_postrouting(
         "\t\ttype nat hook postrouting priority 100; policy accept;"
     )?;
     if !network.routed {
-        writeln!(
-            out,
-            "\t\toifname != \"{bridge}\" ip saddr {subnet} masquerade"
-        )?;
+        // What the host sends to itself from the gateway's address goes by its loopback.
+        let out_of_here = format!("oifname != {{ \"lo\", \"{bridge}\" }}");
+        writeln!(out, "\t\t{out_of_here} ip saddr {subnet} masquerade")?;
         if let Some(ipv6) = network.ipv6 {
             let subnet = ipv6.subnet;
-            writeln!(
-                out,
-                "\t\toifname != \"{bridge}\" ip6 saddr {subnet} masquerade"
-            )?;
+            writeln!(out, "\t\t{out_of_here} ip6 saddr {subnet} masquerade")?;
         }
     }
     // A container cannot answer to 127.0.0.1, and it would answer a neighbour directly, which

@@ -44,8 +44,13 @@ fn leases(network: &Network, ports: &[&str]) -> Vec<Lease> {
     .unwrap()
 }
 
+fn rendered(network: &Network, ports: &[&str], opened: &Opened, departed: &Departed) -> Ruleset {
+    let leases = leases(network, ports);
+    render("coop_0123456789", network, &leases, opened, departed)
+}
+
 fn text(network: &Network, ports: &[&str], opened: &Opened) -> String {
-    render("coop_0123456789", network, &leases(network, ports), opened).replacement()
+    rendered(network, ports, opened, &Departed::default()).replacement()
 }
 
 #[test]
@@ -89,15 +94,8 @@ fn an_internal_network() {
 #[test]
 fn the_mark_changes_with_the_content_and_only_then() {
     let network = network(false);
-    let render = |ports: &[&str]| {
-        render(
-            "coop_0123456789",
-            &network,
-            &leases(&network, ports),
-            &Opened::default(),
-        )
-        .mark
-    };
+    let none = (Opened::default(), Departed::default());
+    let render = |ports: &[&str]| rendered(&network, ports, &none.0, &none.1).mark;
     assert_eq!(render(&[""]), render(&["", "", ""]));
     assert_ne!(render(&[""]), render(&["80:80"]));
     assert_ne!(render(&["80:80"]), render(&["81:80"]));

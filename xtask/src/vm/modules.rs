@@ -27,6 +27,7 @@ pub(crate) const WANTED: &[&str] = &[
     "bridge",
     "br_netfilter",
     "dummy",
+    "sctp",
     "tun",
     "sch_netem",
     "sch_tbf",
