@@ -40,6 +40,15 @@ impl Summary {
     }
 }
 
+/// How many times as much the second has as the first: the median of what it is in each round,
+/// whose two measurements were made one after the other, on a machine that was as busy.
+pub(crate) fn multiple(first: &[f64], second: &[f64]) -> Option<f64> {
+    let ratios: Vec<_> = { first.iter().zip(second) }
+        .map(|(first, second)| second / first)
+        .collect();
+    Summary::of(&ratios).map(|summary| summary.median)
+}
+
 /// The value below which the share `share` of `sorted` lies, between its neighbours in
 /// proportion.
 fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
@@ -70,6 +79,14 @@ mod tests {
         let disturbed = Summary::of(&[1.0, 2.0, 3.0, 4.0, 500.0]).unwrap();
         let said = |it: &Summary| (it.median, it.spread());
         assert_eq!(said(&quiet), said(&disturbed));
+    }
+
+    #[test]
+    fn rounds_are_compared_each_with_itself() {
+        // Half of the rounds were slow for both, and one for one of them.
+        let (first, second) = ([1.0, 10.0, 1.0, 10.0, 5.0], [1.1, 11.0, 1.1, 11.0, 1.0]);
+        assert!((multiple(&first, &second).unwrap() - 1.1).abs() < 1e-9);
+        assert_eq!(multiple(&[], &second), None);
     }
 
     #[test]

@@ -81,9 +81,9 @@ impl Scenario {
     pub(crate) fn usual_rounds(self) -> usize {
         match self {
             Self::Run | Self::Exec => 50,
-            Self::Bridge | Self::Lifecycle => 20,
+            Self::Bridge | Self::Lifecycle | Self::Network => 20,
             Self::Stack => 10,
-            Self::Steady | Self::Network => 5,
+            Self::Steady => 5,
             Self::Memory | Self::Seccomp => 1,
             Self::Crowd => 1_000,
         }

@@ -104,7 +104,8 @@ pub(super) fn row(who: &str, what: &str, unit: Unit, rates: &[f64]) -> Row {
     }
 }
 
-/// One list of rates for each contender, measured in turn.
+/// One list of rates for each contender, measured in turn: there and back again, so that what
+/// grows or fades while it is measured prefers nobody.
 pub(super) fn interleaved<P: Copy>(
     contenders: &[P],
     rounds: Rounds,
@@ -112,10 +113,15 @@ pub(super) fn interleaved<P: Copy>(
 ) -> Result<Vec<Vec<f64>>> {
     let mut rates = vec![Vec::new(); contenders.len()];
     for round in 0..rounds.warmup + rounds.counted {
-        for (contender, rates) in contenders.iter().zip(&mut rates) {
-            let rate = measure(*contender)?;
+        for turn in 0..contenders.len() {
+            let number = if round % 2 == 0 {
+                turn
+            } else {
+                contenders.len() - 1 - turn
+            };
+            let rate = measure(contenders[number])?;
             if round >= rounds.warmup {
-                rates.push(rate);
+                rates[number].push(rate);
             }
             if sys::stop_asked() {
                 bail!("stopped by a signal");
