@@ -1,10 +1,13 @@
 //! What can go wrong, one variant per step.
 
+mod at;
+
 use std::net::{IpAddr, Ipv6Addr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::io::Errno;
 
+pub(crate) use self::at::{errno, interface, state};
 use crate::holder::Holder;
 use crate::mac::Mac;
 use crate::ports::{PortMapping, Protocol};
@@ -428,28 +431,6 @@ fn held_by(holder: Option<&Holder>) -> String {
     holder.map_or_else(String::new, |holder| format!(", held by {holder}"))
 }
 
-/// The errno of an error of the standard library.
-pub(crate) fn errno(error: &std::io::Error) -> Errno {
-    Errno::from_io_error(error).unwrap_or(Errno::IO)
-}
-
-/// For `map_err` on a file operation.
-pub(crate) fn state(operation: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
-    move |error| Error::State {
-        operation,
-        path: path.to_owned(),
-        source: errno(&error),
-    }
-}
-
-/// For `map_err` on an interface operation.
-pub(crate) fn interface(operation: &'static str, name: &str) -> impl FnOnce(Errno) -> Error {
-    move |source| Error::Interface {
-        operation,
-        interface: name.to_owned(),
-        source,
-    }
-}
 /// How a module of the kernel is had.
 fn missing(module: Option<&str>) -> String {
     module.map_or_else(String::new, |module| {
