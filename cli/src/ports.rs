@@ -20,12 +20,28 @@ fn check_container(host: &Host, stack: &Stack, draft: &Draft) -> Result<()> {
     let Connection::Bridge(bridged) = &draft.plan.network else {
         return Ok(());
     };
-    for port in { bridged.ports.iter() }.filter(|port| port.host_port != 0) {
-        if let Err(error) = coop_net::reserve(std::slice::from_ref(port)) {
+    for port in &bridged.ports {
+        if let Err(error) = check_port(*port) {
             return Err(explain(host, stack, draft, *port, error));
         }
     }
     Ok(())
+}
+
+/// Of a range that gives one port, one has to be free.
+fn check_port(port: PortMapping) -> Result<(), Error> {
+    let Some((first, last)) = port.among else {
+        // Any that is free is found when it is leased.
+        let given: &[_] = if port.host_port == 0 { &[] } else { &[port] };
+        return coop_net::reserve(given).map(drop);
+    };
+    for number in first..=last {
+        match coop_net::reserve(&[port.at(number)]) {
+            Err(Error::PortInUse { .. }) => {}
+            tried => return tried.map(drop),
+        }
+    }
+    Err(Error::NoFreePort { mapping: port })
 }
 
 fn explain(
@@ -40,22 +56,34 @@ fn explain(
         .service
         .as_deref()
         .unwrap_or(&draft.plan.unit.name);
-    let number = port.host_port;
-    let Error::PortInUse { holder, .. } = &error else {
-        let error = match host.rootless {
-            Some(_) => privileged(number, error),
-            None => error.into(),
-        };
-        return error.context(name.to_owned());
+    let number = port.among.map_or(port.host_port, |(first, _)| first);
+    let (message, held, help) = match (&error, port.among) {
+        (Error::PortInUse { holder, .. }, _) => {
+            let held = match (publisher(host, port), holder) {
+                (Some(container), _) => Some(format!("published by container {container}")),
+                (None, Some(holder)) => Some(format!("held by {holder}")),
+                (None, None) => None,
+            };
+            let other = number.checked_add(1).unwrap_or(1024);
+            (
+                format!("{name}: cannot publish port {number}: address already in use"),
+                held,
+                format!("stop it, or publish another port, such as {other}"),
+            )
+        }
+        (Error::NoFreePort { .. }, Some((first, last))) => (
+            format!("{name}: cannot publish a port of {first}-{last}: all are in use"),
+            None,
+            "stop what has one of them, or publish a larger range".to_owned(),
+        ),
+        _ => {
+            let error = match host.rootless {
+                Some(_) => privileged(number, error),
+                None => error.into(),
+            };
+            return error.context(name.to_owned());
+        }
     };
-    let message = format!("{name}: cannot publish port {number}: address already in use");
-    let held = match (publisher(host, port), holder) {
-        (Some(container), _) => Some(format!("published by container {container}")),
-        (None, Some(holder)) => Some(format!("held by {holder}")),
-        (None, None) => None,
-    };
-    let other = number.checked_add(1).unwrap_or(1024);
-    let help = format!("stop it, or publish another port, such as {other}");
     if draft.plan.service.is_none() {
         let held = held.map(|held| format!("\n  {held}")).unwrap_or_default();
         return anyhow::anyhow!("{message}{held}\n  help: {help}");

@@ -20,7 +20,7 @@ use crate::host::Host;
 use crate::plan::{ContainerPlan, Draft, StackPlan};
 use crate::volumes;
 
-pub(crate) use addresses::{lease_again, lease_missing, lease_one};
+pub(crate) use addresses::{complete_leases, has_missing_leases, lease_again, lease_one};
 
 /// The stack's journal: what planning leases. Locked by who plans.
 pub(crate) use coop_launcher::store::PLANNING;

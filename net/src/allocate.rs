@@ -224,14 +224,14 @@ fn check_host_address(network: &Network, container: &str, address: Ipv4Addr) -> 
 /// Fills in the host ports that an earlier lease chose for the same container ports.
 fn keep_ports(mut ports: Vec<PortMapping>, before: &[PortMapping]) -> Vec<PortMapping> {
     for port in ports.iter_mut().filter(|port| port.host_port == 0) {
-        let same = |old: &&PortMapping| {
-            PortMapping {
-                host_port: 0,
-                ..**old
-            } == *port
+        let fits = |old: &&PortMapping| {
+            let among = port
+                .among
+                .is_none_or(|(first, last)| (first..=last).contains(&old.host_port));
+            among && port.at(old.host_port) == **old
         };
-        if let Some(old) = before.iter().find(same) {
-            port.host_port = old.host_port;
+        if let Some(old) = before.iter().find(fits) {
+            *port = *old;
         }
     }
     ports

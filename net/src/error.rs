@@ -410,6 +410,14 @@ pub enum Error {
         #[source]
         source: Errno,
     },
+    /// Of a range of ports of which one is to be published all are in use.
+    #[error(
+        "cannot publish port {mapping}: all of them are in use\n  help: stop who has one of them, or publish a larger range"
+    )]
+    NoFreePort {
+        /// What was asked for.
+        mapping: PortMapping,
+    },
     /// A published port as written makes no sense.
     #[error(transparent)]
     PortSyntax(#[from] crate::ports::ParseError),

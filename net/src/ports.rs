@@ -62,6 +62,10 @@ pub struct PortMapping {
     pub host_ip: Option<IpAddr>,
     /// The host's port; 0 means any free one, chosen when the lease is made.
     pub host_port: u16,
+    /// With host port 0, the first and the last of the ports of which the first free one is
+    /// chosen. A lease has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub among: Option<(u16, u16)>,
     /// The container's port.
     pub container_port: u16,
     /// The protocol.
@@ -73,8 +77,9 @@ impl PortMapping {
     /// `[[HOST_IP:][HOST_PORT[-END]]:]CONTAINER_PORT[-END][/tcp|/udp|/sctp]`,
     /// with an IPv6 address in brackets.
     ///
-    /// A range gives one mapping for each port. Without a host port the result has
-    /// `host_port: 0`, which the lease turns into a free port.
+    /// A range gives one mapping for each port; but a range of the host for one port of the
+    /// container gives one, to the first port of it that is free. Without a host port the result
+    /// has `host_port: 0`, which the lease turns into a free port.
     ///
     /// ```
     /// # use coop_net::PortMapping;
@@ -120,19 +125,40 @@ impl PortMapping {
             "" => None,
             ports => Some(range(ports).map_err(fail)?),
         };
-        if hosts.is_some_and(|(start, end)| end - start != last - first) {
-            return Err(fail(
-                "the ranges of host and container ports must have the same length",
-            ));
+        if let Some((start, end)) = hosts
+            && end - start != last - first
+        {
+            if first != last {
+                return Err(fail(
+                    "the ranges of host and container ports must have the same length",
+                ));
+            }
+            return Ok(vec![Self {
+                host_ip,
+                host_port: 0,
+                among: Some((start, end)),
+                container_port: first,
+                protocol,
+            }]);
         }
         Ok((first..=last)
             .map(|container_port| Self {
                 host_ip,
                 host_port: hosts.map_or(0, |(start, _)| start + (container_port - first)),
+                among: None,
                 container_port,
                 protocol,
             })
             .collect())
+    }
+
+    /// The same with this port of the host.
+    pub fn at(self, host_port: u16) -> Self {
+        Self {
+            host_port,
+            among: None,
+            ..self
+        }
     }
 
     /// Whether both ask for the same port of the same host address.
@@ -210,11 +236,12 @@ impl fmt::Display for PortMapping {
             Some(IpAddr::V6(ip)) => write!(f, "[{ip}]:")?,
             None => {}
         }
-        match self.host_port {
+        match (self.host_port, self.among) {
+            (0, Some((first, last))) => write!(f, "{first}-{last}:")?,
             // Docker writes "any port" with a host address as `IP::PORT`.
-            0 if self.host_ip.is_none() => {}
-            0 => f.write_str(":")?,
-            port => write!(f, "{port}:")?,
+            (0, None) if self.host_ip.is_none() => {}
+            (0, None) => f.write_str(":")?,
+            (port, _) => write!(f, "{port}:")?,
         }
         write!(f, "{}/{}", self.container_port, self.protocol)
     }
@@ -288,6 +315,11 @@ mod tests {
         assert_eq!(ports.len(), 6);
         assert_eq!(ports[5].to_string(), "8005:85/tcp");
         assert_eq!(PortMapping::parse("80-82").unwrap().len(), 3);
+        // Of the host alone: any of them will do.
+        let any = one("127.0.0.1:8000-8010:80/udp");
+        assert_eq!((any.host_port, any.among), (0, Some((8000, 8010))));
+        assert_eq!(any.to_string(), "127.0.0.1:8000-8010:80/udp");
+        assert_eq!(any.at(8003).to_string(), "127.0.0.1:8003:80/udp");
         assert_eq!(PortMapping::parse("1-65535:1-65535").unwrap().len(), 65535);
     }
 
@@ -300,7 +332,7 @@ mod tests {
             ("8080:65536", "a port must be a number from 1 to 65535"),
             ("90-80", "a range of ports must go upwards"),
             (
-                "8000-8001:80",
+                "8000-8001:80-82",
                 "the ranges of host and container ports must have the same length",
             ),
             ("80/icmp", "the protocol must be tcp, udp or sctp"),
@@ -331,10 +363,12 @@ mod tests {
             any::<[u8; 4]>().prop_map(IpAddr::from),
             any::<[u8; 16]>().prop_map(IpAddr::from),
         ]);
-        (ip, any::<u16>(), 1_u16.., 0_usize..3).prop_map(
-            |(host_ip, host_port, container_port, protocol)| PortMapping {
+        let among = proptest::option::of((1_u16..60000, 1_u16..5000));
+        (ip, any::<u16>(), among, 1_u16.., 0_usize..3).prop_map(
+            |(host_ip, host_port, among, container_port, protocol)| PortMapping {
                 host_ip,
-                host_port,
+                host_port: if among.is_some() { 0 } else { host_port },
+                among: among.map(|(first, more)| (first, first + more)),
                 container_port,
                 protocol: Protocol::ALL[protocol].1,
             },

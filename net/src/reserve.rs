@@ -5,6 +5,7 @@
 //! nobody takes it later.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
@@ -92,30 +93,23 @@ pub(crate) fn choose_free_ports<'a>(
     mappings: impl Iterator<Item = &'a mut PortMapping>,
     mut taken: Vec<PortMapping>,
 ) -> Result<(), Error> {
+    let (mut open, fixed): (Vec<_>, Vec<_>) = mappings.partition(|it| it.host_port == 0);
+    taken.extend(fixed.into_iter().map(|it| *it));
     // Kept to the end, or the kernel may give the same port twice.
     let mut sockets = Vec::new();
-    let mut mappings = mappings.peekable();
-    while let Some(mapping) = mappings.next() {
-        let mut twin = if mapping.host_port == 0 {
-            mappings.next_if(|next| is_twin(mapping, next))
-        } else {
-            None
-        };
-        while mapping.host_port == 0 {
-            let (socket, port) = any_port(mapping)?;
+    let mut open = open.iter_mut().peekable();
+    while let Some(mapping) = open.next() {
+        let mut twin = open.next_if(|next| is_twin(mapping, next));
+        let mut candidates = Candidates::of(mapping);
+        loop {
+            let (socket, port) = candidates.next()?;
             sockets.push(socket);
-            let candidate = PortMapping {
-                host_port: port,
-                ..*mapping
-            };
+            let candidate = mapping.at(port);
             if taken.iter().any(|other| other.conflicts(&candidate)) {
                 continue;
             }
             if let Some(twin) = &mut twin {
-                let other = PortMapping {
-                    host_port: port,
-                    ..**twin
-                };
+                let other = twin.at(port);
                 let free = !taken.iter().any(|taken| taken.conflicts(&other));
                 match bound_to_choose(&other) {
                     Ok(socket) if free => sockets.push(socket),
@@ -127,12 +121,13 @@ pub(crate) fn choose_free_ports<'a>(
                         });
                     }
                 }
-                **twin = other;
+                ***twin = other;
+                taken.push(other);
             }
-            *mapping = candidate;
+            **mapping = candidate;
+            taken.push(candidate);
+            break;
         }
-        taken.push(*mapping);
-        taken.extend(twin.map(|twin| *twin));
     }
     Ok(())
 }
@@ -163,15 +158,43 @@ fn bound_to_choose(mapping: &PortMapping) -> rustix::io::Result<OwnedFd> {
     }
 }
 
-fn any_port(mapping: &PortMapping) -> Result<(OwnedFd, u16), Error> {
-    let found = bound_to_choose(mapping).and_then(|socket| {
-        let port = SocketAddr::try_from(getsockname(&socket)?)?.port();
-        Ok((socket, port))
-    });
-    found.map_err(|source| Error::Port {
-        mapping: *mapping,
-        source,
-    })
+/// The ports of the host that a mapping without one could have, as far as they are free now.
+struct Candidates {
+    mapping: PortMapping,
+    /// Those that it was told of; none: what the kernel gives.
+    rest: Option<RangeInclusive<u16>>,
+}
+
+impl Candidates {
+    fn of(mapping: &PortMapping) -> Self {
+        Self {
+            mapping: *mapping,
+            rest: mapping.among.map(|(first, last)| first..=last),
+        }
+    }
+
+    /// The next one, with a socket that has it.
+    fn next(&mut self) -> Result<(OwnedFd, u16), Error> {
+        let failed = |source| Error::Port {
+            mapping: self.mapping,
+            source,
+        };
+        let Some(rest) = &mut self.rest else {
+            let socket = bound_to_choose(&self.mapping).map_err(failed)?;
+            let address = getsockname(&socket).and_then(SocketAddr::try_from);
+            return Ok((socket, address.map_err(failed)?.port()));
+        };
+        for port in rest {
+            match bound_to_choose(&self.mapping.at(port)) {
+                Ok(socket) => return Ok((socket, port)),
+                Err(Errno::ADDRINUSE) => {}
+                Err(source) => return Err(failed(source)),
+            }
+        }
+        Err(Error::NoFreePort {
+            mapping: self.mapping,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -184,6 +207,7 @@ mod tests {
         PortMapping {
             host_ip: Some(Ipv4Addr::LOCALHOST.into()),
             host_port,
+            among: None,
             container_port: 80,
             protocol,
         }
@@ -250,6 +274,34 @@ mod tests {
             assert!(held.len() == 2 || protocol == "sctp");
             assert!(held.is_empty() || reserve(&ports[1..]).is_err());
         }
+    }
+
+    #[test]
+    fn of_a_range_the_first_free_port_is_chosen() {
+        // Two in a row that are free, and the first of them taken by another program.
+        let (other, first) = std::iter::repeat_with(|| {
+            let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = socket.local_addr().unwrap().port();
+            (socket, port)
+        })
+        .find(|(_, port)| {
+            let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+            *port < 65000 && (1..=3).all(|next| free(port + next))
+        })
+        .unwrap();
+        let any = PortMapping {
+            among: Some((first, first + 3)),
+            ..loopback(0, Protocol::Tcp)
+        };
+        let leased = vec![any.at(first + 1)];
+        // A later one has a number of its own: that is not to be had either.
+        let mut mappings = [any, loopback(first + 2, Protocol::Tcp)];
+        choose_free_ports(mappings.iter_mut(), leased.clone()).unwrap();
+        assert_eq!(mappings[0], any.at(first + 3));
+        let mut mappings = [any, any, any];
+        let error = choose_free_ports(mappings.iter_mut(), leased).unwrap_err();
+        assert!(matches!(error, Error::NoFreePort { .. }), "{error:?}");
+        drop(other);
     }
 
     #[test]

@@ -31,6 +31,45 @@ fn reaches(host: &Host, from: &str, url: &str) -> bool {
     output.status.success()
 }
 
+/// The networks that somebody has made.
+fn networks(host: &Host) -> Vec<String> {
+    let list = ["network", "ls", "--format", "{{.Name}}", "--filter"];
+    let custom = host.coop(list).arg("type=custom").run();
+    let names = custom.success().lines().into_iter();
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn host_and_none_are_listed_and_stay() {
+    let host = Host::new();
+    let list = |filters: &[&str]| {
+        let list = ["network", "ls", "--format", "{{.Name}} {{.Driver}}"];
+        let filters = filters.iter().flat_map(|filter| ["--filter", filter]);
+        let output = host.coop(list).args(filters).run();
+        output.success().text().replace('\n', ", ")
+    };
+    assert_eq!(list(&[]), "host host, none null");
+    host.coop(["network", "create", "inner"]).run().success();
+    assert_eq!(list(&[]), "host host, inner bridge, none null");
+    assert_eq!(list(&["type=builtin"]), "host host, none null");
+    assert_eq!(list(&["type=custom"]), "inner bridge");
+    assert_eq!(list(&["driver=null"]), "none null");
+    assert_eq!(list(&["dangling=true"]), "inner bridge");
+    for name in ["host", "none"] {
+        let network =
+            |verb: &str, more: &[&str]| host.coop(["network", verb, name]).args(more).run();
+        network("inspect", &[])
+            .success()
+            .says("\"Scope\": \"local\"");
+        network("rm", &[]).fails(1, &["is a pre-defined network and cannot be removed"]);
+        network("create", &[]).fails(1, &["operation is not permitted"]);
+        network("connect", &["box"]).fails(1, &[&format!("--network {name}")]);
+    }
+    let prune = host.coop(["network", "prune", "-f"]).run();
+    prune.success();
+    assert_eq!(list(&[]), "host host, none null");
+}
+
 #[test]
 fn a_network_by_name_is_made_listed_inspected_and_removed() {
     let host = Host::new();
@@ -66,7 +105,12 @@ fn a_network_by_name_is_made_listed_inspected_and_removed() {
     let quiet = host
         .coop(["network", "ls", "-q", "--filter", "label=a=b"])
         .run();
-    assert_eq!(quiet.success().stdout.lines().count(), 1);
+    let id = quiet.success().lines()[0].to_owned();
+    // It is known by its id, also by a part of it.
+    for id in [id.as_str(), &id[..id.len() - 1]] {
+        let inspect = ["network", "inspect", "-f", "{{.Name}}", id];
+        assert_eq!(host.coop(inspect).run().success().text(), "back");
+    }
     let json = host
         .coop(["network", "inspect", "back"])
         .run()
@@ -124,10 +168,7 @@ fn what_makes_no_sense_is_refused() {
         let output = host.coop(["network", "create"]).args(&args).run();
         output.fails(1, &[words]);
     }
-    assert_eq!(
-        host.coop(["network", "ls", "-q"]).run().success().stdout,
-        ""
-    );
+    assert_eq!(networks(&host), [""; 0]);
     let root = Rootfs::new(&host);
     host.sh(&root, &["--network", "nowhere"], "true")
         .run()
@@ -159,10 +200,7 @@ fn a_network_by_name_is_there_after_a_reboot() {
         .run()
         .success()
         .says("back");
-    assert_eq!(
-        host.coop(["network", "ls", "-q"]).run().success().stdout,
-        ""
-    );
+    assert_eq!(networks(&host), [""; 0]);
 }
 
 #[test]
@@ -372,11 +410,7 @@ fn what_a_killed_up_leaves_of_a_network_is_pruned() {
         let output = run.env("COOP_FAULT", format!("{point}:kill")).run();
         assert!(!output.status.success(), "{point} {output}");
         host.coop(["network", "prune", "-f"]).run().success();
-        assert_eq!(
-            host.coop(["network", "ls", "-q"]).run().success().stdout,
-            "",
-            "{point}"
-        );
+        assert_eq!(networks(&host), [""; 0], "{point}");
         host.coop(["rm", "-f", "web"]).run();
         host.assert_nothing_left(&before);
     }

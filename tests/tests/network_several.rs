@@ -178,3 +178,50 @@ fn containers_that_are_kept_apart_reach_the_outside_and_not_each_other() {
         .success();
     stack.down();
 }
+
+#[test]
+fn the_hardware_address_of_a_service_is_that_of_its_first_network() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    let mac = "02:42:00:00:00:77";
+    let keys = format!("mac_address: '{mac}', networks: {{back: , front: {{priority: 1}}}}");
+    let stack = host.stack(&format!(
+        "name: shop\nservices:\n  web: {}\n  near: {}\nnetworks: {{front: , back: }}\n",
+        service(&root, SERVE, &keys),
+        service(&root, SLEEP, "networks: [front]"),
+    ));
+    stack.up();
+    let address = |interface: &str| {
+        let file = format!("cat /sys/class/net/{interface}/address");
+        stack.exec("web", &file).trim().to_owned()
+    };
+    assert_eq!(address("eth0"), mac);
+    assert_ne!(address("eth1"), mac);
+    // Its neighbour sends its packets there.
+    wait_until("the neighbour is answered", || {
+        reaches(&stack, "near", "web")
+    });
+    let neighbours = stack.exec("near", "ip neigh");
+    assert!(neighbours.contains(mac), "{neighbours}");
+    stack.down();
+    let clash =
+        "mac_address: '02:42:00:00:00:01', networks: {back: {mac_address: '02:42:00:00:00:02'}}";
+    for (keys, words) in [
+        (clash, "network back says another one"),
+        (
+            "mac_address: '02:42:00:00:00:01', network_mode: none",
+            "network_mode: none",
+        ),
+        (
+            "mac_address: '01:00:5e:00:00:01'",
+            "not the hardware address of an interface",
+        ),
+    ] {
+        let yaml = format!(
+            "name: shop\nservices:\n  web: {}\nnetworks: {{back: }}\n",
+            service(&root, SLEEP, keys)
+        );
+        let config = host.stack(&yaml).coop("config").run();
+        config.stack_fails(&["mac_address", words]);
+    }
+}

@@ -112,6 +112,48 @@ fn a_rate_holds_in_both_directions_and_after_a_restart() {
 }
 
 #[test]
+fn a_container_is_connected_by_a_link_that_is_worse() {
+    let host = Host::new();
+    if !has(&host, TBF) {
+        coop_tests::skip!("the kernel has no sch_tbf");
+    }
+    host.coop(["network", "create", "far"]).run().success();
+    let before = host.snapshot();
+    let run = ["run", "-d", "--init", "--name", "box"];
+    let run = host.coop(run).args(["coop/host", "sleep", "1000"]).run();
+    run.success();
+    let connect = |shape: &str| {
+        let connect = ["network", "connect", "--x-net", shape, "far", "box"];
+        host.coop(connect).run()
+    };
+    connect("rate=fast").fails(125, &["is not a unit of a rate"]);
+    connect("rate=20mbit").success();
+    let both_ends_are_shaped = || {
+        let inside = disciplines(&host, Some(host.pid_of("box")));
+        for text in [&disciplines(&host, None), &inside] {
+            assert_eq!(text.matches("qdisc tbf").count(), 1, "{text}");
+            assert!(line(text, "tbf").contains("rate 20Mbit"), "{text}");
+        }
+        assert!(line(&inside, "tbf").contains("dev eth1"), "{inside}");
+    };
+    both_ends_are_shaped();
+    host.coop(["restart", "-t", "0", "box"]).run().success();
+    both_ends_are_shaped();
+    let disconnect = host.coop(["network", "disconnect", "far", "box"]).run();
+    disconnect.success();
+    assert!(!disciplines(&host, None).contains("tbf"));
+    // What cannot be made worse is not connected.
+    if !has(&host, NETEM) {
+        connect("loss=1%").fails(1, &["tc failed", "modprobe sch_netem"]);
+        let links = host.coop(["exec", "box", "ls", "/sys/class/net"]).run();
+        assert!(!links.success().stdout.contains("eth1"), "{links}");
+    }
+    host.coop(["rm", "-f", "box"]).run().success();
+    host.assert_nothing_left(&before);
+    host.coop(["network", "rm", "far"]).run().success();
+}
+
+#[test]
 fn a_user_has_worse_links_as_well() {
     let host = Host::new();
     if !has(&host, TBF) {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use clap::{Args, Subcommand};
 
 use super::{Filter, Format, StackArgs};
-use crate::stack::value::{IpNet, Label};
+use crate::stack::value::{IpNet, Label, ShapeFlag};
 
 /// `coop network`.
 #[derive(Debug, Args)]
@@ -85,7 +85,7 @@ pub(crate) struct NetworkCreateArgs {
 /// `coop network ls`.
 #[derive(Debug, Args)]
 pub(crate) struct NetworkLsArgs {
-    /// Only some: dangling=true|false, driver=NAME, id=ID, label=KEY[=VALUE], name=TEXT, scope=local, type=custom
+    /// Only some: dangling=true|false, driver=NAME, id=ID, label=KEY[=VALUE], name=TEXT, scope=local, type=custom|builtin
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub filter: Vec<Filter>,
     /// Do not cut the ids
@@ -147,6 +147,9 @@ pub(crate) struct NetworkConnectArgs {
     /// A further address, of the link alone
     #[arg(long, value_name = "ADDRESS")]
     pub link_local_ip: Vec<IpAddr>,
+    /// How bad its link is, such as rate=10mbit,delay=20ms,jitter=5ms,loss=1%
+    #[arg(long, value_name = "SHAPE")]
+    pub x_net: Option<ShapeFlag>,
     /// Of its networks, the one with the highest number has the default route
     #[arg(
         long,

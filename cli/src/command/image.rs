@@ -13,6 +13,7 @@ use coop_image::{Image, Reference};
 use coop_launcher::store::Event;
 use serde_json::json;
 
+use super::by_name::find_each;
 use super::inspect::{image_object, print_documents};
 use crate::args::{ImageCommand, ImageInspectArgs, ImageLsArgs, ImageRmArgs};
 use crate::host::Host;
@@ -83,17 +84,10 @@ fn created(image: &Image) -> SystemTime {
 /// `coop image inspect`.
 fn inspect(host: &Host, args: &ImageInspectArgs) -> Result<i32> {
     let all = host.images.list()?;
-    let mut found = Vec::new();
-    let mut exit_code = 0;
-    for name in &args.names {
-        match find(host, name).and_then(|reference| Ok(host.images.get(&reference)?)) {
-            Ok(image) => found.push(image),
-            Err(error) => {
-                crate::ui::error(&error);
-                exit_code = 1;
-            }
-        }
-    }
+    let (found, exit_code) = find_each(&args.names, |name| {
+        let reference = find(host, name)?;
+        Ok(host.images.get(&reference)?)
+    });
     let objects: Vec<_> = found.iter().map(|it| image_object(it, &all)).collect();
     print_documents(&args.format, &objects)?;
     Ok(exit_code)

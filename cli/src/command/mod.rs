@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod attach;
+mod by_name;
 mod check;
 mod completion;
 mod config;

@@ -4,17 +4,19 @@ mod connect;
 mod create;
 mod list;
 mod partition;
+mod predefined;
 mod prune;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use coop_launcher::store::ContainerId;
-use coop_net::Lease;
+use coop_net::{Lease, Network};
 
+use self::predefined::Predefined;
 use crate::args::{NetworkCommand, NetworkInspectArgs, NetworkRmArgs};
-use crate::command::inspect::network_object;
+use crate::command::by_name::{find_each, remove_each};
+use crate::command::inspect::{network_object, print_documents};
 use crate::host::Host;
-use crate::ui::{document, print};
-use crate::{args, networks};
+use crate::networks;
 pub(super) use prune::prune_networks;
 
 /// `coop network`.
@@ -32,63 +34,58 @@ pub(super) fn network(host: &Host, command: &NetworkCommand) -> Result<i32> {
     }
 }
 
-/// The name of the network that is meant: by its name, or its id.
+/// The name of the network that is meant: by its name, its id, or the beginning of its id.
 fn named(host: &Host, text: &str) -> Result<String> {
     let all = networks::all(host)?;
-    let by_id = || all.iter().find(|network| network.bridge == text);
-    let found = { all.iter() }
-        .find(|network| network.name == text)
-        .or_else(by_id);
-    match found {
-        Some(network) => Ok(network.name.clone()),
-        None => Ok(networks::known(host, text)?.name),
+    if all.iter().any(|network| network.name == text) {
+        return Ok(text.to_owned());
+    }
+    // As `ls` shows it, and as `ls --no-trunc` does.
+    let begins = |network: &&Network| {
+        let bridge = network.bridge.as_str();
+        !text.is_empty() && (short_id(bridge).starts_with(text) || bridge.starts_with(text))
+    };
+    let mut found = all.iter().filter(begins);
+    match (found.next(), found.next()) {
+        (Some(network), None) => Ok(network.name.clone()),
+        (Some(_), Some(_)) => bail!(
+            "network {text} is ambiguous: several ids begin like that\n  help: write more of it"
+        ),
+        (None, _) => Ok(networks::known(host, text)?.name),
     }
 }
 
+/// The name of its bridge tells a network from all others; this is the part of it that is not the
+/// same in all.
+fn short_id(bridge: &str) -> &str {
+    bridge.strip_prefix("coop-").unwrap_or(bridge)
+}
+
 fn inspect(host: &Host, args: &NetworkInspectArgs) -> Result<i32> {
-    let (mut found, mut exit_code) = (Vec::new(), 0);
-    for name in &args.names {
-        match named(host, name).and_then(|name| network_object(host, &name)) {
-            Ok(network) => found.extend(network),
-            Err(error) => {
-                crate::ui::error(&error);
-                exit_code = 1;
-            }
+    let (found, exit_code) = find_each(&args.names, |name| match Predefined::find(name) {
+        Some(predefined) => Ok(predefined.object()),
+        None => {
+            let name = named(host, name)?;
+            network_object(host, &name)?.with_context(|| format!("network {name} not found"))
         }
-    }
-    match &args.format {
-        Some(format @ (args::Format::Template(_) | args::Format::TableTemplate(_))) => {
-            for network in &found {
-                print(&document(format, network)?)?;
-            }
-        }
-        format => {
-            let format = format.clone().unwrap_or_default();
-            print(&document(&format, &serde_json::Value::Array(found))?)?;
-        }
-    }
+    });
+    print_documents(&args.format.clone().unwrap_or_default(), &found)?;
     Ok(exit_code)
 }
 
 fn remove(host: &Host, args: &NetworkRmArgs) -> Result<i32> {
-    let mut exit_code = 0;
-    for name in &args.names {
-        let removed = match named(host, name) {
+    remove_each(&args.names, |name| {
+        if Predefined::find(name).is_some() {
+            bail!("{name} is a pre-defined network and cannot be removed");
+        }
+        match named(host, name) {
             Err(_) if args.force => Ok(()),
             Err(error) => Err(error),
             Ok(found) => give_back(host, &found)
                 .and_then(|()| networks::remove(host, &found))
                 .map_err(|error| explain(host, &found, error)),
-        };
-        match removed {
-            Ok(()) => print(&format!("{name}\n"))?,
-            Err(error) => {
-                crate::ui::error(&error);
-                exit_code = 1;
-            }
         }
-    }
-    Ok(exit_code)
+    })
 }
 
 /// Gives back the places of containers that are no more.

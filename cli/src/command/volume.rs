@@ -9,11 +9,13 @@ use coop_fs::Volume;
 use coop_launcher::store::{ContainerId, time};
 use serde_json::{Value, json};
 
+use super::by_name::{find_each, remove_each};
+use super::inspect::print_documents;
 use crate::args::{
-    Filter, Format, VolumeCommand, VolumeCreateArgs, VolumeInspectArgs, VolumeLsArgs, VolumeRmArgs,
+    Filter, VolumeCommand, VolumeCreateArgs, VolumeInspectArgs, VolumeLsArgs, VolumeRmArgs,
 };
 use crate::host::Host;
-use crate::ui::{document, lines, listing, print};
+use crate::ui::{lines, listing, print};
 use crate::users::VolumeUsers;
 use crate::volumes;
 pub(super) use prune::{Which, print_removed, prune_volumes};
@@ -131,36 +133,19 @@ fn row(volume: &Volume) -> Value {
 }
 
 fn inspect(host: &Host, args: &VolumeInspectArgs) -> Result<i32> {
-    let mut found = Vec::new();
-    let mut exit_code = 0;
-    for name in &args.names {
-        match known(host, name) {
-            Ok(volume) => found.push(json!({
-                "CreatedAt": seconds(volume.created),
-                "Driver": "local",
-                "Labels": volume.labels,
-                "Mountpoint": volume.path,
-                "Name": volume.name,
-                "Options": {},
-                "Scope": "local",
-            })),
-            Err(error) => {
-                crate::ui::error(&error);
-                exit_code = 1;
-            }
-        }
-    }
-    match &args.format {
-        Some(format @ (Format::Template(_) | Format::TableTemplate(_))) => {
-            for volume in &found {
-                print(&document(format, volume)?)?;
-            }
-        }
-        format => {
-            let format = format.clone().unwrap_or_default();
-            print(&document(&format, &Value::Array(found))?)?;
-        }
-    }
+    let (found, exit_code) = find_each(&args.names, |name| {
+        let volume = known(host, name)?;
+        Ok(json!({
+            "CreatedAt": seconds(volume.created),
+            "Driver": "local",
+            "Labels": volume.labels,
+            "Mountpoint": volume.path,
+            "Name": volume.name,
+            "Options": {},
+            "Scope": "local",
+        }))
+    });
+    print_documents(&args.format.clone().unwrap_or_default(), &found)?;
     Ok(exit_code)
 }
 
@@ -178,22 +163,11 @@ fn known(host: &Host, name: &str) -> Result<Volume> {
 }
 
 fn remove(host: &Host, args: &VolumeRmArgs) -> Result<i32> {
-    let mut exit_code = 0;
-    for name in &args.names {
-        let removed = match known(host, name) {
-            Err(_) if args.force && host.volumes.path(name).is_ok() => Ok(()),
-            Err(error) => Err(error),
-            Ok(volume) => remove_one(host, &volume),
-        };
-        match removed {
-            Ok(()) => print(&format!("{name}\n"))?,
-            Err(error) => {
-                crate::ui::error(&error);
-                exit_code = 1;
-            }
-        }
-    }
-    Ok(exit_code)
+    remove_each(&args.names, |name| match known(host, name) {
+        Err(_) if args.force && host.volumes.path(name).is_ok() => Ok(()),
+        Err(error) => Err(error),
+        Ok(volume) => remove_one(host, &volume),
+    })
 }
 
 fn remove_one(host: &Host, volume: &Volume) -> Result<()> {

@@ -154,14 +154,17 @@ impl Connection {
         { self.attached().iter() }.map(|attached| attached.network.as_str())
     }
 
-    /// The ports that it publishes; with the host's number once they are leased.
+    /// The ports that it publishes, with the host's number; without one as long as they are not
+    /// leased. None while it is disconnected from the network that they were published by.
     pub(crate) fn published(&self) -> &[PortMapping] {
         let Self::Bridge(bridged) = self else {
             return &[];
         };
+        let is_leased = { bridged.attached.iter() }.all(|attached| attached.lease.is_some());
         // One lease has them.
         match self.leases().find(|lease| !lease.ports.is_empty()) {
             Some(lease) => &lease.ports,
+            None if is_leased => &[],
             None => &bridged.ports,
         }
     }
@@ -191,6 +194,18 @@ impl Bridged {
         } else {
             Some(0)
         })
+    }
+
+    /// The place that has to publish its ports and does not: it was disconnected from the network
+    /// that did.
+    pub(crate) fn unpublished(&self) -> Option<&Attached> {
+        let is_published =
+            |attached: &Attached| { attached.lease.iter() }.any(|lease| !lease.ports.is_empty());
+        if self.ports.is_empty() || self.attached.iter().any(is_published) {
+            return None;
+        }
+        let place = &self.attached[self.publisher()?];
+        Some(place).filter(|place| !place.options.internal)
     }
 
     /// What to ask the network at this place for.

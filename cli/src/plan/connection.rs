@@ -1,13 +1,11 @@
 //! How a container is connected, and what it knows of others.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::Result;
 use coop_launcher::store::{Name, StackName};
-use coop_net::{Ipv4Net, Ipv6Spec, NetworkSpec, Shape};
-use indexmap::IndexMap;
+use coop_net::{Ipv4Net, Ipv6Spec, NetworkSpec};
 use serde::{Deserialize, Serialize};
 
 use super::{Attached, Bridged, Connection, NamespaceOf, Wanted};
@@ -205,24 +203,18 @@ fn attachments(
     service_name: Option<&str>,
     names: &[String],
 ) -> Vec<Attached> {
-    let on_default = [(DEFAULT.to_owned(), Attachment::default())];
-    let on_default: IndexMap<_, _> = on_default.into();
-    let networks = &service.networking.networks;
-    let networks = if networks.is_empty() {
-        &on_default
-    } else {
-        networks
-    };
-    let mut networks: Vec<_> = networks.iter().collect();
-    // As compose: those of a higher priority are connected first, the others in their order.
-    networks.sort_by_key(|(_, attachment)| Reverse(attachment.priority));
+    let on_default = (DEFAULT.to_owned(), Attachment::default());
+    let mut networks = service.networking.networks_in_order();
+    if networks.is_empty() {
+        networks.push((&on_default.0, &on_default.1));
+    }
     let mut free = (0..).map(|number| format!("eth{number}")).filter(|name| {
         let chosen =
             |(_, attachment): &(_, &Attachment)| attachment.interface_name.as_ref() == Some(name);
         !networks.iter().any(chosen)
     });
     let mut attached = Vec::with_capacity(networks.len());
-    for (key, attachment) in &networks {
+    for (index, (key, attachment)) in networks.iter().enumerate() {
         let declared = stack.networks.get(*key);
         let network = match (service_name, declared) {
             (_, Some(_)) => stack.network_name(key),
@@ -238,29 +230,35 @@ fn attachments(
             wanted: Wanted {
                 address: attachment.ipv4_address,
                 address6: attachment.ipv6_address,
-                mac: attachment.mac_address,
+                // As compose: that of the service is for its first network.
+                mac: { attachment.mac_address }
+                    .or(service.networking.mac_address.filter(|_| index == 0)),
                 link_local: attachment.link_local_ips.clone(),
             },
             gw_priority: attachment.gw_priority,
-            shape: { attachment.shape.or(service.networking.shape) }.map(Shape::from),
+            shape: attachment.shape.or(service.networking.shape),
             lease: None,
         });
     }
     attached
 }
 
-/// Refuses a stack whose external networks are not there.
-pub(super) fn check_external(
+/// Looks how external networks are. Refuses a stack of which one is not there.
+pub(super) fn look_up_external(
     host: &Host,
     stack: &Stack,
     service: Option<&str>,
-    connection: &Connection,
+    connection: &mut Connection,
 ) -> Result<()> {
     for Attached {
         network, options, ..
-    } in connection.attached()
+    } in connection.attached_mut()
     {
-        if !options.external || crate::networks::find(host, network)?.is_some() {
+        if !options.external {
+            continue;
+        }
+        if let Some(found) = crate::networks::find(host, network)? {
+            options.internal = found.internal;
             continue;
         }
         let Some(service) = service else {

@@ -9,7 +9,7 @@ use coop_launcher::supervisor::UnitSpec;
 use coop_ns::Namespace;
 use coop_seccomp::Filter;
 
-use super::connection::{check_external, connection, resolver};
+use super::connection::{connection, look_up_external, resolver};
 use super::grants::{GrantedFile, Hidden, grants};
 use super::ids::Ids;
 use super::labels::labels;
@@ -84,7 +84,7 @@ pub(super) fn draft(
     } = identity;
     let shared = namespaces(service, peers)?;
     let joined_network = shared.joined.get(&Namespace::Net);
-    let connection = connection(
+    let mut connection = connection(
         stack,
         stack_name,
         service,
@@ -104,7 +104,7 @@ pub(super) fn draft(
         host_directories,
         volumes,
     } = mounts(stack, service, &config, &places)?;
-    check_external(host, stack, service_name, &connection)?;
+    look_up_external(host, stack, service_name, &mut connection)?;
     let grants_directory = crate::grants::directory(host.store.dirs(), &id);
     let grants = grants(stack, service, &grants_directory, variables)?;
     let (hostname, domainname) = names(service, &id, peers)?;

@@ -107,8 +107,9 @@ pub(crate) fn lease_one(host: &Host, plan: &mut ContainerPlan, network: &str) ->
     Ok(lease)
 }
 
-/// Completes what a killed `network connect` began.
-pub(crate) fn lease_missing(host: &Host, plan: &ContainerPlan) -> Result<()> {
+/// What is missing of a container's places before it can be started: one that a killed `network
+/// connect` began, and the ports of one that was disconnected from the network that had them.
+pub(crate) fn complete_leases(host: &Host, plan: &ContainerPlan) -> Result<()> {
     let mut plan = plan.clone();
     let missing: Vec<String> = { plan.network.attached().iter() }
         .filter(|attached| attached.lease.is_none())
@@ -118,7 +119,44 @@ pub(crate) fn lease_missing(host: &Host, plan: &ContainerPlan) -> Result<()> {
         crate::networks::restore(host, &network)?;
         lease_one(host, &mut plan, &network)?;
     }
+    publish_again(host, &mut plan)?;
     Ok(host.store.save_config(&plan.unit.id, &plan)?)
+}
+
+/// Whether [`complete_leases`] has something to do.
+pub(crate) fn has_missing_leases(plan: &ContainerPlan) -> bool {
+    match &plan.network {
+        Connection::Bridge(bridged) => {
+            bridged.attached.iter().any(|it| it.lease.is_none()) || bridged.unpublished().is_some()
+        }
+        Connection::Host | Connection::None | Connection::Container(_) => false,
+    }
+}
+
+/// Has the network with the way out publish the ports, when none does.
+fn publish_again(host: &Host, plan: &mut ContainerPlan) -> Result<()> {
+    let Connection::Bridge(bridged) = &mut plan.network else {
+        return Ok(());
+    };
+    let Some(place) = bridged.unpublished() else {
+        return Ok(());
+    };
+    let (network, options) = (place.network.clone(), place.options.clone());
+    let Some(lease) = &place.lease else {
+        return Ok(());
+    };
+    let request = LeaseRequest {
+        ports: bridged.ports.clone(),
+        ..lease.request()
+    };
+    let spec = spec(host, &network, &options);
+    let leases =
+        { host.networks.lease(&spec, &[request]) }.map_err(|error| by_name(host, &[], error))?;
+    let place = { bridged.attached.iter_mut() }.find(|it| it.network == network);
+    if let (Some(place), Some(lease)) = (place, leases.into_iter().next()) {
+        place.lease = Some(lease);
+    }
+    Ok(())
 }
 
 /// What a network is asked to be: an external one is as it is.

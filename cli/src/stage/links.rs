@@ -68,7 +68,7 @@ impl Links {
 
     /// Has links of a container made worse, each end for what it sends. `own` is the container's
     /// network namespace.
-    pub(super) fn add_worse(&self, place: &Place, own: OwnedFd, links: &[(&Lease, Shape)]) {
+    pub(crate) fn add_worse(&self, place: &Place, own: OwnedFd, links: &[(&Lease, Shape)]) {
         let Some((first, _)) = links.first() else {
             return;
         };

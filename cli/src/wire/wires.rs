@@ -19,7 +19,7 @@ use self::beside::Beside;
 use super::{exec_pipeline, pipeline};
 use crate::host::Host;
 use crate::names::NameService;
-use crate::plan::{Attached, ContainerPlan, ProcessPlan};
+use crate::plan::{ContainerPlan, ProcessPlan};
 use crate::stage::{Cgroup, Links, Overseer};
 
 /// What the supervisor asks for, answered from the saved plans.
@@ -130,6 +130,43 @@ impl<'a> Wires<'a> {
         Ok(())
     }
 
+    /// Holds the published ports of a container that runs: of one that another supervisor has
+    /// started, or that was connected to a network since. Gives up those that it has no more.
+    fn follow_ports(&self, id: &ContainerId, plan: &ContainerPlan) -> anyhow::Result<()> {
+        if let Some(rootless) = &self.host.rootless {
+            let is_known = self.ports.borrow().iter().any(|(holder, _)| holder == id);
+            if !is_known {
+                self.ports.borrow_mut().push((id.clone(), Vec::new()));
+            }
+            let leases: Vec<_> = plan.network.leases().collect();
+            if leases.iter().all(|lease| lease.ports.is_empty()) {
+                rootless.withdraw(id.as_str());
+            }
+            return rootless.adopt(&leases);
+        }
+        let publishes = plan.network.leases().any(|lease| !lease.ports.is_empty());
+        let mut ports = self.ports.borrow_mut();
+        let holds = { ports.iter() }.any(|(holder, held)| holder == id && !held.is_empty());
+        if holds && !publishes {
+            ports.retain(|(holder, _)| holder != id);
+        }
+        drop(ports);
+        if publishes && !holds {
+            self.publish(id, plan)?;
+        }
+        Ok(())
+    }
+
+    /// Answers for the names of the networks of a container that runs, by its names of now.
+    fn follow_networks(&self, plan: &ContainerPlan) {
+        crate::names::follow(self.host, plan);
+        for lease in plan.network.leases() {
+            if let Err(error) = self.serve_names_again(&lease.network) {
+                log::warn!("{error}");
+            }
+        }
+    }
+
     /// Sees to it that the network is there by the time that the container is.
     fn make_ready(&self, id: &ContainerId, lease: &Lease) -> Result<(), BoxError> {
         let network = &lease.network;
@@ -155,6 +192,10 @@ impl<'a> Wires<'a> {
             if !networks.has_lease(network, id.as_str())? {
                 crate::realize::lease_again(self.host, network)?;
             }
+        }
+        // Somebody may have disconnected it since: then the network may be gone.
+        batch.retain(|network, id| networks.has_lease(network, id.as_str()).unwrap_or(true));
+        for network in batch.keys() {
             self.serve_names(network)?;
         }
         let rules = self.host.place_of_networks()?.run(|| {
@@ -242,9 +283,8 @@ impl Wiring for Wires<'_> {
     fn pipeline(&self, id: &ContainerId) -> Result<Pipeline, BoxError> {
         let plan = self.plan(id)?;
         crate::grants::provide(&plan)?;
-        let is_missing = |attached: &Attached| attached.lease.is_none();
-        let plan = if plan.network.attached().iter().any(is_missing) {
-            crate::realize::lease_missing(self.host, &plan)?;
+        let plan = if crate::realize::has_missing_leases(&plan) {
+            crate::realize::complete_leases(self.host, &plan)?;
             self.plan(id)?
         } else {
             plan
@@ -333,30 +373,18 @@ impl Wiring for Wires<'_> {
     }
 
     fn adopted(&self, id: &ContainerId) {
-        let Ok(plan) = self.plan(id) else { return };
-        let taken = match &self.host.rootless {
-            Some(rootless) => {
-                self.ports.borrow_mut().push((id.clone(), Vec::new()));
-                rootless.adopt(&plan.network.leases().collect::<Vec<_>>())
-            }
-            None => self.publish(id, &plan),
-        };
-        // The rules are in the kernel: connections go to the container all the same.
-        if let Err(error) = taken {
-            log::warn!("{}: {error:#}", plan.unit.name);
-        }
         self.reloaded(id);
     }
 
-    /// It may have been connected to one more network.
+    /// It may have been connected to one more network, or disconnected from one.
     fn reloaded(&self, id: &ContainerId) {
         let Ok(plan) = self.plan(id) else { return };
-        crate::names::follow(self.host, &plan);
-        for lease in plan.network.leases() {
-            if let Err(error) = self.serve_names_again(&lease.network) {
-                log::warn!("{error}");
-            }
+        let runs = { self.host.store.load_state(id) }.is_ok_and(|state| state.init_alive());
+        // With an error, too: the rules are in the kernel, and connections go to the container.
+        if runs && let Err(error) = self.follow_ports(id, &plan) {
+            log::warn!("{}: {error:#}", plan.unit.name);
         }
+        self.follow_networks(&plan);
     }
 
     /// Waits for what was begun, and forgets it.

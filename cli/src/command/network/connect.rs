@@ -4,17 +4,22 @@
 //! command, the container's removal gives back what it asked for, and its next start completes
 //! it.
 
+use std::os::fd::AsFd;
+
 use anyhow::{Context, Result, bail};
 use coop_launcher::store::{Event, State};
 use coop_launcher::supervisor::Request;
 use coop_net::{Lease, LinkBatch};
+use coop_ns::{Handle, Namespace};
 use rustix::process::Pid;
 
-use super::{named, release};
+use super::{Predefined, named, release};
 use crate::args::{NetworkConnectArgs, NetworkDisconnectArgs, StackArgs};
 use crate::files;
 use crate::host::Host;
 use crate::plan::{Attached, Bridged, Connection, ContainerPlan, NetworkOptions, Wanted};
+use crate::stack::value::ShapeFlag;
+use crate::stage::Links;
 use crate::{load, networks, supervise};
 
 pub(super) fn connect(host: &Host, args: &NetworkConnectArgs) -> Result<i32> {
@@ -24,6 +29,15 @@ pub(super) fn connect(host: &Host, args: &NetworkConnectArgs) -> Result<i32> {
     }) {
         bail!(
             "{address} is not a link-local address\n  help: write one of 169.254.0.0/16 or fe80::/10"
+        );
+    }
+    if Predefined::find(&args.network).is_some() {
+        bail!(
+            "container {} cannot be connected to network {}: it is not a bridge\n  \
+             help: run it anew with --network {}",
+            args.container,
+            args.network,
+            args.network
         );
     }
     let network = networks::known(host, &named(host, &args.network)?)?;
@@ -44,6 +58,7 @@ pub(super) fn connect(host: &Host, args: &NetworkConnectArgs) -> Result<i32> {
         network: network.name.clone(),
         options: NetworkOptions {
             external: true,
+            internal: network.internal,
             ..NetworkOptions::default()
         },
         names: names.chain(args.alias.iter().cloned()).collect(),
@@ -55,7 +70,7 @@ pub(super) fn connect(host: &Host, args: &NetworkConnectArgs) -> Result<i32> {
             link_local: args.link_local_ip.clone(),
         },
         gw_priority: args.gw_priority,
-        shape: None,
+        shape: args.x_net.map(|ShapeFlag(shape)| shape),
         lease: None,
     });
     let before: ContainerPlan = host.store.load_config(&state.id)?;
@@ -87,17 +102,28 @@ fn complete(host: &Host, plan: &mut ContainerPlan, network: &str, init: Option<P
     host.store.save_config(&plan.unit.id, plan)?;
     let leases: Vec<Lease> = plan.network.leases().cloned().collect();
     let networks = &host.networks;
-    let work = || -> Result<()> {
+    let place = host.place_of_networks()?;
+    place.run(|| -> Result<()> {
         networks.ensure_bridge(network)?;
         let rules = networks.apply_rules(network)?;
         let mut links = LinkBatch::spawn()?;
         links.add(&lease, init)?;
         links.commit()?;
-        rules.wait()?;
-        fault("link")?;
-        Ok(coop_net::connect(init, &lease, &leases)?)
-    };
-    host.place_of_networks()?.run(work)?
+        Ok(rules.wait()?)
+    })??;
+    fault("link")?;
+    // Before it is used.
+    if let Some(shape) = plan.network.attached_to(network).and_then(|it| it.shape) {
+        let own = Handle::open_path(format!("/proc/{init}/ns/net"), Namespace::Net)?;
+        let links = Links::default();
+        links.add_worse(
+            &place,
+            own.as_fd().try_clone_to_owned()?,
+            &[(&lease, shape)],
+        );
+        links.commit()?;
+    }
+    Ok(place.run(|| coop_net::connect(init, &lease, &leases))??)
 }
 
 pub(super) fn disconnect(host: &Host, args: &NetworkDisconnectArgs) -> Result<i32> {

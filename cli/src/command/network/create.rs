@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use anyhow::{Result, bail};
 use indexmap::IndexMap;
 
+use super::Predefined;
 use crate::args::NetworkCreateArgs;
 use crate::host::Host;
 use crate::networks;
@@ -26,7 +27,7 @@ pub(super) fn create(host: &Host, args: &NetworkCreateArgs) -> Result<i32> {
             args.ipam_driver
         );
     }
-    if let "host" | "none" | "default" = args.name.as_str() {
+    if Predefined::find(&args.name).is_some() || args.name == "default" {
         bail!(
             "operation is not permitted on predefined {} network",
             args.name

@@ -4,9 +4,10 @@ use super::*;
 use crate::stack::value::{BindOptions, Mount, TmpfsOptions, VolumeOptions};
 use crate::stack::{
     Attachment, BlkioConfig, Dependency, Deploy, DeployedRestart, EnvFile, Grant, Grants,
-    Healthcheck, Instances, Isolation, LinkShape, Logging, Networking, Reservations,
-    ResourceLimits, Resources, Rootfs, Service, Volume,
+    Healthcheck, Instances, Isolation, Logging, Networking, Reservations, ResourceLimits,
+    Resources, Rootfs, Service, Volume,
 };
+use coop_net::Shape;
 
 const SECRET: &str = "secrets: [{source: password}]";
 const ON_FAILURE: &str = "deploy: {restart_policy: {condition: on-failure}}";
@@ -112,10 +113,11 @@ fn each_key_of_a_service_changes_the_plan() {
         dns_search: ("", "dns_search: example.org"),
         expose: ELSEWHERE, // containers reach every port of each other
         extra_hosts: ("", "extra_hosts: ['a:192.0.2.1']"),
+        mac_address: ("", "mac_address: '02:00:00:00:00:01'"),
         networks: ("", "networks: [back]"),
         shape: ("", "x-net: {rate: 1mbit}"),
     }));
-    assert_each_changes_the_plan(trials!(LinkShape {
+    assert_each_changes_the_plan(trials!(Shape {
         rate: ("", "x-net: {rate: 1mbit}"),
         delay: ("", "x-net: {delay: 20ms}"),
         jitter: ("x-net: {delay: 20ms}", "x-net: {delay: 20ms, jitter: 5ms}"),

@@ -12,12 +12,32 @@ pub(super) fn network(service: &Service, path: &NodePath, out: &mut Problems) {
         Some(NetworkMode::Host) => "host",
         Some(NetworkMode::None) => "none",
         Some(NetworkMode::Of(_)) => return network_of_another(service, path, out),
-        Some(NetworkMode::Bridge) | None => return,
+        Some(NetworkMode::Bridge) | None => return hardware_address(service, path, out),
     };
+    if service.networking.mac_address.is_some() {
+        let message = format!("there is no hardware address to choose with network_mode: {mode}");
+        let help = "remove one of the two";
+        { &mut out.errors }.push(error(&path.key("mac_address"), &message).help(help));
+    }
     if !service.ports.is_empty() {
         let message = format!("ports cannot be published with network_mode: {mode}");
         out.errors
             .push(error(&path.key("ports"), &message).help("remove one of the two"));
+    }
+}
+
+/// The service and its first network may both say it, if they say the same.
+fn hardware_address(service: &Service, path: &NodePath, out: &mut Problems) {
+    let networking = &service.networking;
+    let Some((network, first)) = networking.first_network() else {
+        return;
+    };
+    if let (Some(own), Some(there)) = (networking.mac_address, first.mac_address)
+        && own != there
+    {
+        let message = format!("network {network} says another one: {there}");
+        let help = "write it for the network alone";
+        { &mut out.errors }.push(error(&path.key("mac_address"), &message).help(help));
     }
 }
 
@@ -32,6 +52,7 @@ fn network_of_another(service: &Service, path: &NodePath, out: &mut Problems) {
         "dns and the network mode",
         "custom host-to-IP mapping and the network mode",
     );
+    let mac = "mac-address and the network mode";
     for (key, given, words) in [
         ("ports", !service.ports.is_empty(), port),
         ("expose", !networking.expose.is_empty(), expose),
@@ -50,6 +71,7 @@ fn network_of_another(service: &Service, path: &NodePath, out: &mut Problems) {
         ("dns_search", !networking.dns_search.is_empty(), dns),
         ("dns_opt", !networking.dns_opt.is_empty(), dns),
         ("extra_hosts", !networking.extra_hosts.is_empty(), hosts),
+        ("mac_address", networking.mac_address.is_some(), mac),
     ] {
         if given {
             let message = format!("conflicting options: {words}");

@@ -1,9 +1,10 @@
 //! What a service says about its network, beside `network_mode` and `ports`.
 
-use super::super::value::{Duration, ExtraHost, IpNet};
-use coop_net::{Mac, Percent, Rate, Shape};
+use super::super::value::{ExtraHost, IpNet, as_written as shape_as_written};
+use coop_net::{Mac, Shape};
 use indexmap::IndexMap;
 use serde::Serialize;
+use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Keys of a service.
@@ -24,39 +25,33 @@ pub(crate) struct Networking {
     /// Entries of `/etc/hosts`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extra_hosts: Vec<ExtraHost>,
+    /// The hardware address in its first network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac_address: Option<Mac>,
     /// The networks that it is on, when it is not the stack's own.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub networks: IndexMap<String, Attachment>,
     /// How bad its links are, in networks that do not say it themselves.
-    #[serde(rename = "x-net", skip_serializing_if = "Option::is_none")]
-    pub shape: Option<LinkShape>,
+    #[serde(
+        rename = "x-net",
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "shape_as_written"
+    )]
+    pub shape: Option<Shape>,
 }
 
-/// How bad a link is, in each direction.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub(crate) struct LinkShape {
-    /// At most so much in a second.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate: Option<Rate>,
-    /// Each packet comes so much later.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub delay: Option<Duration>,
-    /// Up to so much more or less than the delay.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub jitter: Option<Duration>,
-    /// So many packets are lost.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub loss: Option<Percent>,
-}
+impl Networking {
+    /// The networks in the order in which it is connected to them: those of a higher priority
+    /// first, the others as they are written.
+    pub(crate) fn networks_in_order(&self) -> Vec<(&String, &Attachment)> {
+        let mut networks: Vec<_> = self.networks.iter().collect();
+        networks.sort_by_key(|(_, attachment)| Reverse(attachment.priority));
+        networks
+    }
 
-impl From<LinkShape> for Shape {
-    fn from(shape: LinkShape) -> Self {
-        Self {
-            rate: shape.rate,
-            delay: shape.delay.map(Duration::get),
-            jitter: shape.jitter.map(Duration::get),
-            loss: shape.loss,
-        }
+    /// The first of them.
+    pub(crate) fn first_network(&self) -> Option<(&String, &Attachment)> {
+        self.networks_in_order().into_iter().next()
     }
 }
 
@@ -88,8 +83,12 @@ pub(crate) struct Attachment {
     #[serde(skip_serializing_if = "is_zero")]
     pub priority: i32,
     /// How bad its link is, instead of what the service says.
-    #[serde(rename = "x-net", skip_serializing_if = "Option::is_none")]
-    pub shape: Option<LinkShape>,
+    #[serde(
+        rename = "x-net",
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "shape_as_written"
+    )]
+    pub shape: Option<Shape>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it

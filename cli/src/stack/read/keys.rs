@@ -13,7 +13,6 @@ pub(super) const SERVICE: &[&str] = &[
     "develop",
     "extends",
     "external_links",
-    "mac_address",
     "models",
     "post_start",
     "pre_stop",
@@ -94,7 +93,6 @@ const FOREIGN: &[&str] = &[
 fn instead(key: &str) -> Option<&'static str> {
     Some(match key {
         "build" => "build the image with another tool, then `coop image import FILE NAME`",
-        "mac_address" => "write it below the network: networks: {default: {mac_address: ...}}",
         "include" => "put the services into one file",
         "extends" => "write the common keys once and merge them: <<: *name",
         "volumes_from" => "name the volumes in `volumes` of both services",

@@ -1,12 +1,13 @@
 //! What a service says about its networks.
 
-use super::super::model::{Attachment, LinkShape, Networking};
+use super::super::model::{Attachment, Networking};
 use super::super::name::check_service_name;
 use super::super::node::Node;
 use super::super::path::NodePath;
-use super::super::value::{ExtraHost, ParseError};
+use super::super::value::{Duration, ExtraHost, ParseError, check_shape, from_net};
 use super::scalar::OneOrMany;
 use super::{At, Fields, Problems, Read, keys};
+use coop_net::Shape;
 use indexmap::IndexMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -29,6 +30,7 @@ pub(super) fn networking(f: &mut Fields<'_>, out: &mut Problems) -> Networking {
         extra_hosts: f
             .get("extra_hosts", out)
             .map_or_else(Vec::new, |ExtraHosts(list)| list),
+        mac_address: { f.parse("mac_address", "a string", out) }.map(|Hardware(mac)| mac),
         networks: f
             .get("networks", out)
             .map_or_else(IndexMap::new, |Attachments(map)| map),
@@ -191,31 +193,21 @@ impl Read for Attachment {
     }
 }
 
-impl Read for LinkShape {
+impl Read for Shape {
     fn read(at: At<'_>, out: &mut Problems) -> Option<Self> {
         let path = at.path.clone();
         let is_empty = at.entries().is_some_and(|entries| entries.is_empty());
         let mut fields = Fields::open(at, "a mapping", out)?;
+        let mut time = |key| fields.get(key, out).map(Duration::get);
+        let (delay, jitter) = (time("delay"), time("jitter"));
         let shape = Self {
             rate: { fields.parse("rate", "a rate", out) }.map(|Of(rate)| rate),
-            delay: fields.get("delay", out),
-            jitter: fields.get("jitter", out),
+            delay,
+            jitter,
             loss: { fields.parse("loss", "a percentage", out) }.map(|Of(loss)| loss),
         };
-        let jitter = shape.jitter.unwrap_or_default();
-        if jitter > shape.delay.unwrap_or_default() {
-            let help = "write a delay that is longer than the jitter";
-            out.error(
-                &path.key("jitter"),
-                "packets cannot come before they were sent",
-                Some(help),
-            );
-        }
-        let longest = std::time::Duration::from_secs(3600);
-        for (key, time) in [("delay", shape.delay), ("jitter", shape.jitter)] {
-            if time.is_some_and(|time| time.get() > longest) {
-                out.error(&path.key(key), "longer than an hour", Some("write less"));
-            }
+        if let Err((key, error)) = check_shape(&shape) {
+            out.error(&path.key(key), &error.why, Some(error.form));
         }
         if is_empty {
             let help = "write rate, delay, jitter or loss, or leave x-net out";
@@ -233,8 +225,7 @@ impl<T: std::str::FromStr<Err = coop_net::ShapeError>> std::str::FromStr for Of<
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let parsed = text.parse().map(Self);
-        parsed.map_err(|error| ParseError::new(error.to_string(), error.form))
+        text.parse().map(Self).map_err(from_net)
     }
 }
 

@@ -103,7 +103,6 @@ fn keys_that_are_refused_by_name() {
         "extends: {service: db}",
         "gpus: all",
         "isolation: hyperv",
-        "mac_address: 02:00:00:00:00:01",
         "oom_kill_disable: true",
         "post_start: []",
         "pre_stop: []",

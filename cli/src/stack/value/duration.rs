@@ -24,6 +24,12 @@ impl Duration {
     }
 }
 
+impl From<std::time::Duration> for Duration {
+    fn from(duration: std::time::Duration) -> Self {
+        Self(duration)
+    }
+}
+
 impl From<Duration> for std::time::Duration {
     fn from(duration: Duration) -> Self {
         duration.0

@@ -74,8 +74,10 @@ impl Serialize for Port {
         } else {
             map.serialize_entry("target", &range(first.container_port, last.container_port))?;
         }
-        if first.host_port != 0 {
-            // Text also when it is a single port: compose has it so.
+        // Text also when it is a single port: compose has it so.
+        if let Some((first, last)) = first.among {
+            map.serialize_entry("published", &range(first, last))?;
+        } else if first.host_port != 0 {
             map.serialize_entry("published", &range(first.host_port, last.host_port))?;
         }
         map.serialize_entry("protocol", &first.protocol.to_string())?;
