@@ -130,12 +130,12 @@ mod tests {
     use std::net::SocketAddr;
 
     use coop_launcher::store::{Name, StackName, State};
-    use coop_net::{Holder, Lease, Mac};
+    use coop_net::Holder;
     use insta::assert_snapshot;
 
     use super::*;
     use crate::plan::RunOptions;
-    use crate::plan::tests::Fixture;
+    use crate::plan::tests::{Fixture, lease};
 
     const FILE: &str = "name: shop
 services:
@@ -179,30 +179,33 @@ services:
     }
 
     #[test]
+    fn a_range_of_which_none_is_free_is_shown_in_the_file() {
+        let fixture = Fixture::new();
+        let file = FILE.replace("8079-8081:79-81", "8079-8081:80");
+        let loaded = fixture.load(&file).unwrap();
+        let plan = fixture.plan(&file).unwrap();
+        let mapping = coop_net::PortMapping::parse("8079-8081:80").unwrap()[0];
+        let error = Error::NoFreePort { mapping };
+        let error = explain(
+            &fixture.host,
+            &loaded.stack,
+            &plan.drafts[0],
+            mapping,
+            error,
+        );
+        assert_snapshot!(format!(
+            "{:#}",
+            loaded.explain::<()>(Err(error)).unwrap_err()
+        ));
+    }
+
+    #[test]
     fn a_container_of_ours_is_known_by_its_name() {
         let fixture = Fixture::new();
         let mut plan = fixture.plan(FILE).unwrap().drafts.remove(0).plan;
         let ports = plan.network.published().to_vec();
-        let address = [10, 208, 3, 2].into();
-        plan.network.attached_mut()[0].lease = Some(Lease {
-            network: "other_default".into(),
-            container: plan.unit.id.to_string(),
-            names: Vec::new(),
-            address,
-            prefix_len: 24,
-            gateway: [10, 208, 3, 1].into(),
-            internal: false,
-            mac: Mac::for_address(address),
-            mtu: 1500,
-            bridge: "coop-1".into(),
-            host_interface: "coop-v1".into(),
-            interface: "eth0".into(),
-            ports,
-            ipv6: None,
-            gw_priority: 0,
-            link_local: Vec::new(),
-            apart: false,
-        });
+        let lease = lease("other_default", &plan.unit.id, ports);
+        plan.network.attached_mut()[0].lease = Some(lease);
         let name = Name::parse("other-web-1").unwrap();
         let mut state = State::new(plan.unit.id.clone(), name, plan.stack.clone(), "x".into());
         state.set_process(rustix::process::getpid()).unwrap();

@@ -62,12 +62,12 @@ fn short_id(bridge: &str) -> &str {
 }
 
 fn inspect(host: &Host, args: &NetworkInspectArgs) -> Result<i32> {
-    let (found, exit_code) = find_each(&args.names, |name| match Predefined::find(name) {
-        Some(predefined) => Ok(predefined.object()),
-        None => {
-            let name = named(host, name)?;
-            network_object(host, &name)?.with_context(|| format!("network {name} not found"))
+    let (found, exit_code) = find_each(&args.names, |name| {
+        if let Some(predefined) = Predefined::find(name) {
+            return Ok(predefined.object());
         }
+        let name = named(host, name)?;
+        network_object(host, &name)?.with_context(|| format!("network {name} not found"))
     });
     print_documents(&args.format.clone().unwrap_or_default(), &found)?;
     Ok(exit_code)

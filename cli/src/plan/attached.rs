@@ -242,7 +242,8 @@ mod tests {
             "lease": {"network": "shop_default", "container": "c", "names": ["web"],
                 "address": "10.208.1.2", "prefix_len": 24, "gateway": "10.208.1.1",
                 "internal": true, "mac": "02:42:0a:d0:01:02", "mtu": 1500, "bridge": "coop-1",
-                "host_interface": "coopv1", "interface": "eth0", "ports": []}}}"#;
+                "host_interface": "coopv1", "interface": "eth0", "ports": [{"host_ip": "0.0.0.0",
+                "host_port": 80, "container_port": 80, "protocol": "tcp"}]}}}"#;
         let connection: Connection = serde_json::from_str(old).unwrap();
         let attached = connection.attached_to("shop_default").unwrap();
         assert!(attached.options.internal);

@@ -252,11 +252,18 @@ impl Rootless {
         Ok(Place::There(Arc::clone(&connection.namespace)))
     }
 
-    /// Where this user's networks are now.
+    /// Where this user's networks are now. What a killed keeper has left is removed, when no other
+    /// one has followed it.
     pub(crate) fn networks_now(&self) -> Result<Place> {
         let mut connection = self.network.borrow_mut();
         if !{ connection.iter() }.any(|it| it.is_own() && it.is_good()) {
-            *connection = Connection::existing(&self.network_dir())?;
+            let dir = self.network_dir();
+            *connection = Connection::existing(&dir)?;
+            if connection.is_none()
+                && let Err(error) = keeper::tidy(&dir)
+            {
+                log::warn!("{}: {error:#}", dir.display());
+            }
         }
         Ok(match &*connection {
             Some(connection) => Place::There(Arc::clone(&connection.namespace)),

@@ -4,12 +4,13 @@ use coop_cgroup::{CgroupPath, CpuQuota, Limits, Max};
 use coop_fs::{Mount, Overlay, RootSource};
 use coop_launcher::store::{ContainerId, Health, HealthCheck, Name, StackName};
 use coop_launcher::supervisor::{HealthTiming, UnitSpec};
-use coop_net::{Lease, Mac, PortMapping};
+use coop_net::PortMapping;
 use coop_ns::Namespaces;
 use coop_ns::privileges::CapabilitySet;
 use coop_seccomp::Filter;
 
 use super::*;
+use crate::plan::tests::lease;
 use crate::plan::{
     Attached, Bridged, Connection, NetworkOptions, PrivilegesPlan, ProcessPlan, Resolver, Wanted,
 };
@@ -20,7 +21,6 @@ fn id() -> ContainerId {
 
 fn plan() -> ContainerPlan {
     let ports = PortMapping::parse("127.0.0.1:8080:80").unwrap();
-    let address = [10, 208, 3, 2].into();
     ContainerPlan {
         unit: UnitSpec {
             id: id(),
@@ -97,25 +97,7 @@ fn plan() -> ContainerPlan {
                 wanted: Wanted::default(),
                 shape: None,
                 gw_priority: 0,
-                lease: Some(Lease {
-                    network: "shop_default".into(),
-                    container: id().to_string(),
-                    names: vec!["web".into()],
-                    address,
-                    prefix_len: 24,
-                    gateway: [10, 208, 3, 1].into(),
-                    internal: false,
-                    mac: Mac::for_address(address),
-                    mtu: 1500,
-                    bridge: "coop-1".into(),
-                    host_interface: "coop-v1".into(),
-                    interface: "eth0".into(),
-                    ports,
-                    ipv6: None,
-                    gw_priority: 0,
-                    link_local: Vec::new(),
-                    apart: false,
-                }),
+                lease: Some(lease("shop_default", &id(), ports)),
             }],
         }),
         process: ProcessPlan {

@@ -9,11 +9,37 @@ mod whole;
 
 use std::path::Path;
 
+use coop_launcher::store::ContainerId;
+use coop_net::{Lease, Mac, PortMapping};
 use tempfile::TempDir;
 
 use super::*;
 use crate::host::Host;
 use crate::load::Loaded;
+
+/// The place of a container in a network, at 10.208.3.2.
+pub(crate) fn lease(network: &str, container: &ContainerId, ports: Vec<PortMapping>) -> Lease {
+    let address = [10, 208, 3, 2].into();
+    Lease {
+        network: network.to_owned(),
+        container: container.to_string(),
+        names: vec!["web".to_owned()],
+        address,
+        prefix_len: 24,
+        gateway: [10, 208, 3, 1].into(),
+        internal: false,
+        mac: Mac::for_address(address),
+        mtu: 1500,
+        bridge: "coop-1".to_owned(),
+        host_interface: "coop-v1".to_owned(),
+        interface: "eth0".to_owned(),
+        ports,
+        ipv6: None,
+        gw_priority: 0,
+        link_local: Vec::new(),
+        apart: false,
+    }
+}
 
 /// A host of its own, with a directory to run instead of an image.
 pub(crate) struct Fixture {

@@ -75,20 +75,39 @@ fn keep(dir: &Path, first: OwnedFd) -> Result<()> {
         return packet::send(&first, &Answer::Busy, &[]);
     };
     lock.record_owner()?;
+    fault("lock")?;
     let kept = keep_locked(dir, first);
-    let tidied = tidy_up(dir);
-    // Last: until here nobody else may begin.
-    remove_file(lock.path())?;
-    let _ = std::fs::remove_dir(dir);
+    fault("tidy")?;
+    let tidied = tidy_up(dir, &lock);
     drop(lock);
     kept.and(tidied)
 }
 
-/// Removes what is in the directory but the lock.
-fn tidy_up(dir: &Path) -> Result<()> {
+/// Removes what a keeper that was killed has left, unless another one lives.
+pub(super) fn tidy(dir: &Path) -> Result<()> {
+    if !dir.exists() {
+        return Ok(());
+    }
+    match Lock::try_file(&dir.join(LOCK))? {
+        Some(lock) => tidy_up(dir, &lock),
+        None => Ok(()),
+    }
+}
+
+/// Removes the directory, the lock last: until then nobody else may begin.
+fn tidy_up(dir: &Path, lock: &Lock) -> Result<()> {
     remove_file(&dir.join(SOCKET))?;
     Handle::remove(&dir.join(NAMESPACE))?;
-    remove_file(&dir.join(LOG))
+    remove_file(&dir.join(LOG))?;
+    remove_file(lock.path())?;
+    // Who begins now has it again.
+    let _ = std::fs::remove_dir(dir);
+    Ok(())
+}
+
+/// A point at which a test can stop the keeper.
+fn fault(step: &str) -> Result<()> {
+    coop_launcher::fault::point("keeper", step).map_err(anyhow::Error::from_boxed)
 }
 
 fn keep_locked(dir: &Path, first: OwnedFd) -> Result<()> {
@@ -104,9 +123,12 @@ fn keep_locked(dir: &Path, first: OwnedFd) -> Result<()> {
         Some(namespace) => super::enter(&namespace)?,
         None => make_namespace()?,
     }
+    fault("namespace")?;
     let namespace = Handle::open_path("/proc/thread-self/ns/net", Namespace::Net)?;
     namespace.persist(&dir.join(NAMESPACE))?;
+    fault("mount")?;
     let listener = listener(dir)?;
+    fault("listen")?;
     way_out.open();
     let mut keeper = Keeper {
         namespace,
@@ -118,6 +140,7 @@ fn keep_locked(dir: &Path, first: OwnedFd) -> Result<()> {
         published: BTreeMap::new(),
     };
     keeper.greet(first);
+    fault("serve")?;
     keeper.serve()
 }
 

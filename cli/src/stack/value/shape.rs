@@ -54,11 +54,13 @@ pub(crate) fn check_shape(shape: &Shape) -> Result<(), (&'static str, ParseError
 }
 
 /// The crate's words for a rate or a percentage that is none.
+#[allow(clippy::needless_pass_by_value)] // as `map_err` calls it
 pub(crate) fn from_net(error: ShapeError) -> ParseError {
     ParseError::new(error.to_string(), error.form)
 }
 
 /// Serialises a shape in the words of the stack file, where times have units.
+#[allow(clippy::ref_option)] // as serde calls it
 pub(crate) fn as_written<S: Serializer>(shape: &Option<Shape>, to: S) -> Result<S::Ok, S::Error> {
     let mut map = to.serialize_map(None)?;
     let shape = shape.unwrap_or_default();
