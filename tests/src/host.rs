@@ -88,13 +88,30 @@ impl Host {
         user: u32,
         args: impl IntoIterator<Item = A>,
     ) -> Cmd<'_> {
-        let copy = self.directory.path().join("coop");
+        let copy = self.copy_for_users(&binary::coop(), "bin");
+        Cmd::new(self, copy).args(args).user(user)
+    }
+
+    /// [`Host::coop_as_user`] by the `coop` with fault injection, when there is one.
+    pub fn coop_as_user_with_faults<A: AsRef<OsStr>>(
+        &self,
+        user: u32,
+        args: impl IntoIterator<Item = A>,
+    ) -> Option<Cmd<'_>> {
+        let copy = self.copy_for_users(&binary::coop_with_faults()?, "bin-with-faults");
+        Some(Cmd::new(self, copy).args(args).user(user))
+    }
+
+    fn copy_for_users(&self, program: &Path, directory: &str) -> PathBuf {
+        let directory = self.directory.path().join(directory);
+        let copy = directory.join("coop");
+        fs::create_dir_all(&directory).expect("a directory for a program");
         // Once: a supervisor may run it by now. A link where it can be one: what another test's
         // thread forks meanwhile would keep a copy open for writing, and it from being executed.
-        if !copy.exists() && fs::hard_link(binary::coop(), &copy).is_err() {
-            fs::copy(binary::coop(), &copy).expect("copy coop");
+        if !copy.exists() && fs::hard_link(program, &copy).is_err() {
+            fs::copy(program, &copy).expect("copy coop");
         }
-        Cmd::new(self, copy).args(args).user(user)
+        copy
     }
 
     /// A shell script in a container of its own on `root`, removed when it ends:

@@ -24,6 +24,7 @@
 //! The binary under test is named by `COOP_BIN`, the one with fault injection by
 //! `COOP_BIN_FAULT`; `cargo xtask test` builds and sets both. The tests need root.
 
+pub mod ask;
 mod binary;
 pub mod cgroup;
 mod command;
@@ -43,8 +44,10 @@ mod soak;
 mod stack;
 mod upstream;
 mod user;
+mod user_stack;
 mod wait;
 mod web;
+mod world;
 
 pub use command::Cmd;
 pub use host::Host;
@@ -59,8 +62,10 @@ pub use soak::{Chance, rounds};
 pub use stack::Stack;
 pub use upstream::{Says, Upstream};
 pub use user::{USER, User};
+pub use user_stack::{UserStack, web};
 pub use wait::{wait_longer_until, wait_until};
 pub use web::{Serve, Web};
+pub use world::World;
 
 /// Ends the calling test here, and says why it did not look at anything.
 #[macro_export]

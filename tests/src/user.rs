@@ -92,9 +92,17 @@ impl<'h> User<'h> {
 
     /// A call of `coop` by the user, with the usual places for its state.
     pub fn coop<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Cmd<'h> {
-        self.host
-            .coop_as_user(USER, args)
-            .env("HOME", self.home())
+        self.at_home(self.host.coop_as_user(USER, args))
+    }
+
+    /// The same by the `coop` with fault injection, when there is one.
+    pub fn coop_with_faults<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Option<Cmd<'h>> {
+        let call = self.host.coop_as_user_with_faults(USER, args)?;
+        Some(self.at_home(call))
+    }
+
+    fn at_home(&self, call: Cmd<'h>) -> Cmd<'h> {
+        call.env("HOME", self.home())
             .env("XDG_RUNTIME_DIR", self.runtime_dir())
             .cwd(&self.home())
             .through_shell(r#"unset COOP_ROOT; exec "$@""#)

@@ -51,7 +51,7 @@ fn a_service_has_the_network_and_the_names_of_another() {
     let serve = "echo hello >/tmp/index.html; httpd -p 80 -h /tmp";
     stack.exec("side", serve);
     for service in ["web", "side"] {
-        let got = stack.exec(service, "timeout 5 wget -qO- http://127.0.0.1/index.html");
+        let got = stack.exec(service, "timeout 20 wget -qO- http://127.0.0.1/index.html");
         assert_eq!(got.trim(), "hello", "{service}");
     }
     let names = "hostname; cat /etc/hostname /etc/hosts /etc/resolv.conf";

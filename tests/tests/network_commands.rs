@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use coop_tests::{Host, Rootfs};
+use coop_tests::{Host, Rootfs, wait_until};
 
 const SLEEP: &str = "exec sleep 1000";
 
@@ -224,8 +224,8 @@ fn a_running_container_is_connected_and_disconnected() {
     );
     let links = exec(&host, "web", "ip -o link");
     assert!(links.contains("eth0") && links.contains("eth1"), "{links}");
-    coop_tests::wait_until("db answers", || reaches(&host, "web", &db));
-    assert!(reaches(&host, "web", "db"), "by its name");
+    wait_until("db answers", || reaches(&host, "web", &db));
+    wait_until("it is reached", || reaches(&host, "web", "db"));
     // IPv6 as well, with a way out by the first network still.
     let json = host
         .coop(["network", "inspect", "back"])
@@ -247,7 +247,7 @@ fn a_running_container_is_connected_and_disconnected() {
     listed.success().says("web bridge,back");
     // It is connected after its restart, too.
     host.coop(["restart", "-t", "0", "web"]).run().success();
-    assert!(reaches(&host, "web", &db));
+    wait_until("it is reached", || reaches(&host, "web", &db));
 
     host.coop(["network", "disconnect", "back", "web"])
         .run()

@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use coop_tests::ask::{asking, told_in};
 use coop_tests::{Host, Rootfs, Stack};
 
 /// Programs of this host that write down each time that they are run.
@@ -58,9 +59,10 @@ fn fifty_containers_on_two_networks_take_one_ip_and_one_nft() {
     let root = Rootfs::new(&host);
     let before = host.snapshot();
     let counted = Counted::new(&host, &["ip", "nft"]);
+    let asking = asking();
     let service = |network: &str| {
         format!(
-            "{{rootfs: {}, scale: 25, stop_signal: SIGKILL, networks: [{network}], command: [/bin/sh, -c, 'mkdir -p /tmp/w; echo x >/tmp/w/p; exec httpd -f -p 80 -h /tmp/w']}}",
+            "{{rootfs: {}, scale: 25, stop_signal: SIGKILL, {asking}, networks: [{network}], command: [/bin/sh, -c, 'mkdir -p /tmp/w; echo x >/tmp/w/p; exec httpd -f -p 80 -h /tmp/w']}}",
             root.path().display()
         )
     };
@@ -85,12 +87,24 @@ fn fifty_containers_on_two_networks_take_one_ip_and_one_nft() {
     let (one, two) = (addresses("a"), addresses("b"));
     // All of its own network, one after the other, and those of the other one all at once.
     for (service, own, other) in [("a", &one, &two), ("b", &two, &one)] {
+        let foreign = if service == "a" {
+            "many-b-1"
+        } else {
+            "many-a-1"
+        };
+        let all = names(service).join(" ");
+        let known: Vec<_> = { own.iter() }
+            .map(|address| format!("NoError aa ra 5={address}"))
+            .collect();
         for name in names(service) {
+            let told = told_in(&host, &name, &format!("- {all} {foreign}"));
+            assert_eq!(told[..25], known, "{name}");
+            assert!(!told[25].starts_with("NoError"), "{name}: {told:?}");
             let mut script = String::new();
             for address in own {
                 let _ = writeln!(
                     script,
-                    "timeout 9 wget -q -O - http://{address}/p >/dev/null || echo lost {address}"
+                    "timeout 20 wget -q -O - http://{address}/p >/dev/null || echo lost {address}"
                 );
             }
             if name.ends_with("-1") {

@@ -79,8 +79,8 @@ fn each_network_has_its_interface_address_and_names() {
     // Who is where is known by each network's own names.
     wait_until("web answers", || reaches(&stack, "gate", "web"));
     wait_until("gate answers", || reaches(&stack, "db", "store"));
-    assert!(reaches(&stack, "db", "gate"));
-    assert!(reaches(&stack, "web", "[fd81::40]"));
+    wait_until("it is reached", || reaches(&stack, "db", "gate"));
+    wait_until("it is reached", || reaches(&stack, "web", "[fd81::40]"));
     assert!(
         !reaches(&stack, "web", "store"),
         "an alias of the other network"

@@ -37,24 +37,24 @@ fn two_services_are_cut_off_until_they_are_healed_and_a_third_is_not() {
     let stack = host.stack(STACK);
     stack.up();
     wait_until("web answers", || reaches(&stack, "client", "web"));
-    assert!(reaches(&stack, "other", "web"));
+    wait_until("it is reached", || reaches(&stack, "other", "web"));
     let done = cut(&host, &stack, "partition", &["client", "web"]);
     done.success().prints("cut_default: client | web");
     assert!(!reaches(&stack, "client", "web"));
-    assert!(reaches(&stack, "other", "web"));
+    wait_until("it is reached", || reaches(&stack, "other", "web"));
     // No other way round: not over the port that is published on the gateway either.
     let gateway = stack.exec(
         "client",
         "ip route | sed -n 's/default via //p' | cut -d' ' -f1",
     );
     let published = format!("{}:8080", gateway.trim());
-    assert!(reaches(&stack, "other", &published));
+    wait_until("it is reached", || reaches(&stack, "other", &published));
     assert!(!reaches(&stack, "client", &published));
     assert_eq!(partitions(&host), r#"[["client","web"]]"#);
     // Twice is once.
     cut(&host, &stack, "partition", &["web", "client"]).success();
     cut(&host, &stack, "heal", &["web", "client"]).success();
-    assert!(reaches(&stack, "client", "web"));
+    wait_until("it is reached", || reaches(&stack, "client", "web"));
     assert_eq!(partitions(&host), "[]");
     cut(&host, &stack, "heal", &["web", "client"]).fails(1, &["not cut off"]);
     cut(&host, &stack, "heal", &[]).success().prints("");
@@ -75,11 +75,11 @@ fn packets_of_any_kind_stop_and_come_again() {
         let ping = ["busybox", "ping", "-c", "1", "-W", "1", &address];
         nsenter.args(ping).run().status.success()
     };
-    assert!(ping());
+    wait_until("web answers", ping);
     cut(&host, &stack, "partition", &["client", "web"]).success();
     assert!(!ping());
     cut(&host, &stack, "heal", &[]).success();
-    assert!(ping());
+    wait_until("web answers", ping);
     stack.down();
 }
 
@@ -133,7 +133,7 @@ fn a_container_is_cut_off_alone_and_what_makes_no_sense_is_refused() {
     wait_until("web answers", || reaches_by("cut-client-1"));
     cut(&host, &stack, "partition", &["cut-client-1", "web"]).success();
     assert!(!reaches_by("cut-client-1"));
-    assert!(reaches_by("cut-client-2"));
+    wait_until("it is reached", || reaches_by("cut-client-2"));
     cut(&host, &stack, "partition", &["web", "web"]).fails(1, &["in common"]);
     cut(&host, &stack, "partition", &["web", "nobody"]).fails(1, &["nobody"]);
     let run = [
@@ -172,6 +172,6 @@ fn users_cut_off_their_own_services() {
     user.coop(cut).run().success();
     assert!(!reaches("client") && reaches("other"));
     user.coop(["network", "heal", "-f", file]).run().success();
-    assert!(reaches("client"));
+    wait_until("it is reached", || reaches("client"));
     user.coop(["down", "-t", "0", "-f", file]).run().success();
 }

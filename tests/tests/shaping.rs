@@ -207,7 +207,7 @@ fn packets_are_lost_on_one_network_and_not_on_the_other() {
     let stack = host.stack(&format!("{yaml}networks: {{good: , bad: }}\n"));
     stack.up();
     let answers = |network: &str| ping(&host, &address(&host, network)).status.success();
-    assert!(answers("worse_good"));
+    wait_until("it is reached", || answers("worse_good"));
     assert!(!answers("worse_bad"));
     stack.down();
 }

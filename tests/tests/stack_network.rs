@@ -1,7 +1,7 @@
 //! Who can reach whom.
 
 use coop_tests::page::{fetch, wait_for_page};
-use coop_tests::{Host, Running, wait_until};
+use coop_tests::{Host, World, wait_until};
 
 const WEB: &str = "
 name: net
@@ -28,53 +28,6 @@ fn gateway(host: &Host) -> String {
     address
         .unwrap_or_else(|| panic!("no bridge\n{output}"))
         .to_owned()
-}
-
-/// A machine next door, 203.0.113.2, wired to the host, which is 203.0.113.1.
-struct Neighbour<'h> {
-    host: &'h Host,
-    pid: String,
-    _sleeper: Running<'h>,
-}
-
-impl<'h> Neighbour<'h> {
-    fn new(host: &'h Host) -> Self {
-        let script = "echo $$; exec sleep 10000";
-        let mut sleeper = host
-            .tool("unshare")
-            .args(["-n", "sh", "-c", script])
-            .spawn();
-        let pid = sleeper.wait_for("\n");
-        let neighbour = Self {
-            host,
-            pid,
-            _sleeper: sleeper,
-        };
-        let pid = neighbour.pid.as_str();
-        let ip = |args: &[&str]| host.tool("ip").args(args).run().success().status;
-        ip(&[
-            "link", "add", "out0", "type", "veth", "peer", "name", "out1", "netns", pid,
-        ]);
-        ip(&["address", "add", "203.0.113.1/24", "dev", "out0"]);
-        ip(&["link", "set", "out0", "up"]);
-        neighbour
-            .run("ip link set lo up; ip link set out1 up")
-            .success();
-        neighbour
-            .run("ip address add 203.0.113.2/24 dev out1")
-            .success();
-        neighbour
-    }
-
-    fn run(&self, script: &str) -> coop_tests::Output {
-        self.enter(script).run()
-    }
-
-    fn enter(&self, script: &str) -> coop_tests::Cmd<'h> {
-        self.host
-            .tool("nsenter")
-            .args(["-n", "-t", &self.pid, "sh", "-c", script])
-    }
 }
 
 #[test]
@@ -116,12 +69,12 @@ fn a_published_port_answers_on_the_loopback_and_on_the_gateway() {
 #[test]
 fn a_published_port_answers_to_another_machine() {
     let host = Host::new();
-    let neighbour = Neighbour::new(&host);
+    let neighbour = World::new(&host);
     let stack = host.stack(&web("'8080:80'"));
     stack.up();
     wait_for_page("127.0.0.1:8080");
     neighbour
-        .run("timeout 5 wget -q -O - http://203.0.113.1:8080/page")
+        .run("timeout 20 wget -q -O - http://192.0.2.2:8080/page")
         .success()
         .says("hello");
 }
@@ -129,12 +82,12 @@ fn a_published_port_answers_to_another_machine() {
 #[test]
 fn a_port_published_on_the_loopback_answers_there_only() {
     let host = Host::new();
-    let neighbour = Neighbour::new(&host);
+    let neighbour = World::new(&host);
     let stack = host.stack(&web("'127.0.0.1:8080:80'"));
     stack.up();
     wait_for_page("127.0.0.1:8080");
-    assert!(fetch("203.0.113.1:8080").is_err());
-    let outside = neighbour.run("timeout 2 busybox wget -q -O - http://203.0.113.1:8080/page");
+    assert!(fetch("192.0.2.2:8080").is_err());
+    let outside = neighbour.run("timeout 2 busybox wget -q -O - http://192.0.2.2:8080/page");
     outside.does_not_say("hello");
 }
 
@@ -155,7 +108,7 @@ fn a_published_port_answers_to_the_stacks_own_containers() {
     wait_for_page("127.0.0.1:8080");
     let url = format!("http://{}:8080/page", gateway(&host));
     for service in ["client", "web"] {
-        let page = stack.exec(service, &format!("timeout 5 wget -q -O - {url}"));
+        let page = stack.exec(service, &format!("timeout 20 wget -q -O - {url}"));
         assert_eq!(page, "hello", "from {service}");
     }
 }
@@ -205,7 +158,7 @@ fn ears() {
 #[test]
 fn containers_reach_the_outside_under_the_hosts_address() {
     let host = Host::new();
-    let neighbour = Neighbour::new(&host);
+    let neighbour = World::new(&host);
     let script = "cd \"$HOME\" && echo outside > page && exec busybox httpd -f -vv -p 8000";
     let mut server = neighbour.enter(script).spawn();
     let stack = host.stack(&web(""));
@@ -219,7 +172,7 @@ fn containers_reach_the_outside_under_the_hosts_address() {
             "-q",
             "-O",
             "-",
-            "http://203.0.113.2:8000/page",
+            "http://192.0.2.1:8000/page",
         ];
         stack
             .coop("exec")
@@ -228,7 +181,7 @@ fn containers_reach_the_outside_under_the_hosts_address() {
             .stdout
             .contains("outside")
     });
-    server.wait_for("203.0.113.1");
+    server.wait_for("192.0.2.2");
 }
 
 #[test]
