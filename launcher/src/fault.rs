@@ -62,7 +62,9 @@ fn list_to(path: Option<&str>, point: &str) {
     };
     let Ok(mut open) = OPEN.lock() else { return };
     if let Ok(file) = File::options().append(true).create(true).open(path) {
-        *open = Some(file);
+        // Not closed: a helper has closed what it has inherited, and the number may be of
+        // another file by now.
+        std::mem::forget(open.replace(file));
     }
     if let Some(file) = open.as_mut() {
         let _ = file.write_all(line.as_bytes());

@@ -54,6 +54,34 @@ fn of_a_range_each_container_gets_the_first_port_that_is_free() {
 }
 
 #[test]
+fn without_a_port_of_the_host_each_container_gets_one_that_is_free() {
+    let host = Host::new();
+    let root = Rootfs::new(&host);
+    let stack = host.web(&root, "ports: ['80', '127.0.0.1::80']\nscale: 2", SERVE);
+    stack.up();
+    let mut all = Vec::new();
+    for name in ["shop-web-1", "shop-web-2"] {
+        for line in ports(&host, name) {
+            let address = line.strip_prefix("80/tcp -> ").expect("port 80").to_owned();
+            wait_for_page(&address.replace("0.0.0.0", "127.0.0.1"));
+            all.push(address);
+        }
+        let restart = host.coop(["restart", "-t", "0", name]).run();
+        restart.success();
+    }
+    assert_eq!(all.len(), 4);
+    let now: Vec<_> = { ["shop-web-1", "shop-web-2"].iter() }
+        .flat_map(|name| ports(&host, name))
+        .map(|line| line.replace("80/tcp -> ", ""))
+        .collect();
+    assert_eq!(now, all, "kept over a restart");
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 4);
+    stack.down();
+}
+
+#[test]
 fn a_range_of_the_stack_file_that_is_taken_is_shown_there() {
     let host = Host::new();
     let root = Rootfs::new(&host);

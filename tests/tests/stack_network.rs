@@ -8,7 +8,7 @@ name: net
 services:
   web:
     image: coop/host
-    command: [sh, -c, 'echo hello > /www/page; exec httpd -f -p 80 -h /www']
+    command: [sh, -c, 'echo hello > /www/page; exec httpd -f -vv -p 80 -h /www']
     ports: [PORTS]
   client:
     image: coop/host
@@ -77,6 +77,10 @@ fn a_published_port_answers_to_another_machine() {
         .run("timeout 20 wget -q -O - http://192.0.2.2:8080/page")
         .success()
         .says("hello");
+    // The container has seen who it was.
+    wait_until("the log names the client", || {
+        stack.logs("web").contains("192.0.2.1]")
+    });
 }
 
 #[test]
