@@ -183,25 +183,27 @@ fn an_external_network_is_shared_by_two_stacks() {
 }
 
 #[test]
-fn the_host_s_own_network_and_none_are_what_they_say() {
+fn the_hosts_own_network_and_none_are_what_they_say() {
     let host = Host::new();
     let root = Rootfs::new(&host);
     let _world = World::new(&host);
+    // Root in a container is not the host's, whose ports below 1024 are for that one.
+    let serve = SERVE.replace("-p 80", "-p 8080");
     let services = [
-        ("web", "network_mode: host", SERVE),
+        ("web", "network_mode: host", &*serve),
         ("alone", "network_mode: none", SERVE),
     ];
     let stack = host.services(&root, &services);
     stack.up();
     // What it serves is on the host's own addresses, without a published port.
-    wait_for_page("192.0.2.2:80");
-    wait_for_page("127.0.0.1:80");
+    wait_for_page("192.0.2.2:8080");
+    wait_for_page("127.0.0.1:8080");
     let links = stack.exec("web", "ls /sys/class/net");
     assert!(links.contains("up0"), "{links}");
     assert_eq!(stack.exec("alone", "ls /sys/class/net").trim(), "lo");
     wait_until("it has a loopback", || {
         reaches(&stack, "alone", "127.0.0.1")
     });
-    assert!(!reaches(&stack, "alone", "192.0.2.2"));
+    assert!(!reaches(&stack, "alone", "192.0.2.2:8080"));
     stack.down();
 }
