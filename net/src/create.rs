@@ -202,6 +202,7 @@ pub(crate) fn same(network: Network, spec: &NetworkSpec) -> Result<Network, Erro
     let have = [
         ("subnet", network.subnet.to_string()),
         ("gateway", network.gateway.to_string()),
+        ("IP range", or_none(network.range.map(|it| it.to_string()))),
         ("bridge", network.bridge.clone()),
         ("internal setting", yes_no(network.internal)),
         ("MTU", network.mtu.to_string()),
@@ -214,18 +215,24 @@ pub(crate) fn same(network: Network, spec: &NetworkSpec) -> Result<Network, Erro
             "IPv6 gateway",
             or_none(ipv6.map(|ipv6| ipv6.gateway.to_string())),
         ),
+        (
+            "IPv6 range",
+            or_none(ipv6.and_then(|ipv6| Some(ipv6.range?.to_string()))),
+        ),
         ("enable_icc setting", yes_no(!network.apart)),
         ("enable_ip_masquerade setting", yes_no(!network.routed)),
     ];
     let want = [
         spec.subnet.map(|subnet| subnet.to_string()),
         spec.gateway.map(|gateway| gateway.to_string()),
+        spec.range.map(|range| range.to_string()),
         spec.bridge.clone(),
         Some(yes_no(spec.internal)),
         Some(spec.mtu.to_string()),
         Some(yes_no(asked6.is_some())),
         asked6.and_then(|ipv6| Some(ipv6.subnet?.to_string())),
         asked6.and_then(|ipv6| Some(ipv6.gateway?.to_string())),
+        asked6.and_then(|ipv6| Some(ipv6.range?.to_string())),
         Some(yes_no(!spec.apart)),
         Some(yes_no(!spec.routed)),
     ];

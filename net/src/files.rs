@@ -12,10 +12,9 @@ const UPSTREAM: &str = "/run/systemd/resolve/resolv.conf";
 /// An address and its names, the canonical one first.
 pub type HostsEntry = (IpAddr, Vec<String>);
 
-/// The head of a container's `/etc/hosts`: loopback, and its own entries, one for each address.
-/// The lines of its neighbours follow. See hosts(5).
+/// A container's `/etc/hosts`: loopback, and its own entries. See hosts(5).
 pub fn hosts_file(own: &[HostsEntry]) -> String {
-    let text = String::from(
+    let mut text = String::from(
         "127.0.0.1\tlocalhost\n\
          ::1\tlocalhost ip6-localhost ip6-loopback\n\
          fe00::\tip6-localnet\n\
@@ -23,19 +22,8 @@ pub fn hosts_file(own: &[HostsEntry]) -> String {
          ff02::1\tip6-allnodes\n\
          ff02::2\tip6-allrouters\n",
     );
-    text + &hosts_lines(own)
-}
-
-/// The lines of these entries alone: those that all containers of a network have in common.
-pub fn hosts_lines(entries: &[HostsEntry]) -> String {
-    let mut text = String::new();
-    for (address, names) in entries.iter().filter(|(_, names)| !names.is_empty()) {
-        text.extend([
-            address.to_string().as_str(),
-            "\t",
-            names.join(" ").as_str(),
-            "\n",
-        ]);
+    for (address, names) in own.iter().filter(|(_, names)| !names.is_empty()) {
+        text.extend([&address.to_string(), "\t", &names.join(" "), "\n"]);
     }
     text
 }
@@ -90,19 +78,21 @@ fn is_reachable(server: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     #[test]
-    fn own_entry_comes_before_the_neighbours() {
-        let own = (
-            [10, 208, 1, 2].into(),
-            vec!["web".into(), "0123456789ab".into()],
-        );
-        let neighbours = [
-            ([10, 208, 1, 3].into(), vec!["db".into()]),
+    fn each_address_has_a_line_with_its_names() {
+        let own = [
+            (
+                [10, 208, 1, 2].into(),
+                vec!["web".into(), "0123456789ab".into()],
+            ),
+            (Ipv6Addr::LOCALHOST.into(), vec!["here".into()]),
             ([10, 208, 1, 4].into(), vec![]),
         ];
-        let text = hosts_file(&[own]) + &hosts_lines(&neighbours);
+        let text = hosts_file(&own);
         insta::assert_snapshot!(text, @r"
         127.0.0.1	localhost
         ::1	localhost ip6-localhost ip6-loopback
@@ -111,7 +101,7 @@ mod tests {
         ff02::1	ip6-allnodes
         ff02::2	ip6-allrouters
         10.208.1.2	web 0123456789ab
-        10.208.1.3	db
+        ::1	here
         ");
     }
 

@@ -88,7 +88,7 @@ mod way_out;
 pub use apply::PendingRules;
 pub use batch::LinkBatch;
 pub use error::Error;
-pub use files::{HostsEntry, host_resolv_conf, hosts_file, hosts_lines, resolv_conf};
+pub use files::{HostsEntry, host_resolv_conf, hosts_file, resolv_conf};
 pub use firewall::{Firewall, Obstacle, obstacles};
 pub use guest::{HostSocket, configure, connect, loopback_up, reroute};
 pub use holder::Holder;

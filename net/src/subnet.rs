@@ -109,6 +109,12 @@ fn mask(prefix_len: u8) -> u32 {
         .unwrap_or(0)
 }
 
+/// A number of network bits; `parse` alone would take a sign.
+pub(crate) fn length(text: &str) -> Option<u8> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| plain)
+}
+
 impl fmt::Display for Ipv4Net {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.network(), self.prefix_len)
@@ -120,7 +126,7 @@ impl FromStr for Ipv4Net {
 
     fn from_str(text: &str) -> Result<Self, SubnetError> {
         text.split_once('/')
-            .and_then(|(address, len)| Self::new(address.parse().ok()?, len.parse().ok()?))
+            .and_then(|(address, len)| Self::new(address.parse().ok()?, length(len)?))
             .ok_or_else(|| SubnetError::of_v4(text))
     }
 }
@@ -170,6 +176,7 @@ mod tests {
             "10.0.0/8",
             "x/8",
             "10.0.0.0/-1",
+            "10.0.0.0/+8",
         ] {
             assert!(text.parse::<Ipv4Net>().is_err(), "{text}");
         }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::subnet::SubnetError;
+use crate::subnet::{SubnetError, length};
 
 /// An IPv6 network such as `fd00:1:2:3::/64`; the host bits are always zero.
 ///
@@ -81,11 +81,7 @@ impl FromStr for Ipv6Net {
 
     fn from_str(text: &str) -> Result<Self, SubnetError> {
         text.split_once('/')
-            .and_then(|(address, len)| {
-                // `parse` takes a sign, which no length has.
-                let plain = len.bytes().all(|byte| byte.is_ascii_digit());
-                Self::new(address.parse().ok()?, plain.then(|| len.parse().ok())??)
-            })
+            .and_then(|(address, len)| Self::new(address.parse().ok()?, length(len)?))
             .ok_or_else(|| SubnetError::of_v6(text))
     }
 }

@@ -162,6 +162,16 @@ fn a_plan_that_fails_leaves_what_was_there() {
         assert!(matches!(error, Error::AddressOutside { .. }), "{error}");
         assert_eq!(networks.get(name).unwrap().is_some(), stays, "{name}");
     }
+    let narrow = NetworkSpec {
+        range: Some("10.208.0.0/28".parse().unwrap()),
+        ..spec("kept")
+    };
+    let error = networks.lease(&narrow, &[ask("a", "")]).unwrap_err();
+    let setting = "IP range";
+    assert!(
+        matches!(&error, Error::Differs { setting: it, .. } if *it == setting),
+        "{error}"
+    );
     // Nor is half of a plan on record when the rest cannot be written.
     networks.lease(&spec("kept"), &[ask("a", "")]).unwrap();
     fs::create_dir(directory.path().join("kept/leases/.c.json.new")).unwrap();
