@@ -97,6 +97,7 @@ fn a_keeper_that_is_killed_at_any_step_leaves_nothing() {
     let user = user_with_networks!(&host);
     let _world = World::new(&host);
     user.sh(&[], "true").run().success();
+    let before = host.snapshot();
     let stack = UserStack::new(&host, user, &web("'8080:80'"));
     let call = |verb: &str, more: &[&str], fault: &str| {
         let words = stack.words(verb).into_iter().chain(more.iter().copied());
@@ -110,6 +111,7 @@ fn a_keeper_that_is_killed_at_any_step_leaves_nothing() {
     };
     up.success();
     stack.down();
+    host.assert_nothing_left(&before);
     wait_until("the keeper has gone", || files(&stack.user).is_empty());
     let passed = fs::read_to_string(&list).expect("the points");
     let mut steps: Vec<_> = { passed.lines() }
@@ -121,7 +123,6 @@ fn a_keeper_that_is_killed_at_any_step_leaves_nothing() {
         ["lock", "namespace", "mount", "listen", "serve", "tidy"]
     );
 
-    let before = host.snapshot();
     for step in steps {
         // The last one comes when all containers have gone.
         let up = call("up", &["-d"], &format!("keeper.{step}:kill")).expect("as before");
