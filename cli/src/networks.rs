@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use coop_launcher::store::Event;
-use coop_net::{Network, NetworkSpec};
+use coop_net::{Network, NetworkSpec, Partition};
 
 use crate::host::Host;
 
@@ -72,6 +72,31 @@ pub(crate) fn known(host: &Host, name: &str) -> Result<Network> {
     match find(host, name)? {
         Some(network) => Ok(network),
         None => bail!("network {name} not found\n  help: `coop network ls` shows what there is"),
+    }
+}
+
+/// Who is cut off from whom, in each network. It goes with the network, and that with its last
+/// container: a stack whose containers are all made anew takes it along by this.
+pub(crate) struct Partitions(Vec<(String, Vec<Partition>)>);
+
+impl Partitions {
+    /// As they are.
+    pub(crate) fn find(host: &Host) -> Result<Self> {
+        let networks = all(host)?.into_iter();
+        let cut = networks.filter(|network| !network.partitions.is_empty());
+        Ok(Self(cut.map(|it| (it.name, it.partitions)).collect()))
+    }
+
+    /// Has them as they were in those networks that are there again, for the next rules.
+    pub(crate) fn restore(&self, host: &Host) -> Result<()> {
+        for (network, partitions) in &self.0 {
+            if host.networks.get(network)?.is_some() {
+                for partition in partitions {
+                    host.networks.partition(network, partition)?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -101,6 +101,11 @@ fn what_is_cut_off_stays_so_over_restart_replacement_and_further_replicas() {
     stack.coop("up").args(again).run().success();
     wait_until("the new web answers", || reaches(&stack, "other", "web"));
     assert!(!reaches(&stack, "client", "web"));
+    // The network goes with the last of them, and comes again.
+    let all = ["-d", "--force-recreate", "-t", "0"];
+    stack.coop("up").args(all).run().success();
+    wait_until("all are new", || reaches(&stack, "other", "web"));
+    assert!(!reaches(&stack, "client", "web"));
     stack
         .coop("up")
         .args(["-d", "--scale", "client=2"])

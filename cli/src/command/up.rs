@@ -19,6 +19,7 @@ use self::resources::Missing;
 use crate::args::{StackArgs, UpArgs};
 use crate::host::Host;
 use crate::load::Loaded;
+use crate::networks::Partitions;
 use crate::plan::ContainerPlan;
 use crate::supervise::{self, INTERRUPTED, Interrupts, Keeper};
 use crate::ui::{LogStyle, Progress};
@@ -53,6 +54,7 @@ pub(crate) fn up(host: &Host, stack: &StackArgs, args: &UpArgs) -> Result<i32> {
         order: &order,
         args,
     };
+    let partitions = Partitions::find(host)?;
     change.remove_surplus(&mut existing, &mut progress)?;
     let replaced = change.remove_outdated(&mut existing, &mut progress)?;
 
@@ -63,6 +65,7 @@ pub(crate) fn up(host: &Host, stack: &StackArgs, args: &UpArgs) -> Result<i32> {
     }
     let missing = Missing::find(host, &plan)?;
     let made = realize::realize(host, plan)?;
+    partitions.restore(host)?;
     missing.tell(&mut progress);
     let new: Vec<_> = made.iter().map(|plan| plan.unit.id.clone()).collect();
     let brought = Brought {
