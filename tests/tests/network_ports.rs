@@ -157,6 +157,18 @@ fn ports_are_published_by_the_network_that_has_a_way_out() {
     let flags = ["--network", "inner", "--network", "outer", "-p", "8080:80"];
     host.start("web", &root, &flags, SERVE);
     wait_for_page("127.0.0.1:8080");
+    // One that comes to the inner network alone is not published, until it has a way out again.
+    let network = |verb: &str, name: &str| {
+        host.coop(["network", verb, name, "web"]).run().success();
+    };
+    network("disconnect", "inner");
+    network("disconnect", "outer");
+    network("connect", "inner");
+    assert!(ports(&host, "web").is_empty());
+    host.coop(["restart", "-t", "0", "web"]).run().success();
+    assert!(fetch("127.0.0.1:8080").is_err());
+    network("connect", "outer");
+    wait_for_page("127.0.0.1:8080");
     host.coop(["rm", "-f", "web"]).run().success();
     let flags = ["--network", "inner", "-p", "8080:80"];
     host.sh(&root, &flags, "true")

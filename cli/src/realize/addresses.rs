@@ -95,7 +95,8 @@ pub(crate) fn lease_one(host: &Host, plan: &mut ContainerPlan, network: &str) ->
     let published = { bridged.attached.iter() }
         .any(|attached| { attached.lease.iter() }.any(|lease| !lease.ports.is_empty()));
     let mut request = bridged.request(index, &id);
-    if published {
+    // They come with the way out, or not at all.
+    if published || bridged.attached[index].options.internal {
         request.ports.clear();
     }
     let spec = spec(host, network, &bridged.attached[index].options);
