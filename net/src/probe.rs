@@ -4,7 +4,9 @@
 //! loopback that carries a mark. A send that fails with `EPERM` is the kernel's word that the
 //! rule is there. It costs three system calls, while a hash in a file would be wrong after
 //! someone's `nft flush ruleset`. The rules sit in a `nat` chain, which only the first packet
-//! of a connection walks through.
+//! of a connection walks through. So each question has to be one: it comes from any of the 16
+//! million addresses of the loopback, since a port alone would soon be one from which the same was
+//! asked within the 30 seconds for which the kernel remembers it, and then no rule is looked at.
 //!
 //! - A [`Mark`] is the datagram's 64 bits: one stands for the table, one for all of its content
 //!   that is the network's.
@@ -17,6 +19,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, bind, sendto, socket_with};
+use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::naming;
 
@@ -54,28 +57,37 @@ impl Mark {
 
     /// Asks whether a rule with this mark exists in the current network namespace.
     pub(crate) fn ask(self) -> Answer {
-        ask(None, ADDRESS, &self.0.to_be_bytes())
+        match any_address() {
+            Ok(from) => ask(from, ADDRESS, &self.0.to_be_bytes()),
+            Err(_) => Answer::Unknown,
+        }
     }
 }
 
 impl EndMark {
     pub(crate) fn of(parts: &[&[u8]]) -> Self {
         let hash = naming::hash(parts).to_be_bytes();
-        // Neither the loopback network's own address nor its broadcast address.
-        let address = |bytes: [u8; 3]| {
-            let [a, b, c] = bytes;
-            Ipv4Addr::new(127, a, b, c % 254 + 1)
-        };
         Self {
-            from: address([hash[1], hash[2], hash[3]]),
-            to: address([hash[5], hash[6], hash[7]]),
+            from: loopback([hash[1], hash[2], hash[3]]),
+            to: loopback([hash[5], hash[6], hash[7]]),
         }
     }
 
     /// As [`Mark::ask`].
     pub(crate) fn ask(self) -> Answer {
-        ask(Some(self.from), self.to, &[])
+        ask(self.from, self.to, &[])
     }
+}
+
+/// An address of the loopback: neither the network's own nor its broadcast address.
+fn loopback([a, b, c]: [u8; 3]) -> Ipv4Addr {
+    Ipv4Addr::new(127, a, b, c % 254 + 1)
+}
+
+fn any_address() -> Result<Ipv4Addr, Errno> {
+    let mut bytes = [0; 3];
+    getrandom(&mut bytes, GetRandomFlags::empty())?;
+    Ok(loopback(bytes))
 }
 
 /// Whether the answers mean anything. They do not where somebody else's rules drop the question
@@ -85,7 +97,7 @@ pub(crate) fn is_answer_to_be_believed() -> bool {
     Mark::of(NOBODYS).ask() != Answer::Present && EndMark::of(NOBODYS).ask() != Answer::Present
 }
 
-fn ask(from: Option<Ipv4Addr>, to: Ipv4Addr, payload: &[u8]) -> Answer {
+fn ask(from: Ipv4Addr, to: Ipv4Addr, payload: &[u8]) -> Answer {
     let send = || {
         let socket = socket_with(
             AddressFamily::INET,
@@ -93,9 +105,7 @@ fn ask(from: Option<Ipv4Addr>, to: Ipv4Addr, payload: &[u8]) -> Answer {
             SocketFlags::CLOEXEC,
             None,
         )?;
-        if let Some(from) = from {
-            bind(&socket, &SocketAddrV4::new(from, 0))?;
-        }
+        bind(&socket, &SocketAddrV4::new(from, 0))?;
         let to = SocketAddrV4::new(to, PORT);
         sendto(&socket, payload, SendFlags::empty(), &to)
     };

@@ -39,6 +39,27 @@ fn a_table_that_lost_its_mark_is_replaced_and_not_added_to() {
 }
 
 #[test]
+fn rules_are_seen_by_who_asks_again_from_the_same_port() {
+    if !is_root("rules_are_seen_by_who_asks_again_from_the_same_port") {
+        return;
+    }
+    let world = World::new();
+    // Connections are tracked already, and what is asked comes from one of two ports.
+    world.host.sh("nft 'add table ip theirs; \
+         add chain ip theirs out { type filter hook output priority 0; }; \
+         add rule ip theirs out ct state new accept; \
+         add chain ip theirs nat { type nat hook output priority 0; }'; \
+         echo 40000 40001 > /proc/sys/net/ipv4/ip_local_port_range");
+    let before = world.trace();
+    for _ in 0..8 {
+        let shop = world.up(&spec("shop"), &[ask("web", "")]);
+        drop(shop);
+        world.with(|networks| networks.release_all("shop").unwrap());
+        assert_eq!(world.trace(), before);
+    }
+}
+
+#[test]
 fn release_of_the_last_container_leaves_nothing() {
     if !is_root("release_of_the_last_container_leaves_nothing") {
         return;

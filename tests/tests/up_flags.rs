@@ -51,6 +51,7 @@ fn no_start_makes_containers_that_stay_until_they_are_started() {
     let stack = host.stack(PAIR);
     let made = stack.coop("up").arg("--no-start").run();
     insta::assert_snapshot!(made.success().stderr, @r"
+     Network pair_default  Created
      Container pair-a-1  Created
      Container pair-b-1  Created
     ");
